@@ -1,0 +1,28 @@
+# Each target installs what it needs, says so, and costs a second when nothing changed.
+.DEFAULT_GOAL := help
+.PHONY: help setup assets demo test bench check clean
+
+help:  ## what can be made
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+
+setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
+	@scripts/setup
+
+assets: setup  ## real models and data, into a cache outside the repository
+	@.venv/bin/python scripts/assets
+
+demo: setup  ## the main job, on a real model: convert, prove, run
+	@.venv/bin/python examples/demo.py
+
+test: assets  ## static checks, then all tests
+	@scripts/test
+
+bench: assets  ## ratios against named peers, into benchmarks/results
+	@scripts/bench
+
+check: setup  ## ruff, mypy --strict, import rules
+	@scripts/check
+
+clean:  ## forget .venv and all caches of tools (not the assets)
+	rm -rf .venv .venv.lock .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,71 @@
+"""Run benchmarks and keep their results: ``scripts/bench [NAME…]``."""
+
+import datetime
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+RESULTS = FOLDER / "results"
+
+
+def main(names: list[str]) -> int:
+    """Run the named benchmarks, or all; return 1 if one failed or a ratio is over its limit."""
+    known = sorted(path.stem for path in FOLDER.glob("[!_]*.py"))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        print(f"scripts/bench: no benchmark {unknown[0]!r}; there are: {', '.join(known)}")
+        return 2
+    failed = False
+    for name in names or known:
+        print(f"{name} …", file=sys.stderr)
+        done = subprocess.run(
+            [sys.executable, "-m", f"benchmarks.{name}"],
+            stdout=subprocess.PIPE,
+            cwd=FOLDER.parent,
+            check=False,
+        )
+        if done.returncode != 0:
+            print(f"{name}: failed with exit code {done.returncode}, see above")
+            failed = True
+            continue
+        result = json.loads(done.stdout)
+        keep(name, result)
+        failed |= not show(name, result)
+    return int(failed)
+
+
+def keep(name: str, result: dict[str, object]) -> None:
+    """Write the result, with what it was measured on."""
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    result["measured"] = {
+        "date": today.isoformat(),
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    scratch = RESULTS / f".{name}.json"
+    scratch.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    scratch.replace(RESULTS / f"{name}.json")
+
+
+def show(name: str, result: dict[str, dict[str, float]]) -> bool:
+    """Print the ratios; return whether all are within their limits."""
+    print(f"{name}: {result['about']}; 1.0 is {result['peer']}")
+    limits = result.get("limits", {})
+    within = True
+    for what, ratio in result["ratios"].items():
+        limit = limits.get(what)
+        over = limit is not None and ratio > limit
+        within &= not over
+        verdict = "" if limit is None else f"  {'over' if over else 'within'} {limit:g}"
+        print(f"  {what:24}{ratio:8.3f}{verdict}")
+    return within
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

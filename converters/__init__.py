@@ -1,0 +1,22 @@
+"""The workshop: takes a trained model, makes small builds of it, and proves each against the original.
+
+from converters import convert
+conversion = convert("flowers.keras", "flowers-1.0.0.edge", calibrate="photos/")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from converters.conversion import Conversion, convert
+
+__all__ = ["Conversion", "convert"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        from converters import conversion
+
+        return getattr(conversion, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,169 @@
+"""``edge convert``: a model in, a proven artifact out, or the number that fell short."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_sdk.cli.command import Outcome
+from edge_sdk.errors import UsageError
+from edge_sdk.spec import ConversionReport, VariantReport
+from edge_sdk.text import bytes_text, table
+
+if TYPE_CHECKING:
+    from converters.conversion import Conversion
+
+SUMMARY = "convert a model, prove every variant against the original, and pack an artifact"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``edge convert``."""
+    add = parser.add_argument
+    add("source", metavar="SOURCE", help=".keras, .h5, SavedModel folder, .tflite or .onnx")
+    add("-o", "--output", required=True, type=Path, metavar="OUT.edge")
+    add("--name", help="the artifact's name; default: from OUT.edge")
+    add("--version", default="1.0.0", metavar="V", help="its version (default: %(default)s)")
+    add("--description", default="", metavar="TEXT", help="a line about it")
+    add("--formats", default="", metavar="F,F", help="tflite, coreml, onnx (default: tflite)")
+    add(
+        "--recipe",
+        default="",
+        metavar="R,R",
+        help="fp32, fp16, int8, int8-dynamic, int8-weights; each is made in every format that has "
+        "it (default: fp32,fp16, and int8 with --calibrate)",
+    )
+    add("--calibrate", metavar="DATA", help="real inputs to choose quantization ranges from")
+    add("--evaluate", metavar="DATA", help="real inputs, labelled if possible, to be judged on")
+    add("--preprocess", type=Path, metavar="SPEC.toml", help="how pictures become inputs, and more")
+    add("--labels", type=Path, metavar="FILE", help="class names, one a line")
+    add(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME:SHAPE",
+        help="fix an open axis: image:1x224x224x3",
+    )
+    add("--golden", metavar="DATA|none", help="inputs to ship for self-checks, or none at all")
+    add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
+    parser.epilog = (
+        "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y the\n"
+        "classes), or module:function."
+    )
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Convert, and tell what came of it."""
+    from converters.conversion import convert
+    from converters.progress import progress
+    from edge_sdk.processing import read_labels, read_processing
+
+    preprocess, postprocess = read_processing(args.preprocess) if args.preprocess else (None, None)
+    with progress(sys.stderr) as on_step:
+        conversion = convert(
+            args.source,
+            args.output,
+            name=args.name,
+            version=args.version,
+            formats=_words(args.formats),
+            recipes=_words(args.recipe),
+            calibrate=args.calibrate,
+            evaluate=args.evaluate,
+            preprocess=preprocess,
+            postprocess=postprocess,
+            labels=read_labels(args.labels) if args.labels else (),
+            shapes=dict(_shape(text) for text in args.input),
+            golden=args.golden,
+            description=args.description,
+            trust_code=args.trust_code,
+            on_step=on_step,
+        )
+    return Outcome(conversion, describe(conversion), 0 if conversion.passed else 1)
+
+
+def describe(conversion: Conversion) -> str:
+    """The conversion for a person."""
+    report = conversion.report
+    lines = [report_table(report), ""]
+    for variant in report.variants:
+        if variant.status == "refused":
+            lines.append(f"{variant.id} is refused: {variant.reason}")
+        elif variant.agreement and variant.agreement.unchecked_ops:
+            ops = ", ".join(variant.agreement.unchecked_ops)
+            lines.append(
+                f"{variant.id} could not be run here, only looked at: no evaluator for {ops}"
+            )
+    on = {v.agreement.on for v in report.variants if v.agreement}
+    if "random" in on:
+        lines.append("Judged on random numbers: give --evaluate DATA for a judgement that counts.")
+    elif "calibration" in on:
+        lines.append("Judged on the calibration data: give --evaluate DATA for a fair judgement.")
+    if conversion.passed:
+        lines += [
+            f"wrote {conversion.artifact}   {bytes_text(conversion.size)}   "
+            f"sha256:{conversion.digest}",
+            f"next: edge verify {conversion.artifact}",
+        ]
+    else:
+        kept = ",".join(dict.fromkeys(v.recipe for v in report.variants if v.status != "refused"))
+        lines.append("Nothing was written: a variant that was asked for is not good enough.")
+        if kept:
+            lines.append(f"Without it: --recipe {kept}")
+    return "\n".join(lines)
+
+
+def report_table(report: ConversionReport) -> str:
+    """One line per variant, the original first."""
+    header = ("variant", "size", "of original", "accuracy", "change", "same argmax", "max diff", "")
+    accuracy = next(
+        (
+            v.agreement.source_accuracy
+            for v in report.variants
+            if v.agreement and v.agreement.samples
+        ),
+        None,
+    )
+    name = f"{report.provenance.source_format} (original)"
+    original = (name, bytes_text(report.source_size), "", _percent(accuracy), "", "", "", "")
+    rows = [_row(v, report.source_size) for v in report.variants]
+    return table(header, [original, *rows], "<>>>>>><")
+
+
+def _row(variant: VariantReport, source_size: int) -> tuple[str, ...]:
+    size = bytes_text(variant.size) if variant.size else ""
+    share = f"{variant.size / source_size:.0%}" if variant.size else ""
+    found = variant.agreement
+    if found is None or found.max_difference is None:
+        return (variant.id, size, share, "", "", "", "", variant.status)
+    change = ""
+    if found.accuracy is not None and found.source_accuracy is not None:
+        change = f"{100 * (found.accuracy - found.source_accuracy):+.2f}"
+    return (
+        variant.id,
+        size,
+        share,
+        _percent(found.accuracy),
+        change,
+        _percent(found.argmax),
+        f"{found.max_difference:.1e}",
+        variant.status,
+    )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, shape = text.rpartition(":")
+    if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", shape):
+        raise UsageError(
+            f"--input {text} is not NAME:SHAPE.", "Write it as --input image:1x224x224x3"
+        )
+    return name, tuple(map(int, shape.split("x")))

@@ -1,0 +1,168 @@
+"""From proven variants to one file: golden vectors, reports, manifest, artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters.report import render
+from converters.sources.base import Arrays, Source
+from converters.identity import Identity
+from converters.recipe import AS_IS, RECIPES
+from converters.targets.base import Answering
+from edge_sdk.artifact import Content, Golden, golden, measure, pack
+from edge_sdk.files import tree
+from edge_sdk.spec import (
+    Agreement,
+    ConversionReport,
+    Format,
+    Manifest,
+    Signature,
+    Variant,
+    VariantReport,
+    encode,
+)
+
+MARGIN = 2.0
+"""Golden tolerance: this many times the difference measured here, plus the recipe's floor."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """One variant, proven: what goes into the artifact for it.
+
+    Attributes:
+        file: the model file, or the package folder.
+        agreement: None for the original itself, wrapped.
+        runner: answers as the variant does.
+        floor: see ``Recipe.tolerance``.
+    """
+
+    id: str
+    format: Format
+    recipe: str
+    file: Path
+    signature: Signature
+    backends: tuple[str, ...]
+    agreement: Agreement | None
+    runner: Answering
+    floor: float
+
+    def contents(self) -> dict[str, Content]:
+        """Its files, by their names inside the artifact."""
+        if self.file.is_dir():
+            return {f"{self.path}/{name}": file for name, file in tree(self.file).items()}
+        return {self.path: self.file}
+
+    def report(self) -> VariantReport:
+        """Its line in the report."""
+        return VariantReport(
+            id=self.id,
+            format=self.format,
+            recipe=self.recipe,
+            status="wrapped" if self.recipe == AS_IS else "converted",
+            size=self.size,
+            limits=RECIPES[self.recipe].limits if self.recipe in RECIPES else None,
+            agreement=self.agreement,
+        )
+
+    @property
+    def path(self) -> str:
+        """Its model file or package, inside the artifact."""
+        return f"variants/{self.id}/model{self.file.suffix}"
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        files = tree(self.file).values() if self.file.is_dir() else [self.file]
+        return sum(file.stat().st_size for file in files)
+
+
+def golden_of(source: Source, inputs: Mapping[str, Any]) -> Golden:
+    """Golden vectors from real inputs (first axis the samples), answered by the original."""
+    count = len(next(iter(inputs.values())))
+    rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(count)]
+    answers = [source.run(row) for row in rows]
+    return Golden(
+        inputs={name: np.stack([row[name] for row in rows]) for name in inputs},
+        outputs={name: np.stack([a[name] for a in answers]) for name in answers[0]},
+    )
+
+
+def tolerance_of(vectors: Golden, runner: Answering, floor: float) -> dict[str, float]:
+    """How far a variant may be from the golden outputs, by output, in the output's units.
+
+    Args:
+        runner: answers as the variant does here; one with operations it cannot run adds nothing.
+        floor: what another machine's arithmetic may add, as a share of the output's span.
+    """
+    answers: list[Arrays] = []
+    if not runner.unchecked_ops:
+        rows = range(len(vectors))
+        answers = [runner.run({k: v[i] for k, v in vectors.inputs.items()}) for i in rows]
+    limits = {}
+    for name, expected in vectors.outputs.items():
+        real = expected.astype(np.float64)
+        span = float(np.abs(real).max(initial=0.0))
+        gap = max(
+            (
+                float(np.abs(want - np.asarray(answer[name], np.float64)).max(initial=0.0))
+                for want, answer in zip(real, answers, strict=False)
+            ),
+            default=0.0,
+        )
+        limits[name] = MARGIN * gap + floor * max(span, 1e-6)
+    return limits
+
+
+def package(
+    output: Path,
+    *,
+    identity: Identity,
+    source: Source,
+    report: ConversionReport,
+    built: Sequence[Built],
+    vectors: Golden | None,
+) -> tuple[str, Manifest]:
+    """Write the artifact; answers its digest and manifest.
+
+    Raises:
+        UsageError, UnavailableError: it cannot be written there.
+    """
+    contents: dict[str, Content] = {
+        "report.json": encode(report),
+        "report.html": render(report, identity).encode(),
+    }
+    if vectors is not None:
+        contents[golden.FILE] = golden.pack(vectors)
+    for variant in built:
+        contents |= variant.contents()
+    manifest = Manifest(
+        name=identity.name,
+        version=identity.version,
+        description=identity.description,
+        labels=identity.labels,
+        signature=source.signature,
+        preprocess=identity.preprocess,
+        postprocess=identity.postprocess,
+        variants=tuple(
+            Variant(
+                id=b.id,
+                format=b.format,
+                recipe=b.recipe,
+                path=b.path,
+                size=b.size,
+                backends=b.backends,
+                signature=b.signature,
+                agreement=b.agreement,
+            )
+            for b in built
+        ),
+        provenance=report.provenance,
+        files=measure(contents),
+    )
+    return pack(output, manifest, contents), manifest

@@ -1,0 +1,172 @@
+"""Parity: how far a variant answers as the original did, and whether that is near enough.
+
+All variants are compared in one pass over the data, batch by batch, so that the original runs once
+and nothing but sums is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.samples import Samples
+from converters.sources.base import Arrays, Source
+from converters.targets.base import Runner
+from edge_sdk.errors import EdgeError
+from edge_sdk.spec import Agreement, Classification, Limits, Postprocess, Shortfall, Signature
+
+On = Literal["evaluation", "calibration", "random"]
+Progress = Callable[[int], None]
+
+
+@dataclass
+class Tally:
+    """Running sums of one variant against the original.
+
+    Attributes:
+        scores: name of the output that holds a score per class; None if there is none.
+    """
+
+    scores: str | None
+    samples: int = 0
+    elements: int = 0
+    max_difference: float = 0.0
+    sum_difference: float = 0.0
+    sum_cosine: float = 0.0
+    cosines: int = 0
+    same_argmax: int = 0
+    right: int = 0
+    source_right: int = 0
+    labelled: int = 0
+    worst: dict[str, float] = field(default_factory=dict)
+
+    def add(
+        self, expected: Arrays, found: Arrays, labels: npt.NDArray[np.int64] | None = None
+    ) -> None:
+        """Take one batch into account. A NaN that the original had not is an infinite difference."""
+        count = len(next(iter(expected.values())))
+        self.samples += count
+        for name, want in expected.items():
+            a = np.asarray(want, np.float64).reshape(count, -1)
+            b = np.asarray(found[name], np.float64).reshape(count, -1)
+            with np.errstate(invalid="ignore"):
+                gap = np.nan_to_num(np.abs(a - b), nan=np.inf)
+            gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
+            largest = float(gap.max(initial=0.0))
+            self.worst[name] = max(self.worst.get(name, 0.0), largest)
+            self.max_difference = max(self.max_difference, largest)
+            self.sum_difference += float(gap.sum())
+            self.elements += gap.size
+            self.sum_cosine += float(_cosines(a, b).sum())
+            self.cosines += count
+        if self.scores is not None:
+            a = np.asarray(expected[self.scores]).reshape(count, -1).argmax(axis=1)
+            b = np.asarray(found[self.scores]).reshape(count, -1).argmax(axis=1)
+            self.same_argmax += int((a == b).sum())
+            if labels is not None:
+                self.labelled += count
+                self.right += int((b == labels).sum())
+                self.source_right += int((a == labels).sum())
+
+    def agreement(self, on: On, runner: Runner) -> Agreement:
+        """The sums as a verdict's evidence."""
+        if not self.samples:
+            return Agreement(
+                samples=0,
+                on=on,
+                checked_by=runner.checked_by,
+                unchecked_ops=runner.unchecked_ops,
+            )
+        return Agreement(
+            samples=self.samples,
+            on=on,
+            checked_by=runner.checked_by,
+            max_difference=self.max_difference,
+            mean_difference=self.sum_difference / max(self.elements, 1),
+            cosine=self.sum_cosine / max(self.cosines, 1),
+            argmax=None if self.scores is None else self.same_argmax / self.samples,
+            accuracy=self.right / self.labelled if self.labelled else None,
+            source_accuracy=self.source_right / self.labelled if self.labelled else None,
+        )
+
+
+def _cosines(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Cosine similarity row by row; two rows of zeros are alike, one of zeros is not."""
+    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    same = (a == b).all(axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        cosine = (a * b).sum(axis=1) / lengths
+    cosine = np.where(lengths > 0, cosine, 0.0)
+    return np.where(same, 1.0, np.nan_to_num(cosine, nan=0.0))
+
+
+def scores_output(signature: Signature, postprocess: Postprocess | None) -> str | None:
+    """The output whose argmax is the answer: the declared one, or the only vector of numbers."""
+    if isinstance(postprocess, Classification):
+        return postprocess.output
+    vectors = [t.name for t in signature.outputs if len(t.shape) == 2 and t.shape[1] not in (0, 1)]
+    return vectors[0] if len(vectors) == 1 and postprocess is None else None
+
+
+def compare(
+    source: Source,
+    runners: Mapping[str, Runner],
+    samples: Samples,
+    scores: str | None,
+    progress: Progress,
+) -> tuple[dict[str, Tally], dict[str, str]]:
+    """Run the original and every variant over all samples.
+
+    Args:
+        progress: called with the number of samples done so far.
+
+    Returns:
+        The sums by variant; and, for those that failed on an input which the original answered,
+        what their engine said.
+    """
+    tallies = {name: Tally(scores) for name in runners}
+    failures: dict[str, str] = {}
+    for start, inputs in samples.batches() if runners else ():
+        expected = source.run(inputs)
+        count = len(next(iter(inputs.values())))
+        labels = None if samples.labels is None else samples.labels[start : start + count]
+        for name, runner in runners.items():
+            if name in failures:
+                continue
+            try:
+                found = runner.run(inputs)
+            except EdgeError as error:
+                failures[name] = f"it does not run: {error}"
+            else:
+                tallies[name].add(expected, found, labels)
+        progress(start + count)
+    return tallies, failures
+
+
+def judge(agreement: Agreement, limits: Limits) -> tuple[Shortfall, ...]:
+    """Which limits the agreement misses; none means proven.
+
+    On random inputs accuracy says nothing, and neither does argmax: noise leaves scores nearly even.
+    """
+    found: list[Shortfall] = []
+
+    def at_least(limit: str, measured: float | None, required: float | None) -> None:
+        if required is not None and measured is not None and not measured >= required:
+            found.append(Shortfall(limit=limit, measured=measured, required=required))
+
+    def at_most(limit: str, measured: float | None, required: float | None) -> None:
+        if required is not None and measured is not None and not measured <= required:
+            found.append(Shortfall(limit=limit, measured=measured, required=required))
+
+    if agreement.on != "random":
+        at_least("argmax agreement", agreement.argmax, limits.argmax)
+    at_least("cosine similarity", agreement.cosine, limits.cosine)
+    at_most("greatest difference", agreement.max_difference, limits.max_difference)
+    if agreement.accuracy is not None and agreement.source_accuracy is not None:
+        drop = agreement.source_accuracy - agreement.accuracy
+        at_most("accuracy drop", drop, limits.accuracy_drop)
+    return tuple(found)

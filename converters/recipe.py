@@ -1,0 +1,122 @@
+"""Recipes: decodable names for what is done to a model's numbers, and what each must live up to.
+
+A name says the precision of weights and, where they differ, of activations:
+
+    fp32           as trained
+    fp16           weights in half precision; arithmetic as the engine pleases
+    int8           weights per channel and activations in 8 bits, calibrated; inputs and outputs too
+    int8-dynamic   weights in 8 bits, activations quantized on the fly
+    int8-weights   weights stored in 8 bits, arithmetic in floating point
+    as-is          a file that already is what was asked for: wrapped, not touched
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_sdk.errors import UsageError
+from edge_sdk.spec import Format, Limits
+from edge_sdk.text import nearest
+
+AS_IS = "as-is"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What to do, where it can be done, and what the result is held to.
+
+    Attributes:
+        name: as above.
+        formats: targets that have it.
+        calibrated: whether it needs real inputs to choose ranges from.
+        limits: what a variant must measure before it is called converted. They catch a build that is
+            wrong; how much loss is too much for a use is its owner's to say (a budget).
+        tolerance: the floor of its golden tolerance, as a share of the outputs' span: what another
+            machine's arithmetic may add to the difference measured here.
+    """
+
+    name: str
+    formats: tuple[Format, ...]
+    limits: Limits
+    tolerance: float
+    calibrated: bool = False
+
+
+_FAITHFUL = Limits(argmax=0.999, cosine=0.9999)
+_QUANTIZED = Limits(cosine=0.95, accuracy_drop=0.02)
+
+RECIPES: dict[str, Recipe] = {
+    r.name: r
+    for r in (
+        Recipe("fp32", ("tflite", "coreml", "onnx"), _FAITHFUL, tolerance=1e-4),
+        Recipe("fp16", ("tflite", "coreml"), _FAITHFUL, tolerance=5e-3),
+        Recipe("int8", ("tflite",), _QUANTIZED, tolerance=5e-2, calibrated=True),
+        Recipe("int8-dynamic", ("tflite",), _QUANTIZED, tolerance=5e-2),
+        Recipe("int8-weights", ("tflite", "coreml"), _QUANTIZED, tolerance=5e-3),
+    )
+}
+
+FORMATS: tuple[Format, ...] = ("tflite", "coreml", "onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One variant to make."""
+
+    format: Format
+    recipe: Recipe
+
+    @property
+    def id(self) -> str:
+        """The variant's id."""
+        return f"{self.format}-{self.recipe.name}"
+
+
+def plan(formats: list[str], recipes: list[str], *, calibrated: bool) -> tuple[Order, ...]:
+    """Which variants to make, in the order asked for.
+
+    Args:
+        formats: target names; empty means ``tflite``.
+        recipes: recipe names; each is made in every chosen format that has it. Empty means what
+            each format can do without loss, and ``int8`` where there is calibration data.
+        calibrated: whether there is calibration data.
+
+    Raises:
+        UsageError: an unknown name, a recipe no chosen format has, a format left with nothing to
+            do, or a recipe that needs the calibration data that is missing.
+    """
+    chosen = _formats(formats)
+    if not recipes:
+        recipes = ["fp32", "fp16", *(["int8"] if calibrated and "tflite" in chosen else [])]
+        recipes = [name for name in recipes if set(RECIPES[name].formats) & set(chosen)]
+    orders: list[Order] = []
+    for name in dict.fromkeys(recipes):
+        if name not in RECIPES:
+            raise UsageError(f"There is no recipe {name!r}.", nearest(name, RECIPES))
+        recipe = RECIPES[name]
+        here = [f for f in chosen if f in recipe.formats]
+        if not here:
+            raise UsageError(
+                f"{' and '.join(chosen)} {'has' if len(chosen) == 1 else 'have'} no recipe {name!r}.",
+                f"It exists for {', '.join(recipe.formats)}: add --formats {recipe.formats[0]}",
+            )
+        if recipe.calibrated and not calibrated:
+            raise UsageError(
+                f"The recipe {name!r} needs real inputs to choose its ranges from.",
+                "Give a few hundred: --calibrate FOLDER|FILE.npz|MODULE:FUNCTION",
+            )
+        orders += [Order(f, recipe) for f in here]
+    for target in chosen:
+        if all(order.format != target for order in orders):
+            has = [r.name for r in RECIPES.values() if target in r.formats]
+            raise UsageError(
+                f"No recipe was chosen that {target} has.", f"{target} has {', '.join(has)}."
+            )
+    return tuple(sorted(orders, key=lambda order: chosen.index(order.format)))
+
+
+def _formats(names: list[str]) -> list[Format]:
+    for name in names:
+        if name not in FORMATS:
+            raise UsageError(f"There is no format {name!r}.", nearest(name, FORMATS))
+    return [f for f in FORMATS if f in names] or ["tflite"]

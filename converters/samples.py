@@ -1,0 +1,286 @@
+"""Data to calibrate with and to be judged on: a folder of pictures, an ``.npz``, or a function.
+
+    FOLDER            pictures; a subfolder is a class. Prepared as ``--preprocess`` declares, read
+                      one batch at a time.
+    FILE.npz          ``x`` (or one array per input name) in the source's own layout and numbers,
+                      first axis the samples; ``y``, optional, the class of each.
+    MODULE:FUNCTION   a function that returns such arrays in a mapping.
+
+Whatever it was, it is a ``Samples``: a length, batches by input name, and labels if there are any.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import sys
+import zipfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from converters.sources.base import Arrays
+from edge_sdk.backends.base import Array, numpy_dtype
+from edge_sdk.errors import UsageError
+from edge_sdk.files import sha256_file
+from edge_sdk.pipeline.frames import open_sources
+from edge_sdk.pipeline.picture_file import read_picture
+from edge_sdk.processing import ImagePreprocessor
+from edge_sdk.spec import ImageInput, Preprocess, Signature, TensorSpec
+
+BATCH = 256
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Real inputs, ready for the source.
+
+    Attributes:
+        source: where they came from, for messages.
+        sha256: digest of everything that decides their values.
+        count: how many.
+        read: the inputs of samples ``start`` to ``stop``, by name, first axis the batch.
+        labels: the class of each, or None.
+    """
+
+    source: str
+    sha256: str
+    count: int
+    read: Callable[[int, int], Arrays]
+    labels: npt.NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return self.count
+
+    def batches(self, size: int = BATCH) -> Iterator[tuple[int, Arrays]]:
+        """(index of the first sample, inputs), in order."""
+        for start in range(0, self.count, size):
+            yield start, self.read(start, min(start + size, self.count))
+
+    def one_by_one(self) -> Iterator[dict[str, Array]]:
+        """Each sample as a batch of one."""
+        for _, batch in self.batches():
+            for row in range(len(next(iter(batch.values())))):
+                yield {name: array[row : row + 1] for name, array in batch.items()}
+
+    def pick(self, count: int) -> list[int]:
+        """At most ``count`` indices, evenly spread."""
+        if self.count <= count:
+            return list(range(self.count))
+        return [round(i * (self.count - 1) / (count - 1)) for i in range(count)]
+
+    def at(self, indices: Sequence[int]) -> dict[str, Array]:
+        """The inputs of some samples, together."""
+        rows = [self.read(i, i + 1) for i in indices]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def read_samples(
+    data: str | Path | Mapping[str, Any],
+    signature: Signature,
+    *,
+    preprocess: Preprocess | None = None,
+    labels: Sequence[str] = (),
+) -> Samples:
+    """Read DATA for a model of that signature.
+
+    Raises:
+        UsageError: missing, unreadable, empty, or of names, shapes, types or labels that do not fit.
+    """
+    if isinstance(data, Mapping):
+        return _from_arrays(data, "the mapping", signature, labels)
+    path = Path(data)
+    if path.is_dir():
+        return _from_folder(path, signature, preprocess, labels)
+    if path.suffix == ".npz":
+        return _from_npz(path, signature, labels)
+    module, colon, function = str(data).partition(":")
+    if colon and not path.exists():
+        return _from_function(module, function, signature, labels)
+    raise UsageError(
+        f"{data} is not data that edgeloop reads.",
+        "Name a folder of pictures, an .npz, or module:function.",
+    )
+
+
+def random_samples(signature: Signature, count: int = 64) -> Samples:
+    """Seeded noise, for a model that came without any data: 0..1, or 0..9 for integers."""
+    rng = np.random.default_rng(0)
+    arrays: dict[str, Array] = {}
+    for tensor in signature.inputs:
+        shape = (count, *(d if isinstance(d, int) else 1 for d in tensor.shape[1:]))
+        dtype = numpy_dtype(tensor.dtype)
+        noise = rng.random(shape) if dtype.kind == "f" else rng.integers(0, 10, shape)
+        arrays[tensor.name] = noise.astype(dtype)
+    return _samples("random numbers", _digest(arrays), arrays, None)
+
+
+def _from_npz(path: Path, signature: Signature, labels: Sequence[str]) -> Samples:
+    if not path.is_file():
+        raise UsageError(f"There is no {path}.", "Check the path.")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise UsageError(
+            f"{path} is not a readable .npz: {error}", "Write it with numpy.savez(path, x=…, y=…)."
+        ) from error
+    return _from_arrays(arrays, str(path), signature, labels)
+
+
+def _from_function(
+    module: str, function: str, signature: Signature, labels: Sequence[str]
+) -> Samples:
+    where = f"{module}:{function}"
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        arrays = getattr(importlib.import_module(module), function)()
+    except (ImportError, AttributeError) as error:
+        raise UsageError(
+            f"{where} cannot be called: {error}", "Name a function of a module: my_data:samples"
+        ) from error
+    finally:
+        sys.path.pop(0)
+    if not isinstance(arrays, Mapping):
+        raise UsageError(
+            f"{where} returned a {type(arrays).__name__}, not a mapping.",
+            "Return {'x': array} or {'x': array, 'y': classes}.",
+        )
+    return _from_arrays(arrays, where, signature, labels)
+
+
+def _from_arrays(
+    arrays: Mapping[str, Any], where: str, signature: Signature, labels: Sequence[str]
+) -> Samples:
+    given = {name: np.asarray(array) for name, array in arrays.items()}
+    y = given.pop("y", None) if "y" not in {t.name for t in signature.inputs} else None
+    if "x" in given and len(signature.inputs) == 1:
+        given.setdefault(signature.inputs[0].name, given.pop("x"))
+    wanted = [t.name for t in signature.inputs]
+    if set(given) != set(wanted):
+        raise UsageError(
+            f"{where} holds {sorted(arrays) or 'nothing'}; the model's inputs are {wanted}.",
+            "Give x for a model of one input, else one array per input name; y for the classes.",
+        )
+    fitted = {t.name: _fitted(given[t.name], t, where) for t in signature.inputs}
+    counts = {len(array) for array in fitted.values()}
+    if len(counts) != 1 or 0 in counts:
+        raise UsageError(
+            f"{where} is empty or its arrays differ in length ({sorted(counts)}).",
+            "Give every array one row per sample.",
+        )
+    classes = None if y is None else _classes(y, counts.pop(), where, signature, labels)
+    digest = _digest(fitted if classes is None else {**fitted, "y": classes})
+    return _samples(where, digest, fitted, classes)
+
+
+def _samples(
+    where: str, digest: str, arrays: Mapping[str, Array], labels: npt.NDArray[np.int64] | None
+) -> Samples:
+    return Samples(
+        source=where,
+        sha256=digest,
+        count=len(next(iter(arrays.values()))),
+        read=lambda start, stop: {name: array[start:stop] for name, array in arrays.items()},
+        labels=labels,
+    )
+
+
+def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
+    """The array, if it holds batches of ``tensor``; float64 is narrowed, nothing else is cast."""
+    dtype = numpy_dtype(tensor.dtype)
+    if array.dtype == np.float64 and dtype == np.float32:
+        array = array.astype(dtype)
+    if array.dtype != dtype:
+        raise UsageError(
+            f"{where}: {tensor.name} has dtype {array.dtype}; the model takes {tensor.dtype}.",
+            "Give the numbers the model was trained on, or pictures in a folder and --preprocess.",
+        )
+    if array.ndim != len(tensor.shape) or not tensor.accepts((_one(tensor), *array.shape[1:])):
+        raise UsageError(
+            f"{where}: {tensor.name} has shape {'x'.join(map(str, array.shape))}; the model takes "
+            f"{'x'.join(map(str, tensor.shape))}.",
+            "The first axis counts the samples; the others must be the model's.",
+        )
+    if dtype.kind == "f" and not np.isfinite(array).all():
+        raise UsageError(f"{where}: {tensor.name} holds NaN or infinity.", "Clean the data.")
+    return np.ascontiguousarray(array)
+
+
+def _one(tensor: TensorSpec) -> int:
+    first = tensor.shape[0] if tensor.shape else 1
+    return first if isinstance(first, int) else 1
+
+
+def _classes(
+    y: Array, count: int, where: str, signature: Signature, labels: Sequence[str]
+) -> npt.NDArray[np.int64]:
+    if y.shape != (count,) or y.dtype.kind not in "iu":
+        raise UsageError(
+            f"{where}: y is {y.dtype} of shape {y.shape}; there are {count} samples.",
+            "Give one whole number, the class, per sample.",
+        )
+    widths = [t.shape[-1] for t in signature.outputs if len(t.shape) > 1]
+    limit = len(labels) or next((w for w in widths if isinstance(w, int)), None)
+    if limit is not None and not ((y >= 0) & (y < limit)).all():
+        raise UsageError(
+            f"{where}: y goes from {y.min()} to {y.max()}, but there are {limit} classes.",
+            "Number the classes from 0 in the order of the model's outputs.",
+        )
+    return y.astype(np.int64)
+
+
+def _from_folder(
+    folder: Path, signature: Signature, preprocess: Preprocess | None, labels: Sequence[str]
+) -> Samples:
+    if not isinstance(preprocess, ImageInput) or len(signature.inputs) != 1:
+        raise UsageError(
+            f"{folder} holds pictures, and it is not said how they become the model's input.",
+            "Declare it: --preprocess SPEC.toml with a [preprocess] table of kind 'image'.",
+        )
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir())
+    if names:
+        order = {name: i for i, name in enumerate(labels or names)}
+        for name in names:
+            if name not in order:
+                raise UsageError(
+                    f"{folder / name} is no class of the labels.",
+                    f"Name the folders as the labels file does: {', '.join(list(order)[:8])} …",
+                )
+        pairs = [(p, order[name]) for name in names for p in _pictures(folder / name)]
+    else:
+        pairs = [(p, -1) for p in _pictures(folder)]
+    tensor = signature.inputs[0]
+    preparer = ImagePreprocessor(preprocess, tensor)
+
+    def read(start: int, stop: int) -> Arrays:
+        batch = [preparer.prepare(read_picture(path))[0] for path, _ in pairs[start:stop]]
+        return {tensor.name: np.concatenate(batch)}
+
+    digest = hashlib.sha256(repr(preprocess).encode())
+    for path, label in pairs:
+        digest.update(f"{path.relative_to(folder)} {label} {sha256_file(path)}\n".encode())
+    return Samples(
+        source=str(folder),
+        sha256=digest.hexdigest(),
+        count=len(pairs),
+        read=read,
+        labels=np.array([label for _, label in pairs], np.int64) if names else None,
+    )
+
+
+def _pictures(folder: Path) -> list[Path]:
+    return [source.path for source in open_sources([folder])]
+
+
+def _digest(arrays: Mapping[str, Array]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data)
+    return digest.hexdigest()

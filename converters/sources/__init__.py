@@ -1,0 +1,68 @@
+"""Sources: the models that come in, one file a family.
+
+``open_source`` looks at what is there, not only at what it is called, and refuses what is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from converters.sources.base import Source
+from edge_sdk.errors import UsageError
+
+__all__ = ["Source", "open_source"]
+
+KNOWN = ".keras, .h5, .tflite, .onnx, or a SavedModel folder"
+
+
+def open_source(
+    source: Any,
+    *,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    trust_code: bool = False,
+) -> Source:
+    """Open a path, or a Keras model in memory.
+
+    Args:
+        source: what ``KNOWN`` lists, as a path, or a Keras model object.
+        shapes: lengths for axes that the model leaves open, by input name.
+        trust_code: allow the file to execute Python code of its own (Lambda layers).
+
+    Raises:
+        UsageError: missing, empty, cut short, or not a model.
+        UnavailableError: reading it needs an extra that is not installed.
+    """
+    shapes = shapes or {}
+    if not isinstance(source, (str, Path)):
+        from converters.sources.tensorflow import from_keras
+
+        return from_keras(source, name=str(getattr(source, "name", "model")), shapes=shapes)
+    path = Path(source)
+    if not path.exists():
+        raise UsageError(f"There is no {path}.", f"Name a model: {KNOWN}.")
+    if path.is_dir():
+        return _open_folder(path, shapes)
+    if not path.stat().st_size:
+        raise UsageError(f"{path} is empty.", "Export the model again.")
+    if path.suffix in (".keras", ".h5", ".hdf5"):
+        from converters.sources.tensorflow import open_keras
+
+        return open_keras(path, shapes=shapes, trust_code=trust_code)
+    if path.suffix in (".tflite", ".onnx"):
+        from converters.sources.engine_file import EngineFileSource
+
+        return EngineFileSource(path, "tflite" if path.suffix == ".tflite" else "onnx")
+    raise UsageError(f"{path} is not a model that edgeloop reads.", f"It reads {KNOWN}.")
+
+
+def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Source:
+    if not (path / "saved_model.pb").is_file():
+        raise UsageError(
+            f"The folder {path} is not a SavedModel: it has no saved_model.pb.",
+            f"Name a model: {KNOWN}.",
+        )
+    from converters.sources.tensorflow import open_saved_model
+
+    return open_saved_model(path, shapes=shapes)

@@ -1,0 +1,65 @@
+"""What a target is: it makes one format out of a source, and can run what it made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from converters.recipe import Recipe
+from converters.samples import Samples
+from converters.sources.base import Arrays, Source
+from edge_sdk.backends import Array
+from edge_sdk.spec import Format, Signature
+
+
+class Answering(Protocol):
+    """Something that answers as a variant will: fed and read in the source's own terms."""
+
+    unchecked_ops: tuple[str, ...]
+    """Operations it could not run, only look at; if there are any, ``run`` must not be called."""
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """The answer to one batch, by output name."""
+
+
+class Runner(Answering, Protocol):
+    """An engine, or a stand-in for one, with an emitted file in it."""
+
+    checked_by: str
+    """The engine and its version."""
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """What a target made, not yet proven.
+
+    Attributes:
+        path: the model file, or the package folder.
+        signature: inputs and outputs as the engine sees them, under the source's names.
+        runner: runs it here.
+    """
+
+    path: Path
+    signature: Signature
+    runner: Runner
+
+
+class Target(Protocol):
+    """One format. Keeps what its recipes share (a float build, say) in ``folder`` between calls."""
+
+    format: Format
+    backends: tuple[str, ...]
+
+    def __init__(self, source: Source, folder: Path) -> None: ...
+
+    def emit(self, recipe: Recipe, calibration: Samples | None) -> Emitted:
+        """Make one variant.
+
+        Raises:
+            ConversionError: the engine could not do it, or made something that does not load.
+        """
+
+    def tools(self) -> Mapping[str, str]:
+        """Versions of the engines it uses."""

@@ -1,0 +1,76 @@
+"""Running an emitted file in the very engine, and through the very session, a device would use."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from converters.engines import at_work
+from converters.sources.base import Arrays
+from edge_sdk.backends import Array, backend_for
+from edge_sdk.errors import ConversionError, EdgeError
+from edge_sdk.processing import Processing
+from edge_sdk.runtime import Session
+from edge_sdk.runtime.load import default_threads
+from edge_sdk.spec import Format, Signature, TensorSpec
+
+
+class EngineRunner:
+    """One emitted file, loaded.
+
+    Attributes:
+        signature: the engine's inputs and outputs under the source's names.
+    """
+
+    unchecked_ops: tuple[str, ...] = ()
+
+    def __init__(self, model: bytes, format_: Format, declared: Signature, what: str) -> None:
+        """Load it.
+
+        Raises:
+            ConversionError: the engine that is to run it refuses it, or its inputs and outputs are
+                not those of the source.
+        """
+        engine = backend_for(format_)
+        self.checked_by = f"{engine.name} {engine.version()}"
+        try:
+            loaded = engine.open(model, delegates=(), threads=default_threads())
+        except EdgeError as error:
+            raise ConversionError(
+                f"{what} was made, but {self.checked_by} does not load it: {error.message}",
+                error.hint,
+            ) from error
+        self.signature = Signature(
+            inputs=_matched(loaded.signature.inputs, declared.inputs, what),
+            outputs=_matched(loaded.signature.outputs, declared.outputs, what),
+            name=loaded.signature.name,
+        )
+        self._session = Session(
+            loaded,
+            declared,
+            self.signature,
+            variant=what,
+            processing=Processing(signature=declared, engine_signature=self.signature),
+        )
+
+    def run(self, inputs: Arrays) -> dict[str, Array]:
+        """See ``Runner.run``: sample by sample, as a device would."""
+        count = len(next(iter(inputs.values())))
+        with at_work(f"Running {self._session.variant}"):
+            rows = [
+                self._session.run({name: array[i : i + 1] for name, array in inputs.items()})
+                for i in range(count)
+            ]
+        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _matched(
+    found: tuple[TensorSpec, ...], declared: tuple[TensorSpec, ...], what: str
+) -> tuple[TensorSpec, ...]:
+    """The engine's tensors, each of them one that the source declares."""
+    names, wanted = {t.name for t in found}, {t.name for t in declared}
+    if names != wanted:
+        raise ConversionError(
+            f"{what} was made with other inputs or outputs than the source: "
+            f"{sorted(names)} instead of {sorted(wanted)}."
+        )
+    return found

@@ -1,0 +1,109 @@
+"""TFLite/LiteRT: TensorFlow's converter makes the float build, litert-quantizer all others of it.
+
+One float build is the trunk of every recipe, so that a recipe is a few milliseconds and what it
+changed is known: TensorFlow's own quantizing converter would trace and optimize anew each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from converters.engines import at_work, engine, tool_version
+from converters.recipe import Recipe
+from converters.samples import Samples
+from converters.sources.tensorflow import TensorFlowSource
+from converters.targets.base import Emitted
+from converters.targets.engine_runner import EngineRunner
+from edge_sdk.errors import ConversionError
+from edge_sdk.spec import Format
+
+SIGNATURE = "serving_default"
+
+
+class TfliteTarget:
+    """See ``Target``."""
+
+    format: Format = "tflite"
+    backends: tuple[str, ...] = ("litert",)
+
+    def __init__(self, source: TensorFlowSource, folder: Path) -> None:
+        self._source = source
+        self._folder = folder
+
+    def emit(self, recipe: Recipe, calibration: Samples | None) -> Emitted:
+        """See ``Target.emit``."""
+        what = f"{self.format}-{recipe.name}"
+        model = self._float
+        if recipe.name != "fp32":
+            with at_work(f"Quantizing to {what}", "Try another recipe: --recipe fp16"):
+                model = self._quantized(recipe, calibration)
+            if model == self._float:
+                raise ConversionError(
+                    f"{what} is the float build unchanged: the quantizer found nothing it can quantize.",
+                    "Leave the recipe out.",
+                )
+        path = self._folder / f"{what}.tflite"
+        path.write_bytes(model)
+        runner = EngineRunner(model, self.format, self._source.signature, what)
+        return Emitted(path, runner.signature, runner)
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Target.tools``."""
+        return {
+            "tensorflow": tool_version("tensorflow"),
+            "litert-quantizer": tool_version("litert-quantizer"),
+        }
+
+    @cached_property
+    def _float(self) -> bytes:
+        tf = engine("tensorflow")
+        folder = self._folder / "frozen"
+        self._source.save_frozen(folder)
+        with at_work(
+            f"Converting {self._source.name} to TFLite",
+            "Another target may have the operation: --formats onnx",
+        ):
+            model: bytes = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
+            return model
+
+    def _quantized(self, recipe: Recipe, calibration: Samples | None) -> bytes:
+        quantizer = engine("litert_quantizer")
+        job = quantizer.Quantizer(self._float)
+        job.load_quantization_recipe(_recipe(quantizer, recipe.name))
+        ranges: Any = None
+        if job.need_calibration:
+            if calibration is None:
+                raise ConversionError(f"{recipe.name} needs calibration data.")
+            ranges = job.calibrate({SIGNATURE: list(calibration.one_by_one())})
+        result = job.quantize(ranges) if ranges is not None else job.quantize()
+        return bytes(result.quantized_model)
+
+
+def _recipe(quantizer: Any, name: str) -> Any:
+    """litert-quantizer's own description of one of our recipes."""
+    recipes = quantizer.recipe
+    if name == "int8":
+        return recipes.static_wi8_ai8()
+    if name == "int8-dynamic":
+        return recipes.dynamic_wi8_afp32()
+    if name == "int8-weights":
+        return recipes.weight_only_wi8_afp32()
+    types = engine("litert_quantizer.qtyping")
+    weights = types.TensorQuantizationConfig(num_bits=16, dtype=types.TensorDataType.FLOAT)
+    return [
+        {
+            "regex": ".*",
+            "operation": types.TFLOperationName.ALL_SUPPORTED,
+            "algorithm_key": recipes.AlgorithmName.FLOAT_CASTING,
+            "op_config": {
+                "weight_tensor_config": weights.to_dict(),
+                "compute_precision": types.ComputePrecision.FLOAT,
+                "explicit_dequantize": True,
+                "skip_checks": False,
+                "min_weight_elements": 0,
+            },
+        }
+    ]

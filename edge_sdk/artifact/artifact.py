@@ -1,0 +1,205 @@
+"""An artifact opened for use: its manifest, its digest, and files checked as they are read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
+from types import TracebackType
+
+from edge_sdk.artifact import container, golden
+from edge_sdk.artifact.golden import Golden
+from edge_sdk.errors import ArtifactError, UsageError
+from edge_sdk.files import disk_error, sha256, whole_file
+from edge_sdk.spec import FileEntry, Manifest, Signature, Variant, decode_manifest, encode
+from edge_sdk.text import nearest
+
+MANIFEST = "manifest.json"
+SUFFIX = ".edge"
+
+
+class Artifact:
+    """``NAME-VERSION.edge``, opened and its layout checked. Use as a context manager, or ``close``.
+
+    Attributes:
+        path: the file.
+        manifest: its description.
+        digest: SHA-256 of the manifest's bytes, in hex: the artifact's name for machines.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open ``path``.
+
+        Raises:
+            UsageError: there is no such file.
+            ArtifactError: it is not an artifact, or is corrupt.
+            UnavailableError: it needs a newer edgeloop.
+        """
+        self.path = path
+        self._container = container.Container.open(path)
+        try:
+            self._read_manifest()
+        except BaseException:
+            self.close()
+            raise
+
+    def _read_manifest(self) -> None:
+        if MANIFEST not in self._container:
+            raise ArtifactError(f"{self.path} has no {MANIFEST}: it is a zip, but no artifact.")
+        data = self._container.read(MANIFEST)
+        self.manifest: Manifest = decode_manifest(data, f"{self.path}: {MANIFEST}")
+        self.digest = sha256(data)
+        for problem in contradictions(self.manifest, set(self._container) - {MANIFEST}):
+            raise ArtifactError(f"{self.path} {problem}.")
+
+    def __enter__(self) -> Artifact:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file. What was read stays valid."""
+        self._container.close()
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.manifest.files
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file. Raises ArtifactError if they are not those the manifest names."""
+        entry = self.manifest.files[name]
+        data = self._container.read(name)
+        if len(data) != entry.size or sha256(data) != entry.sha256:
+            raise ArtifactError(
+                f"{self.path}: {name} is not the file its manifest names: its digest differs."
+            )
+        return data
+
+    def variant(self, variant_id: str) -> Variant:
+        """The variant of that id. Raises UsageError naming those there are."""
+        try:
+            return self.manifest.variant(variant_id)
+        except KeyError:
+            ids = [v.id for v in self.manifest.variants]
+            raise UsageError(
+                f"{self.path} has no variant {variant_id!r}.", nearest(variant_id, ids)
+            ) from None
+
+    def golden(self) -> Golden | None:
+        """The golden vectors, or None if the artifact carries none."""
+        if golden.FILE not in self:
+            return None
+        return golden.unpack(self.read(golden.FILE), f"{self.path}: {golden.FILE}")
+
+    def verify_digests(self) -> Iterator[str]:
+        """Read and check every file, yielding each name once it has proved right."""
+        for name in self.manifest.files:
+            self.read(name)
+            yield name
+
+    def extract(self, variant: Variant, folder: Path) -> Path:
+        """Write one variant's files below ``folder``; answers its model file or package there.
+
+        Raises:
+            ArtifactError: a file is corrupt.
+            UsageError: ``folder`` cannot be written.
+            UnavailableError: the disk is full.
+        """
+        for name in variant_files(self.manifest, variant):
+            target = folder / name
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise disk_error(error, target) from error
+            with whole_file(target) as file:
+                file.write(self.read(name))
+        return folder / variant.path
+
+
+def variant_files(manifest: Manifest, variant: Variant) -> tuple[str, ...]:
+    """The files of one variant: its model file, or all below its package."""
+    return tuple(
+        name
+        for name in manifest.files
+        if name == variant.path or name.startswith(f"{variant.path}/")
+    )
+
+
+def contradictions(manifest: Manifest, present: set[str]) -> Iterator[str]:
+    """What a manifest says that its archive, or the manifest itself, gives the lie to.
+
+    Args:
+        manifest: read or about to be written.
+        present: the files beside it in the archive.
+    """
+    listed = set(manifest.files)
+    for name in sorted(listed - present):
+        yield f"lacks {name}, which its manifest lists"
+    for name in sorted(present - listed):
+        yield f"holds {name}, which its manifest does not list"
+    names = Counter(name.casefold() for name in (*listed, MANIFEST))
+    folders = {str(folder).casefold() for name in listed for folder in PurePosixPath(name).parents}
+    for name, count in sorted(names.items()):
+        if count > 1 or name in folders:  # one would overwrite the other, on some disks or on all
+            yield f"holds {name} twice, as a folder or in other letters"
+    for variant_id, count in Counter(v.id for v in manifest.variants).items():
+        if count > 1:
+            yield f"describes the variant {variant_id} {count} times"
+    for variant in manifest.variants:
+        if not variant_files(manifest, variant):
+            yield f"has no files for the variant {variant.id}"
+        elif variant.format != "coreml" and variant.path not in listed:
+            yield f"has a folder where the variant {variant.id} has its model file"
+        if _names(variant.signature) != _names(manifest.signature):
+            yield f"has other inputs or outputs in the variant {variant.id} than in its signature"
+
+
+def _names(signature: Signature) -> tuple[list[str], list[str]]:
+    return sorted(t.name for t in signature.inputs), sorted(t.name for t in signature.outputs)
+
+
+def measure(contents: Mapping[str, container.Content]) -> dict[str, FileEntry]:
+    """Digest and size of each file, sorted by name: the manifest's ``files``.
+
+    Raises:
+        UsageError: a file cannot be read.
+    """
+    entries = {}
+    for name in sorted(contents):
+        digest, size = hashlib.sha256(), 0
+        for block in container.blocks(contents[name]):
+            digest.update(block)
+            size += len(block)
+        entries[name] = FileEntry(sha256=digest.hexdigest(), size=size)
+    return entries
+
+
+def pack(path: Path, manifest: Manifest, contents: Mapping[str, container.Content]) -> str:
+    """Write an artifact, whole or not at all, that ``Artifact`` will open; answers its digest.
+
+    Args:
+        path: where to; an existing file is replaced.
+        manifest: its ``files`` must describe ``contents`` (see ``measure``).
+        contents: every file but the manifest.
+
+    Raises:
+        UsageError: a name or a size that no artifact may have, a manifest that does not describe
+            the contents, or a folder that cannot be written.
+        UnavailableError: the disk is full.
+    """
+    data = encode(manifest)
+    problems = list(contradictions(manifest, set(contents)))
+    if measure(contents) != manifest.files:
+        problems.append("has files that are not those its manifest names")
+    if problems:
+        raise UsageError(f"{path} would not be an artifact: it {problems[0]}.")
+    ordered = {MANIFEST: data, **{name: contents[name] for name in sorted(contents)}}
+    with whole_file(path) as file:
+        container.write(file, ordered)
+    return sha256(data)

@@ -1,0 +1,66 @@
+"""Inference engines, one file each, behind one seam (``edge_sdk.backends.base``)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import cast
+
+from edge_sdk.backends.base import Array, Backend, DelegateRequest, LoadedModel
+from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.spec import Format
+from edge_sdk.text import nearest
+
+MODULES: dict[str, str] = {
+    "litert": "edge_sdk.backends.litert",
+    "onnxruntime": "edge_sdk.backends.onnxruntime",
+}
+"""Backend name to module. Order is preference: the first that reads a format and works is taken."""
+
+__all__ = [
+    "MODULES",
+    "Array",
+    "Backend",
+    "DelegateRequest",
+    "LoadedModel",
+    "backend",
+    "backend_for",
+]
+
+
+def backend(name: str) -> Backend:
+    """The backend of that name; its engine may still be missing.
+
+    Raises:
+        UsageError: there is no backend of that name.
+    """
+    if name not in MODULES:
+        raise UsageError(f"There is no backend {name!r}.", nearest(name, MODULES))
+    return cast(Backend, import_module(MODULES[name]).BACKEND)
+
+
+def backend_for(model_format: Format, names: tuple[str, ...] | None = None) -> Backend:
+    """The first backend that reads ``model_format`` and whose engine works on this machine.
+
+    Args:
+        model_format: what the model file is.
+        names: only these, in this order; None means all that edgeloop knows.
+
+    Raises:
+        UnavailableError: no engine here reads it; says which command would change that.
+    """
+    candidates = [backend(name) for name in (MODULES if names is None else names)]
+    candidates = [b for b in candidates if model_format in b.formats]
+    refusals: list[UnavailableError] = []
+    for candidate in candidates:
+        try:
+            candidate.version()
+        except UnavailableError as error:
+            refusals.append(error)
+        else:
+            return candidate
+    if refusals:
+        raise refusals[0]
+    raise UnavailableError(
+        f"No backend on this machine runs {model_format} models.",
+        "edge doctor   # lists the engines that are here and how to get the others",
+    )

@@ -1,0 +1,97 @@
+"""The seam to inference engines: what a backend offers, and what a loaded model is.
+
+A backend is one engine (LiteRT, ONNX Runtime, …) in one file. It knows how to open a model file's
+bytes with a list of delegates and hands back a ``LoadedModel`` that runs arrays, positionally, in
+the engine's own order and types. Names, units, quantized integers and pictures are the session's
+business; keep them out of here, or every engine will have its own idea of them.
+
+To add an engine: write a module with a ``BACKEND`` that satisfies ``Backend``, name it in
+``edge_sdk.backends.MODULES``, and run ``tests/contract/test_backends.py`` over it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.spec import Format, Placement, Signature
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DelegateRequest:
+    """One entry of an ordered delegate list.
+
+    Attributes:
+        name: a delegate's name, or the path of a library.
+        library: whether ``name`` is such a path.
+        options: passed to the library as text.
+    """
+
+    name: str
+    library: bool = False
+    options: dict[str, str] = field(default_factory=dict)
+
+
+class LoadedModel(Protocol):
+    """One model in one engine, ready to run. Not thread safe: one thread at a time."""
+
+    signature: Signature
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """Run once.
+
+        Args:
+            inputs: in the signature's order, of its dtypes, C-contiguous, of shapes it accepts.
+
+        Returns:
+            Outputs in the signature's order; the caller owns them.
+        """
+
+    def placement(self) -> Placement:
+        """Where its operations run, computed from what the engine did."""
+
+    def close(self) -> None:
+        """Give back what the engine holds. Running afterwards is a bug of the caller."""
+
+
+class Backend(Protocol):
+    """One inference engine."""
+
+    name: str
+    extra: str
+    """The extra of our distribution that installs it."""
+    formats: tuple[Format, ...]
+
+    def version(self) -> str:
+        """Its version.
+
+        Raises:
+            UnavailableError: it is not installed or does not import here; says which command mends it.
+        """
+
+    def delegates(self) -> tuple[str, ...]:
+        """Delegates that this build of it offers on this machine, best first."""
+
+    def open(
+        self, model: bytes, *, delegates: Sequence[DelegateRequest], threads: int
+    ) -> LoadedModel:
+        """Load a model.
+
+        Delegates that cannot be had are recorded in the placement, with the reason, and the next is
+        tried; the engine's own CPU kernels take what is left.
+
+        Raises:
+            UsageError: the bytes are not a model this engine reads.
+            UnavailableError: the model needs an operation that this engine lacks.
+        """
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The numpy dtype of a ``spec.DType``; ``string`` is numpy's object."""
+    return np.dtype(object if name == "string" else name)

@@ -1,0 +1,164 @@
+"""``edge bench``: what a model costs on this machine, in each way that it can be run.
+
+Without options it measures every variant of the artifact on every engine here that reads it. Each
+option that names something narrows that: ``--variant``, ``--backend`` and ``--threads`` take lists,
+and ``--delegate`` may be repeated, once for each list of preferences to compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_sdk.cli.command import Outcome
+from edge_sdk.text import bytes_text, table
+
+if TYPE_CHECKING:
+    from edge_sdk.runtime.bench import BenchReport, Measurement
+    from edge_sdk.spec import Placement
+
+SUMMARY = "measure a model on this machine, configuration beside configuration"
+DEFAULT_SECONDS = 5.0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``edge bench``."""
+    parser.add_argument("model", type=Path, metavar="MODEL", help="X.edge, X.tflite or X.onnx")
+    parser.add_argument("--variant", type=_words, metavar="ID,…", help="only these variants")
+    parser.add_argument("--backend", type=_words, metavar="NAME,…", help="only these engines")
+    parser.add_argument(
+        "--delegate",
+        type=_words,
+        action="append",
+        metavar="NAME,…",
+        help="delegates in order of preference; repeat it to compare such lists",
+    )
+    parser.add_argument("--threads", type=_counts, metavar="N,…", help="numbers of threads")
+    parser.add_argument(
+        "--input",
+        type=_shape,
+        action="append",
+        default=[],
+        metavar="NAME:SHAPE",
+        help="shape of an input whose size is open, as image:1x224x224x3 (open lengths are 1)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_seconds,
+        default=DEFAULT_SECONDS,
+        metavar="S",
+        help=f"time for all measurements together (default {DEFAULT_SECONDS:g})",
+    )
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Measure and tell."""
+    from edge_sdk.runtime.bench import BenchReport, measure
+    from edge_sdk.runtime.configurations import plan
+    from edge_sdk.runtime.machine import profile
+
+    configurations, skipped = plan(
+        args.model,
+        variants=args.variant,
+        backends=args.backend,
+        delegates=args.delegate or [()],
+        threads=args.threads,
+    )
+    measurements, inputs = measure(
+        args.model,
+        configurations,
+        seconds=args.seconds,
+        shapes=dict(args.input),
+        progress=lambda line: print(line, file=sys.stderr),
+    )
+    report = BenchReport(
+        model=str(args.model),
+        profile=profile(),
+        inputs=inputs,
+        seconds=args.seconds,
+        measurements=measurements,
+        skipped=skipped,
+    )
+    return Outcome(report, describe(report))
+
+
+def describe(report: BenchReport) -> str:
+    """The report for a person."""
+    here = report.profile
+    header = ("configuration", "runs on", "load", "first", "p50", "p90", "p99", "calls/s", "memory")
+    lines = [
+        f"{report.model} on {here.name} ({here.cpu}, {here.cores} cores)",
+        f"fed with random {', '.join(map(str, report.inputs))}",
+        "",
+        table(header, [_row(each) for each in report.measurements], "<<>>>>>>>"),
+        "",
+        "Times in ms. A percentile is the smallest measured time that so many calls do not exceed.",
+        "Memory is what this one process grew by, from before loading until after the first call.",
+    ]
+    lines += [
+        f"{attempt.delegate} refused: {attempt.reason}"
+        for attempt in dict.fromkeys(
+            refused for each in report.measurements for refused in each.placement.refused
+        )
+    ]
+    lines += [f"{each.variant} was not measured: {each.reason}" for each in report.skipped]
+    return "\n".join(lines)
+
+
+def _row(measured: Measurement) -> tuple[str, ...]:
+    timings = measured.timings
+    times = (measured.load_ms, measured.first_ms, timings.p50_ms, timings.p90_ms, timings.p99_ms)
+    return (
+        str(measured.configuration),
+        _took(measured.placement),
+        *(_digits(time) for time in times),
+        _digits(timings.per_second),
+        bytes_text(max(measured.memory_growth_bytes, 0)),
+    )
+
+
+def _took(placement: Placement) -> str:
+    """Which delegate runs how many of the model's operations."""
+    return ", ".join(
+        each.delegate if each.operations is None else f"{each.delegate} {each.operations} ops"
+        for each in placement.attempts
+        if each.active
+    )
+
+
+def _digits(value: float) -> str:
+    """Three digits or more: ``0.0123``, ``1.23``, ``12.3``, ``1234``."""
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _words(text: str) -> tuple[str, ...]:
+    words = tuple(word.strip() for word in text.split(","))
+    if not all(words):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of names, as one,two")
+    return words
+
+
+def _counts(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"[1-9]\d{0,3}(,[1-9]\d{0,3})*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of numbers above 0, as 1,2,4")
+    return tuple(int(word) for word in text.split(","))
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, shape = text.rpartition(":")
+    if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", shape):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a NAME:SHAPE, as image:1x224x224x3")
+    return name, tuple(int(length) for length in shape.split("x"))
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+    return seconds

@@ -1,0 +1,105 @@
+"""``edge inspect``: what an artifact is, as a table for people or the manifest for programs."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from edge_sdk.artifact import Artifact, variant_files
+from edge_sdk.cli.command import Outcome
+from edge_sdk.spec import Agreement, Manifest, Variant, Word
+from edge_sdk.text import bytes_text, printable, table
+
+SUMMARY = "show what an artifact contains and what was measured of it"
+
+
+class Inspection(Word, frozen=True, kw_only=True):
+    """What ``edge inspect --json`` prints."""
+
+    path: str
+    digest: str
+    size: int
+    manifest: Manifest
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``edge inspect``."""
+    parser.add_argument("artifact", type=Path, metavar="X.edge")
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Open the artifact and describe it; contents are not read, see ``edge verify``."""
+    with Artifact(args.artifact) as artifact:
+        inspection = Inspection(
+            path=printable(str(artifact.path)),
+            digest=artifact.digest,
+            size=artifact.path.stat().st_size,
+            manifest=artifact.manifest,
+        )
+    return Outcome(inspection, describe(inspection))
+
+
+def describe(inspection: Inspection) -> str:
+    """The inspection for a person."""
+    manifest = inspection.manifest
+    source = manifest.provenance
+    lines = [
+        f"{manifest.name} {manifest.version}   {bytes_text(inspection.size)}   "
+        f"sha256:{inspection.digest}",
+        *([manifest.description] if manifest.description else []),
+        f"from      {source.source} ({source.source_format}, sha256:{source.source_sha256[:12]}…)",
+        *[f"input     {tensor}" for tensor in manifest.signature.inputs],
+        *[f"output    {tensor}" for tensor in manifest.signature.outputs],
+    ]
+    if manifest.labels:
+        shown = ", ".join(manifest.labels[:6])
+        more = f", … ({len(manifest.labels)})" if len(manifest.labels) > 6 else ""
+        lines.append(f"labels    {shown}{more}")
+    if manifest.preprocess:
+        lines.append(f"before    {_declared(manifest.preprocess)}")
+    if manifest.postprocess:
+        lines.append(f"after     {_declared(manifest.postprocess)}")
+    lines = [printable(line) for line in lines]
+    lines += ["", variant_table(manifest), ""]
+    others = sorted(
+        set(manifest.files)
+        - {name for v in manifest.variants for name in variant_files(manifest, v)}
+    )
+    lines.append(f"beside    {', '.join(others) or 'nothing'}")
+    lines.append("trust     unsigned; edge verify checks the digests and the answers")
+    return "\n".join(lines)
+
+
+def _declared(word: Word) -> str:
+    import msgspec
+
+    fields = msgspec.to_builtins(word)
+    kind = fields.pop("kind")
+    return f"{kind}: " + ", ".join(f"{name} {value}" for name, value in fields.items())
+
+
+def variant_table(manifest: Manifest) -> str:
+    """One line per variant: what it is, how big, how like the original."""
+    header = ("variant", "size", "runs on", "accuracy", "same argmax", "max diff", "checked by")
+    rows = [_variant_row(variant) for variant in manifest.variants]
+    return table(header, rows, "<><>>><")
+
+
+def _variant_row(variant: Variant) -> tuple[str, ...]:
+    likeness = variant.agreement
+    cells = ("", "", "", "the original") if likeness is None else _likeness(likeness)
+    row = (variant.id, bytes_text(variant.size), ", ".join(variant.backends), *cells)
+    return tuple(map(printable, row))
+
+
+def _likeness(agreement: Agreement) -> tuple[str, ...]:
+    def share(value: float | None) -> str:
+        return "" if value is None else f"{value:.2%}"
+
+    checked = f"{agreement.checked_by}, {agreement.samples} {agreement.on} inputs"
+    return (
+        share(agreement.accuracy),
+        share(agreement.argmax),
+        "" if agreement.max_difference is None else f"{agreement.max_difference:.2g}",
+        checked,
+    )

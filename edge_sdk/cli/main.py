@@ -1,0 +1,242 @@
+"""``edge``: find the command, run it, say what came of it, exit with a number that means something.
+
+Results go to stdout, everything else to stderr. Engines print on stdout as they please, from C++
+too, and C libraries hold what they print until the process ends; so file descriptor 1 points at
+stderr from the first moment to the last, and the result is written to the real one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import select
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import NoReturn, cast
+
+from edge_sdk.cli.command import Command, Outcome
+from edge_sdk.errors import EdgeError, UnavailableError, UsageError
+from edge_sdk.spec.version import AGENT_VERSION
+from edge_sdk.text import nearest, printable
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+EXIT_UNREAD = 141
+"""What a shell reports of a program that SIGPIPE ended."""
+ENTRY_POINTS = "edge.commands"
+
+_HELP = """\
+usage: edge COMMAND … [--json]
+
+Convert a model, prove it, and run it on small machines.
+
+commands:
+{commands}
+
+  edge COMMAND --help   tells what a command takes
+  edge --version        prints the version
+
+exit codes: 0 done; 1 a negative verdict; 2 usage or bad input; 3 something is not available;
+            4 untrusted or corrupt artifact; 70 a bug of ours; 130 interrupted"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are our errors, so that all errors look alike."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(
+            message[:1].upper() + message[1:] + ".", f"{self.prog} --help   # says what it takes"
+        )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line; answers the exit code.
+
+    Args:
+        arguments: the words after ``edge``; None takes the process's own, and its stdout for good.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    as_json = "--json" in words
+    try:
+        with _interruptible(), _stdout_kept_clean(for_good=arguments is None) as stdout:
+            outcome = _run(words)
+            _print(outcome, as_json, stdout)
+    except EdgeError as error:
+        return _complain(error.message, error.hint, error.exit_code, as_json)
+    except KeyboardInterrupt:
+        return _complain("Interrupted; nothing was left half done.", "", EXIT_INTERRUPTED, as_json)
+    except BrokenPipeError:
+        if _has_reader(2):
+            return _bug(as_json)
+        _point_at_nothing(2)
+        return EXIT_UNREAD
+    except Exception:  # noqa: BLE001 - the last line of defence; everything expected is above
+        return _bug(as_json)
+    return outcome.exit_code
+
+
+def _run(words: list[str]) -> Outcome:
+    commands = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    name = next((word for word in words if not word.startswith("-")), None)
+    if name is None:
+        return _run_without_command(words, commands)
+    if name not in commands:
+        raise UsageError(f"There is no command {name!r}.", nearest(name, commands))
+    command = _import(commands[name])
+    parser = _Parser(
+        prog=f"edge {name}",
+        description=command.SUMMARY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        add_help=False,
+        allow_abbrev=False,
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="print this and exit")
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+    command.configure(parser)
+    words.remove(name)
+    if "-h" in words or "--help" in words:
+        return Outcome({"help": parser.format_help()}, parser.format_help().rstrip())
+    return command.run(parser.parse_args(words))
+
+
+def _run_without_command(words: list[str], commands: Mapping[str, EntryPoint]) -> Outcome:
+    options = [word for word in words if word != "--json"]
+    unknown = [word for word in options if word not in ("-h", "--help", "--version")]
+    if unknown:
+        raise UsageError(
+            f"There is no option {unknown[0]!r} without a command.", "edge --help   # lists both"
+        )
+    if "--version" in options:
+        return Outcome({"version": AGENT_VERSION}, AGENT_VERSION)
+    if not options and words:
+        raise UsageError("No command was given.", "edge --help   # lists them")
+    width = max(map(len, commands), default=0)
+    lines = [f"  {name:<{width}}   {_summary(point)}" for name, point in sorted(commands.items())]
+    text = _HELP.format(commands="\n".join(lines))
+    return Outcome({"help": text}, text, exit_code=0 if options else UsageError.exit_code)
+
+
+def _import(point: EntryPoint) -> Command:
+    try:
+        return cast(Command, import_module(point.value))
+    except ImportError as error:
+        raise UnavailableError(
+            f"The command {point.name!r} cannot be imported: {error}.",
+            "pip install --force-reinstall edgeloop",
+        ) from error
+
+
+def _summary(point: EntryPoint) -> str:
+    """One line about a command; one that cannot be imported must not take the others' help away."""
+    try:
+        return _import(point).SUMMARY
+    except UnavailableError as error:
+        return f"(not available) {error.message}"
+
+
+def _print(outcome: Outcome, as_json: bool, stdout: int) -> None:
+    if as_json:
+        import msgspec
+
+        text = msgspec.json.format(msgspec.json.encode(outcome.value), indent=2).decode()
+    else:
+        text = outcome.text
+    rest = memoryview(f"{text}\n".encode(errors="backslashreplace"))
+    try:
+        while rest:
+            rest = rest[os.write(stdout, rest) :]
+    except BrokenPipeError:
+        return  # whoever read it has seen enough
+    except OSError as error:
+        raise UnavailableError(f"The result cannot be written: {error.strerror}.") from error
+
+
+def _complain(message: str, hint: str, exit_code: int, as_json: bool) -> int:
+    if as_json:
+        print(_error_line(message, hint, exit_code), file=sys.stderr)
+        return exit_code
+    lines = [printable(line) for line in (*message.splitlines(), *hint.splitlines())]
+    print("edge: " + "\n      ".join(lines), file=sys.stderr)
+    return exit_code
+
+
+def _error_line(message: str, hint: str, exit_code: int) -> str:
+    """The error as one line of JSON; ``json``, unlike msgspec, writes file names of any bytes."""
+    return json.dumps({"error": message, "hint": hint, "exit_code": exit_code})
+
+
+def _bug(as_json: bool) -> int:
+    traceback.print_exc()
+    message = "This is a bug in edgeloop, not in what you did."
+    return _complain(message, "Please report it with the lines above.", EXIT_BUG, as_json)
+
+
+@contextmanager
+def _stdout_kept_clean(for_good: bool) -> Iterator[int]:
+    """The real stdout's descriptor, for the result alone; meanwhile, or for good, 1 is stderr."""
+    for number in (0, 1, 2):
+        _fill(number)
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    real = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield real
+    finally:
+        if not for_good:
+            sys.stdout.flush()
+            os.dup2(real, 1)
+        os.close(real)
+
+
+def _fill(number: int) -> None:
+    """Whoever closed a standard stream must not have the next file we open take its place."""
+    try:
+        os.fstat(number)
+    except OSError:
+        _point_at_nothing(number)
+
+
+def _point_at_nothing(number: int) -> None:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    if nothing != number:
+        os.dup2(nothing, number)
+        os.close(nothing)
+
+
+def _has_reader(descriptor: int) -> bool:
+    """Whether somebody can still read what is written there."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    return not any(event & select.POLLERR for _, event in poll.poll(0))
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """Let a kill or a lost terminal unwind as Ctrl-C does, so that nothing stays half done."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored, and means it
+            try:
+                before[number] = signal.signal(number, interrupt)
+            except ValueError:  # not in the main thread, where there are no signals to catch
+                break
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

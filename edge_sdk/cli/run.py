@@ -1,0 +1,251 @@
+"""``edge run``: feed pictures, videos or arrays to a model and say what it answers."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_sdk.cli.command import Outcome
+from edge_sdk.errors import UsageError
+
+if TYPE_CHECKING:
+    from edge_sdk.cli.run_report import Answer, SourceReport, Tensors
+    from edge_sdk.pipeline import Source
+    from edge_sdk.runtime import Session
+    from edge_sdk.spec import Result
+
+SUMMARY = "run a model on pictures, videos or arrays"
+ARTIFACT_SUFFIX = ".edge"
+_PROGRESS_EVERY_S = 0.2
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``edge run``."""
+    parser.add_argument(
+        "model", type=Path, metavar="MODEL", help="an .edge, or a bare .tflite or .onnx"
+    )
+    parser.add_argument(
+        "inputs",
+        type=Path,
+        metavar="INPUT",
+        nargs="+",
+        help="pictures, folders of pictures, videos; .npy or .npz for a model that takes arrays",
+    )
+    parser.add_argument(
+        "--delegate", metavar="NAME,…", default="", help="delegates in order of preference"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="fail unless the model runs where it was asked to"
+    )
+    parser.add_argument("--threads", type=int, metavar="N", help="threads for CPU kernels")
+    parser.add_argument("--variant", metavar="ID", help="which build of the artifact")
+    parser.add_argument("--backend", metavar="NAME", help="which engine")
+    parser.add_argument(
+        "--preprocess", type=Path, metavar="SPEC.toml", help="pre- and postprocessing, bare model"
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="class names, one a line, bare model"
+    )
+    parser.add_argument(
+        "--draw",
+        type=Path,
+        metavar="OUT",
+        help="draw the answers: a picture, an .mp4, or a folder for many inputs",
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.jsonl", help="write one JSON object per frame"
+    )
+
+
+def run(args: argparse.Namespace) -> Outcome:
+    """Load, answer every frame, report."""
+    from edge_sdk.cli.run_report import RunReport, describe, latency
+    from edge_sdk.files import check_writable
+
+    if args.output:
+        check_writable(args.output)
+    with _load(args) as session:
+        runner = _Runner(session)
+        started = time.perf_counter()
+        if session.processing.preprocess is None:
+            answers, sources = _run_arrays(runner, args)
+        else:
+            answers, sources = _run_pictures(runner, args)
+        elapsed = time.perf_counter() - started
+        report = RunReport(
+            model=str(args.model),
+            variant=session.variant,
+            placement=session.placement,
+            frames=len(answers),
+            fps=round(len(answers) / elapsed, 2),
+            latency_ms=latency(runner.milliseconds),
+            sources=tuple(sources),
+            warnings=tuple(source.warning for source in sources if source.warning),
+            results=tuple(answers),
+        )
+    for warning in report.warnings:
+        print(f"edge: {warning}", file=sys.stderr)
+    if args.output:
+        _write_lines(args.output, answers)
+    return Outcome(report, describe(report))
+
+
+def _load(args: argparse.Namespace) -> Session:
+    import edge_sdk
+    from edge_sdk.processing import read_labels, read_processing
+
+    if args.model.suffix == ARTIFACT_SUFFIX and (args.preprocess or args.labels):
+        flag = "--preprocess" if args.preprocess else "--labels"
+        raise UsageError(f"{args.model} brings its own processing.", f"Leave out {flag}.")
+    before, after = read_processing(args.preprocess) if args.preprocess else (None, None)
+    return edge_sdk.load(
+        args.model,
+        delegates=[name for name in args.delegate.split(",") if name],
+        strict=args.strict,
+        threads=args.threads,
+        variant=args.variant,
+        backend=args.backend,
+        preprocess=before,
+        postprocess=after,
+        labels=read_labels(args.labels) if args.labels else (),
+    )
+
+
+class _Runner:
+    """A session with a stopwatch around its inference."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self.milliseconds: list[float] = []
+
+    def look(self, picture: Any) -> Result | Tensors:
+        """``session.predict``, taken apart to time the middle."""
+        inputs, geometry = self.session.processing.before(picture)
+        return _as_word(self.session.processing.after(self._infer(inputs), geometry))
+
+    def run(self, inputs: Mapping[str, Any]) -> Result | Tensors:
+        """The same for a model that takes arrays."""
+        return _as_word(self.session.processing.after(self._infer(inputs)))
+
+    def _infer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        started = time.perf_counter_ns()
+        outputs = self.session.run(inputs)
+        self.milliseconds.append((time.perf_counter_ns() - started) / 1e6)
+        return outputs
+
+
+def _as_word(answer: Any) -> Result | Tensors:
+    from edge_sdk.cli.run_report import tensors
+
+    return tensors(answer) if isinstance(answer, dict) else answer
+
+
+def _run_pictures(
+    runner: _Runner, args: argparse.Namespace
+) -> tuple[list[Answer], list[SourceReport]]:
+    from edge_sdk.cli.run_report import Answer, SourceReport
+    from edge_sdk.pipeline import Clip, draw, open_sink, open_sources, plan_sinks
+    from edge_sdk.pipeline.arrays import SUFFIXES
+    from edge_sdk.spec import Boxes, Classes
+
+    for path in args.inputs:
+        if path.suffix in SUFFIXES:
+            raise UsageError(
+                f"{args.model} takes pictures, and {path} holds arrays.",
+                "Name pictures, folders of pictures or videos.",
+            )
+    sources = open_sources(args.inputs)
+    if args.draw and runner.session.processing.postprocess is None:
+        raise UsageError(
+            f"{args.model} declares no postprocessing: there is nothing to draw.",
+            "Leave out --draw.",
+        )
+    targets = plan_sinks(args.draw, sources) if args.draw else [None] * len(sources)
+    answers: list[Answer] = []
+    reports: list[SourceReport] = []
+    for at, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        before = len(answers)
+        label = source.path.name if len(sources) == 1 else f"{at + 1}/{len(sources)}"
+        with open_sink(target, source) if target else nullcontext() as sink:
+            for frame in _told(source.frames(), label, source):
+                result = runner.look(frame.picture)
+                answers.append(
+                    Answer(
+                        source=str(source.path),
+                        index=frame.index,
+                        time_s=frame.time_s,
+                        result=result,
+                    )
+                )
+                if sink is not None and isinstance(result, Boxes | Classes):
+                    sink.write(draw(frame.picture, result))
+        reports.append(
+            SourceReport(
+                path=str(source.path),
+                kind="video" if isinstance(source, Clip) else "picture",
+                frames=len(answers) - before,
+                announced=source.announced,
+                drawn=str(target) if target else None,
+            )
+        )
+    return answers, reports
+
+
+def _run_arrays(
+    runner: _Runner, args: argparse.Namespace
+) -> tuple[list[Answer], list[SourceReport]]:
+    from edge_sdk.cli.run_report import Answer, SourceReport
+    from edge_sdk.pipeline import read_arrays
+    from edge_sdk.pipeline.arrays import SUFFIXES
+
+    signature = runner.session.signature
+    answers: list[Answer] = []
+    reports: list[SourceReport] = []
+    for path in args.inputs:
+        if path.suffix not in SUFFIXES:
+            raise UsageError(
+                f"{args.model} declares no preprocessing, so it cannot take {path}.",
+                "Say how a picture is prepared with --preprocess SPEC.toml, or give an .npy or "
+                f".npz for {', '.join(map(str, signature.inputs))}.",
+            )
+    if args.draw:
+        raise UsageError("There is no picture to draw on.", "Leave out --draw.")
+    for path in args.inputs:
+        before = len(answers)
+        for index, inputs in enumerate(read_arrays(path, signature)):
+            answers.append(
+                Answer(source=str(path), index=index, time_s=None, result=runner.run(inputs))
+            )
+        count = len(answers) - before
+        reports.append(SourceReport(path=str(path), kind="arrays", frames=count, announced=count))
+    return answers, reports
+
+
+def _told(frames: Iterable[Any], label: str, source: Source) -> Iterator[Any]:
+    """The same frames, with a line of progress on a terminal's stderr."""
+    if not sys.stderr.isatty():
+        yield from frames
+        return
+    shown_at = 0.0
+    for count, frame in enumerate(frames, start=1):
+        yield frame
+        if (now := time.monotonic()) - shown_at > _PROGRESS_EVERY_S:
+            shown_at = now
+            whole = f"/{source.announced}" if source.announced else ""
+            print(f"\r\x1b[K{label}: {count}{whole} frames", end="", file=sys.stderr, flush=True)
+    print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def _write_lines(path: Path, answers: list[Answer]) -> None:
+    import msgspec
+
+    from edge_sdk.files import whole_file
+
+    with whole_file(path) as file:
+        for answer in answers:
+            file.write(msgspec.json.encode(answer) + b"\n")

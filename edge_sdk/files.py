@@ -1,0 +1,151 @@
+"""Files that are whole or not there: digests, reading, writing that no crash leaves half done."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from edge_sdk.errors import EdgeError, UnavailableError, UsageError
+
+_BLOCK_BYTES = 1 << 20
+
+
+def sha256(data: bytes) -> str:
+    """Hex digest of bytes."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's bytes, read in blocks."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def sha256_tree(path: Path) -> str:
+    """Hex digest of a file, or of a folder: of its files' relative names and digests, sorted."""
+    if path.is_file():
+        return sha256_file(path)
+    lines = (f"{sha256_file(file)}  {name}\0" for name, file in tree(path).items())
+    return sha256(os.fsencode("".join(lines)))
+
+
+def tree(folder: Path) -> dict[str, Path]:
+    """Every file below ``folder`` by its relative posix name, sorted."""
+    files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
+    return dict(sorted(files.items()))
+
+
+class FileBytes:
+    """A file's bytes, read as they are sliced. ``close`` it.
+
+    Not a mapping: there, a bad block, or another program cutting the file short, is a SIGBUS that
+    ends the process instead of an error.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = path.open("rb", buffering=0)
+        self._size = os.fstat(self._file.fileno()).st_size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def __getitem__(self, part: slice) -> bytes:
+        start, stop, _ = part.indices(self._size)
+        pieces = []
+        try:
+            while start < stop and (piece := os.pread(self._file.fileno(), stop - start, start)):
+                pieces.append(piece)
+                start += len(piece)
+        except OSError as error:
+            raise UnavailableError(
+                f"{self._path} cannot be read: {error.strerror}.", "dmesg   # is the disk well?"
+            ) from error
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Close the file; what was read stays valid."""
+        self._file.close()
+
+
+def disk_error(error: OSError, path: Path) -> EdgeError:
+    """An OSError met while writing ``path``, by whose move it is."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return UnavailableError(
+            f"There is no room to write {path}: {error.strerror}.",
+            f"df -h {path.parent}   # make room there, or write somewhere else",
+        )
+    return UsageError(
+        f"{path} cannot be written: {error.strerror or error}.",
+        "Choose a folder that exists and that you may write to.",
+    )
+
+
+def check_writable(path: Path) -> None:
+    """Make sure, before hours of work, that ``path`` can be written at their end.
+
+    Raises:
+        UsageError: it is a folder or a device, or its folder is missing or not writable.
+        UnavailableError: the disk is full.
+    """
+    try:
+        _check_replaceable(path)
+        with tempfile.TemporaryFile(dir=path.parent) as probe:
+            probe.write(b"\0" * 4096)
+            probe.flush()
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """Write ``path`` so that readers see the old file or the new one, never a part.
+
+    The bytes go to a neighbour named ``.NAME.….part``, are synced, and take the name at the end; on
+    any exception, an interrupt included, the neighbour is removed and ``path`` is as it was.
+
+    Raises:
+        UsageError: ``path`` is a folder or a device, or its folder is missing or not writable.
+        UnavailableError: the disk is full.
+    """
+    part = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.part"
+    try:
+        _check_replaceable(path)
+        with part.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def _check_replaceable(path: Path) -> None:
+    """Renaming onto ``/dev/null`` would, as root, take it away from the whole machine."""
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", f"Name a file: {path / 'model.edge'}")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is not an ordinary file.", "Name a file in a folder of yours.")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename durable: the folder's entry is data of its own."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

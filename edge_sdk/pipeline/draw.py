@@ -1,0 +1,140 @@
+"""Answers drawn onto pictures, legibly on 176 x 144 as on 4K.
+
+Every length is a multiple of one unit that grows with the picture, so that a drawing looks the same
+at any size, down to the pixel or two that a line and a letter need to be seen at all.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edge_sdk.processing.opencv import import_cv2
+from edge_sdk.processing.picture import Picture
+from edge_sdk.spec import Box, Boxes, Classes, Result
+
+_COLOURS = (
+    (76, 217, 100),
+    (255, 179, 0),
+    (64, 156, 255),
+    (255, 92, 92),
+    (190, 120, 255),
+    (0, 200, 200),
+    (255, 128, 192),
+    (200, 200, 80),
+)
+"""RGB, by class; bright enough for dark text on them."""
+_INK = (16, 16, 16)
+_PAPER = (245, 245, 245)
+
+_UNIT_OF = 360
+"""The shorter side of a picture whose unit is one pixel."""
+_LEAST_SIDE, _MOST_TIMES = 120, 8
+"""A picture whose shorter side has fewer pixels is enlarged: letters need room."""
+_TEXT_PX, _LEAST_TEXT_PX = 13.0, 9.0
+"""Height of a capital letter, in units, and the least that is legible, in pixels."""
+_HERSHEY_PX = 22.0
+"""The same of OpenCV's simplex font at scale 1."""
+
+
+def draw(picture: Picture, result: Result) -> Picture:
+    """A copy of an RGB picture with the answer drawn on it.
+
+    A picture too small for letters is enlarged first, by a whole factor.
+
+    Args:
+        picture: bytes, height x width x 3.
+        result: boxes with their keypoints and labels, or classes, of which the best are listed in
+            the upper left corner.
+
+    Raises:
+        UnavailableError: OpenCV is not installed.
+    """
+    pen = _Pen(picture)
+    if isinstance(result, Boxes):
+        for box in reversed(result.found):  # the surest on top
+            pen.outline(box)
+        for box in reversed(result.found):
+            pen.name(box)
+    elif isinstance(result, Classes):
+        pen.listing(result)
+    return pen.picture
+
+
+class _Pen:
+    """Draws on a copy of one picture, in its unit."""
+
+    def __init__(self, picture: Picture) -> None:
+        self._cv2: Any = import_cv2("Drawing")
+        self.picture = _enlarged(picture)
+        self._height, self._width = self.picture.shape[:2]
+        unit = min(self._height, self._width) / _UNIT_OF
+        self._line = max(1, round(2 * unit))
+        self._dot = max(1, round(2.5 * unit))
+        text_px = max(_LEAST_TEXT_PX, _TEXT_PX * unit)
+        self._font: int = self._cv2.FONT_HERSHEY_SIMPLEX
+        self._scale = text_px / _HERSHEY_PX
+        self._weight = max(1, round(text_px / 14))
+        self._capital, self._descent = round(text_px), round(text_px * 0.25)
+        self._margin = max(1, round(text_px * 0.15))
+
+    def outline(self, box: Box) -> None:
+        """The box's edges and keypoints."""
+        cv2 = self._cv2
+        colour = _COLOURS[box.index % len(_COLOURS)]
+        corners = self._pixel(box.left, box.top), self._pixel(box.right, box.bottom)
+        # A dark edge around the bright line keeps it visible on any background.
+        if self._line > 1:
+            cv2.rectangle(self.picture, *corners, _INK, self._line + 2, cv2.LINE_AA)
+        cv2.rectangle(self.picture, *corners, colour, self._line, cv2.LINE_AA)
+        for x, y in box.keypoints:
+            centre = self._pixel(x, y)
+            cv2.circle(self.picture, centre, self._dot + 1, _INK, cv2.FILLED, cv2.LINE_AA)
+            cv2.circle(self.picture, centre, self._dot, colour, cv2.FILLED, cv2.LINE_AA)
+
+    def name(self, box: Box) -> None:
+        """The box's label and score on a plate: above it, or within it at the picture's edge."""
+        text = f"{box.label} {box.score:.2f}"
+        width, height = self._plate_size(text)
+        left, top = self._pixel(box.left, box.top)
+        left = max(0, min(left - self._line // 2, self._width - width))
+        top = top - height if top >= height else top
+        self._plate(text, left, top, _COLOURS[box.index % len(_COLOURS)])
+
+    def listing(self, classes: Classes) -> None:
+        """The likeliest classes, one plate below the other; the best one in colour."""
+        texts = [f"{found.label} {found.score:.2f}" for found in classes.top]
+        top = 0
+        for at, text in enumerate(texts):
+            _, height = self._plate_size(text)
+            if top + height > self._height and at:
+                break
+            self._plate(text, 0, top, _COLOURS[0] if at == 0 else _PAPER)
+            top += height
+
+    def _pixel(self, x: float, y: float) -> tuple[int, int]:
+        return round(x * (self._width - 1)), round(y * (self._height - 1))
+
+    def _plate_size(self, text: str) -> tuple[int, int]:
+        (width, _), _ = self._cv2.getTextSize(text, self._font, self._scale, self._weight)
+        return width + 4 * self._margin, self._capital + self._descent + 2 * self._margin
+
+    def _plate(self, text: str, left: int, top: int, colour: tuple[int, int, int]) -> None:
+        width, height = self._plate_size(text)
+        self.picture[top : top + height, left : left + width] = colour
+        self._cv2.putText(
+            self.picture,
+            text,
+            (left + 2 * self._margin, top + self._margin + self._capital),
+            self._font,
+            self._scale,
+            _INK,
+            self._weight,
+            self._cv2.LINE_AA,
+        )
+
+
+def _enlarged(picture: Picture) -> Picture:
+    times = min(_MOST_TIMES, -(-_LEAST_SIDE // min(picture.shape[:2])))
+    if times == 1:
+        return picture.copy()
+    return picture.repeat(times, axis=0).repeat(times, axis=1)

@@ -1,0 +1,166 @@
+"""Frames from what a person names: picture files, folders of pictures, videos.
+
+What is wrong with a file is found before the first frame is answered wherever its first bytes can
+tell; a picture or video that turns out to be cut off is refused, or reported, when it is reached.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from edge_sdk.errors import UsageError
+from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
+from edge_sdk.processing.opencv import import_cv2
+from edge_sdk.processing.picture import Picture
+
+_MOST_MISSED = 1000
+"""Frames in a row that may fail to decode before the rest of a video is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One picture on its way.
+
+    Attributes:
+        picture: bytes, height x width x 3, RGB.
+        source: the file it comes from.
+        index: its place in that file, from 0.
+        time_s: when it is shown, in seconds from the video's beginning; None for a still picture.
+    """
+
+    picture: Picture
+    source: Path
+    index: int = 0
+    time_s: float | None = None
+
+
+class Still:
+    """A picture file: one frame."""
+
+    announced: int = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def frames(self) -> Iterator[Frame]:
+        """Its one frame.
+
+        Raises:
+            UsageError: the picture is damaged.
+        """
+        yield Frame(read_picture(self.path), self.path)
+
+
+class Clip:
+    """A video file.
+
+    Attributes:
+        announced: how many frames its header speaks of, 0 if it does not say.
+        fps: frames per second, 0.0 if it does not say.
+        width, height: pixels.
+    """
+
+    def __init__(self, path: Path) -> None:
+        cv2 = import_cv2("Reading a video")
+        self.path = path
+        with _Capture(cv2, path) as video:
+            self.announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+            self.fps = max(0.0, float(video.get(cv2.CAP_PROP_FPS)))
+            self.width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
+            self.height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+
+    def frames(self) -> Iterator[Frame]:
+        """Its frames, those behind a damaged stretch included, as far as they can be decoded.
+
+        Raises:
+            UsageError: there is not even one.
+        """
+        cv2 = import_cv2("Reading a video")
+        place, read, missed = 0, 0, 0
+        with _Capture(cv2, self.path) as video:
+            while missed <= _MOST_MISSED:
+                with quiet(cv2):
+                    there, decoded = video.read()
+                if there:
+                    picture: Picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+                    yield Frame(picture, self.path, place, video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+                    read, missed = read + 1, 0
+                elif place >= self.announced:
+                    break
+                else:
+                    missed += 1
+                place += 1
+        if read == 0:
+            raise UsageError(
+                f"Not one frame of {self.path} can be decoded.",
+                f"ffmpeg -i {self.path} -pix_fmt yuv420p copy.mp4   # encode it anew",
+            )
+
+
+Source: TypeAlias = Still | Clip
+
+
+class _Capture:
+    """cv2.VideoCapture as a context manager, and with an error instead of silence."""
+
+    def __init__(self, cv2: Any, path: Path) -> None:
+        # FFmpeg writes to stderr from C; this variable is the only way to its level of logging.
+        os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
+        with quiet(cv2):
+            self._video = cv2.VideoCapture(str(path))
+        if not self._video.isOpened():
+            raise _unreadable(path)
+
+    def __enter__(self) -> Any:
+        return self._video
+
+    def __exit__(self, *_: object) -> None:
+        self._video.release()
+
+
+def open_sources(paths: Iterable[Path | str]) -> list[Source]:
+    """The sources behind the paths, in order; a folder stands for its pictures, sorted by name.
+
+    Raises:
+        UsageError: a path is missing, empty or neither picture nor video, or there is none.
+        UnavailableError: OpenCV is not installed.
+    """
+    cv2 = import_cv2("Reading pictures and videos")
+    sources: list[Source] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_picture(cv2, p)]
+            if not stills:
+                raise UsageError(
+                    f"There are no pictures in the folder {path}.", f"ls {path}   # name the files"
+                )
+            sources += map(Still, stills)
+        elif not path.exists():
+            raise UsageError(f"{path} does not exist.", f"ls {path.parent}")
+        elif path.stat().st_size == 0:
+            raise UsageError(f"{path} is empty.", "Copy or export it again.")
+        elif _is_picture(cv2, path):
+            sources.append(Still(path))
+        elif can_write_picture(path):  # FFmpeg would take a text called x.png for a video
+            raise _unreadable(path)
+        else:
+            sources.append(Clip(path))
+    if not sources:
+        raise UsageError("There is no input.", "Name pictures, folders of pictures or videos.")
+    return sources
+
+
+def _is_picture(cv2: Any, path: Path) -> bool:
+    with quiet(cv2):
+        return bool(cv2.haveImageReader(str(path)))
+
+
+def _unreadable(path: Path) -> UsageError:
+    return UsageError(
+        f"{path} is neither a picture nor a video that OpenCV reads, or it is cut off.",
+        f"file {path}   # says what it is; then copy or export it again",
+    )

@@ -1,0 +1,101 @@
+"""Picture files: read whole or refused, written whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.errors import UsageError
+from edge_sdk.files import whole_file
+from edge_sdk.processing.opencv import import_cv2
+from edge_sdk.processing.picture import Picture
+
+_SILENT = 0
+_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", 0xDA, b"\xff\xd9"
+
+
+def read_picture(path: Path | str) -> Picture:
+    """A picture file as bytes, height x width x 3, RGB, turned upright as its EXIF says.
+
+    Sixteen-bit pictures are scaled to eight, gray ones get three equal channels, alpha is dropped.
+
+    Raises:
+        UsageError: missing, empty, cut off, or not a picture that OpenCV reads.
+        UnavailableError: OpenCV is not installed.
+    """
+    path = Path(path)
+    cv2 = import_cv2("Reading a picture")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror or error}.", "Check the path."
+        ) from error
+    if not data:
+        raise UsageError(f"{path} is empty.", "Copy or export it again.")
+    with quiet(cv2):
+        try:
+            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error as error:  # sizes that OpenCV finds absurd
+            raise UsageError(
+                f"{path} cannot be decoded: {error.err}.", "Export it again."
+            ) from error
+    if decoded is None or _is_cut_jpeg(data):
+        raise UsageError(
+            f"{path} is not a whole picture: it is cut off, damaged or something else.",
+            f"file {path}   # says what it is; then copy or export it again",
+        )
+    picture: Picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+    return picture
+
+
+def write_picture(path: Path, picture: Picture) -> None:
+    """Write an RGB picture in the format that the file's suffix names.
+
+    Raises:
+        UsageError: no such format, or the folder is missing or not writable.
+        UnavailableError: the disk is full, or OpenCV is not installed.
+    """
+    cv2 = import_cv2("Writing a picture")
+    if not can_write_picture(path):
+        raise UsageError(
+            f"{path} does not end as a picture that OpenCV writes.",
+            f"Call it {path.with_suffix('.png').name}.",
+        )
+    encoded = cv2.imencode(path.suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))[1]
+    with whole_file(path) as file:
+        file.write(encoded.tobytes())
+
+
+def can_write_picture(path: Path) -> bool:
+    """Whether OpenCV writes pictures of that suffix."""
+    cv2 = import_cv2("Writing a picture")
+    return bool(path.suffix) and bool(cv2.haveImageWriter(path.name))
+
+
+@contextmanager
+def quiet(cv2: Any) -> Iterator[None]:
+    """Keep OpenCV from logging what we are about to say better."""
+    log = cv2 if hasattr(cv2, "setLogLevel") else cv2.utils.logging  # OpenCV 4, OpenCV 5
+    level = log.setLogLevel(_SILENT)
+    try:
+        yield
+    finally:
+        log.setLogLevel(level)
+
+
+def _is_cut_jpeg(data: bytes) -> bool:
+    """Whether this is a JPEG without an end: OpenCV 4 fills what is missing with gray, in silence.
+
+    The end is looked for behind the headers, which may hold a whole small JPEG of their own.
+    """
+    if not data.startswith(_JPEG_START):
+        return False
+    at = len(_JPEG_START)
+    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _JPEG_SCAN:
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return _JPEG_END not in data[at:]

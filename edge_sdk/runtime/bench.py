@@ -1,0 +1,273 @@
+"""Measuring: how long a model takes here, configuration beside configuration.
+
+Machines drift: clocks change, neighbours come and go. So all configurations are loaded first and
+then take turns, a few dozen milliseconds each, forwards and backwards through the list, until the
+time is up; what disturbs one disturbs all. Within a turn a configuration is called again and again,
+as it would be in use, and only those calls are timed.
+
+Definitions, since benchmarks differ in them:
+
+* A **percentile** p is the smallest measured value that at least p % of the values do not exceed
+  (the nearest-rank definition); no value is invented between two measured ones. With fewer than 100
+  calls p99 is the slowest call.
+* **Throughput** is calls divided by the sum of their times: one caller, back to back.
+* **Memory growth** is by how much the resident memory of this process rose from before a
+  configuration was loaded until after its first call, the engine having been imported earlier.
+  Later configurations profit from memory that earlier ones have freed: measure one configuration
+  alone where this number matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.backends import backend
+from edge_sdk.backends.base import Array, numpy_dtype
+from edge_sdk.errors import UsageError
+from edge_sdk.runtime.configurations import Configuration, Skipped
+from edge_sdk.runtime.load import load
+from edge_sdk.runtime.machine import resident_bytes
+from edge_sdk.runtime.session import Session
+from edge_sdk.spec import DeviceProfile, Placement, Signature, TensorSpec, Word
+from edge_sdk.text import nearest
+
+TURN_SECONDS = 0.05
+WARM_UP_CALLS = 3
+WARM_UP_SHARE = 0.1
+"""Part of a configuration's share of the time that its warm-up may take beyond those calls."""
+
+Clock = Callable[[], int]
+"""Nanoseconds from some fixed moment, never going back."""
+
+
+class Timings(Word, frozen=True, kw_only=True):
+    """What the measured calls of one configuration took; see the module for the definitions."""
+
+    calls: int
+    mean_ms: float
+    p50_ms: float
+    p90_ms: float
+    p99_ms: float
+    per_second: float
+
+
+class Measurement(Word, frozen=True, kw_only=True):
+    """One configuration, measured.
+
+    Attributes:
+        placement: where it really ran.
+        load_ms: from the path to a session ready to run, the engine already imported.
+        first_ms: the first call, which engines use to finish preparing.
+        memory_growth_bytes: see the module.
+    """
+
+    configuration: Configuration
+    placement: Placement
+    load_ms: float
+    first_ms: float
+    timings: Timings
+    memory_growth_bytes: int
+
+
+class BenchReport(Word, frozen=True, kw_only=True):
+    """What ``edge bench --json`` prints.
+
+    Attributes:
+        inputs: what was fed: random numbers of these types and shapes, the same to all.
+        seconds: the time that was asked for.
+    """
+
+    model: str
+    profile: DeviceProfile
+    inputs: tuple[TensorSpec, ...]
+    seconds: float
+    measurements: tuple[Measurement, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+
+def percentile(ascending: Sequence[float], percent: float) -> float:
+    """The smallest value that at least ``percent`` % of the values do not exceed.
+
+    Args:
+        ascending: at least one value, sorted.
+        percent: above 0, at most 100.
+    """
+    return ascending[math.ceil(len(ascending) * percent / 100) - 1]
+
+
+def summarize(nanoseconds: Iterable[int]) -> Timings:
+    """The timings of at least one call."""
+    ascending = sorted(nanoseconds)
+    total = sum(ascending)
+    return Timings(
+        calls=len(ascending),
+        mean_ms=total / len(ascending) / 1e6,
+        p50_ms=percentile(ascending, 50) / 1e6,
+        p90_ms=percentile(ascending, 90) / 1e6,
+        p99_ms=percentile(ascending, 99) / 1e6,
+        per_second=len(ascending) / max(total, 1) * 1e9,
+    )
+
+
+def random_inputs(
+    signature: Signature, shapes: Mapping[str, tuple[int, ...]], seed: int = 0
+) -> dict[str, Array]:
+    """Random numbers to feed: floats in [0, 1), quantized integers over their whole range.
+
+    Other integers are 0 or 1, since they may be indices, of which only these are sure to exist.
+
+    Args:
+        signature: what the model takes.
+        shapes: by input name; needed only where the signature leaves a length open, which is
+            otherwise taken to be 1.
+        seed: the same seed gives the same numbers.
+
+    Raises:
+        UsageError: a shape for an input that there is not, or that does not fit; an input of text.
+    """
+    names = [tensor.name for tensor in signature.inputs]
+    for name in shapes:
+        if name not in names:
+            raise UsageError(f"The model has no input {name!r}.", nearest(name, names))
+    rng = np.random.default_rng(seed)
+    return {
+        tensor.name: _random(tensor, shapes.get(tensor.name), rng) for tensor in signature.inputs
+    }
+
+
+def _random(tensor: TensorSpec, shape: tuple[int, ...] | None, rng: np.random.Generator) -> Array:
+    if shape is None:
+        shape = tuple(dim if isinstance(dim, int) else 1 for dim in tensor.shape)
+    elif not tensor.accepts(shape):
+        given = "x".join(map(str, shape))
+        raise UsageError(
+            f"The shape {given} does not fit the input {tensor}.",
+            "Lengths that are names are free, numbers are fixed.",
+        )
+    dtype = numpy_dtype(tensor.dtype)
+    if dtype.kind == "f":
+        return rng.random(shape).astype(dtype)
+    if dtype.kind in "iu" and tensor.quantization is not None:
+        limits = np.iinfo(dtype)
+        return rng.integers(limits.min, limits.max, shape, dtype, endpoint=True)
+    if dtype.kind in "iub":
+        return rng.integers(0, 2, shape).astype(dtype)
+    raise UsageError(
+        f"The input {tensor} cannot be invented.",
+        "edge bench feeds random numbers; measure this model from a program of yours.",
+    )
+
+
+class _Subject:
+    """One configuration under measurement: its session, its input and its times so far."""
+
+    def __init__(self, path: Path, configuration: Configuration, clock: Clock) -> None:
+        self.configuration = configuration
+        self.times: list[int] = []
+        self._clock = clock
+        backend(configuration.backend).version()
+        self._memory_before = resident_bytes()
+        start = clock()
+        self.session: Session = load(
+            path,
+            variant=configuration.variant,
+            backend=configuration.backend,
+            delegates=configuration.delegates,
+            threads=configuration.threads,
+        )
+        self._load_ns = clock() - start
+
+    def first_call(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.inputs = random_inputs(self.session.signature, shapes)
+        self._first_ns = self._call()
+        self._memory_growth = resident_bytes() - self._memory_before
+
+    def warm_up(self, seconds: float) -> None:
+        end = self._clock() + seconds * 1e9
+        calls = 0
+        while calls < WARM_UP_CALLS or self._clock() < end:
+            self._call()
+            calls += 1
+
+    def take_turn(self) -> None:
+        end = self._clock() + TURN_SECONDS * 1e9
+        self.times.append(self._call())
+        while self._clock() < end:
+            self.times.append(self._call())
+
+    def measurement(self) -> Measurement:
+        return Measurement(
+            configuration=self.configuration,
+            placement=self.session.placement,
+            load_ms=self._load_ns / 1e6,
+            first_ms=self._first_ns / 1e6,
+            timings=summarize(self.times),
+            memory_growth_bytes=self._memory_growth,
+        )
+
+    def _call(self) -> int:
+        start = self._clock()
+        self.session.run(self.inputs)
+        return self._clock() - start
+
+
+def measure(
+    path: Path,
+    configurations: Sequence[Configuration],
+    *,
+    seconds: float,
+    shapes: Mapping[str, tuple[int, ...]],
+    clock: Clock = perf_counter_ns,
+    progress: Callable[[str], Any] = lambda _: None,
+) -> tuple[tuple[Measurement, ...], tuple[TensorSpec, ...]]:
+    """Load every configuration, warm it up, and let all take turns until the time is up.
+
+    Every configuration is measured at least once forwards and once backwards, so slow ones may
+    overrun ``seconds``.
+
+    Args:
+        path: an artifact or a bare model.
+        configurations: at least one.
+        seconds: for all of them together, loading excluded.
+        shapes: see ``random_inputs``.
+        clock: what tells the time.
+        progress: called with a line for people as each step begins.
+
+    Returns:
+        The measurements, in the order of the configurations, and what was fed.
+
+    Raises:
+        EdgeError: a configuration cannot be loaded or fed.
+    """
+    subjects: list[_Subject] = []
+    try:
+        for configuration in configurations:
+            progress(f"loading {configuration} …")
+            subjects.append(_Subject(path, configuration, clock))
+            subjects[-1].first_call(shapes)
+        share = seconds / len(subjects)
+        progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
+        end = clock() + seconds * 1e9
+        for subject in subjects:
+            subject.warm_up(share * WARM_UP_SHARE)
+        order = subjects
+        rounds = 0
+        while rounds < 2 or clock() < end:
+            for subject in order:
+                subject.take_turn()
+            order = order[::-1]
+            rounds += 1
+        fed = tuple(
+            TensorSpec(name=t.name, dtype=t.dtype, shape=subjects[0].inputs[t.name].shape)
+            for t in subjects[0].session.signature.inputs
+        )
+        return tuple(subject.measurement() for subject in subjects), fed
+    finally:
+        for subject in subjects:
+            subject.session.close()

@@ -1,0 +1,188 @@
+"""Loading: from a path to a session, by way of the variant and the engine that fit this machine."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from edge_sdk.artifact import SUFFIX, Artifact
+from edge_sdk.backends import MODULES, Backend, backend, backend_for
+from edge_sdk.backends.delegates import read_requests
+from edge_sdk.errors import EdgeError, UnavailableError, UsageError
+from edge_sdk.processing import Processing
+from edge_sdk.runtime.session import Session
+from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, Variant
+
+BARE_FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
+MAX_DEFAULT_THREADS = 4
+
+
+def load(
+    path: str | os.PathLike[str],
+    *,
+    delegates: Iterable[str] | None = None,
+    strict: bool = False,
+    threads: int | None = None,
+    variant: str | None = None,
+    backend: str | None = None,
+    preprocess: Preprocess | None = None,
+    postprocess: Postprocess | None = None,
+    labels: Sequence[str] = (),
+    raw: bool = False,
+) -> Session:
+    """Load a model and make it ready to run.
+
+    Args:
+        path: an artifact (``.edge``), or a bare ``.tflite`` or ``.onnx``.
+        delegates: names in order of preference (``["gpu", "xnnpack"]``) or paths of delegate
+            libraries; None takes the engine's best CPU path. What came of them is in
+            ``session.placement``.
+        strict: refuse to load unless the first delegate is active and nothing runs elsewhere than
+            on the delegates listed.
+        threads: for CPU kernels; None takes this process's cores, up to four.
+        variant: id of the variant to run; None takes the smallest that an engine here can run.
+        backend: name of the engine; None takes the first that reads the variant's format.
+        preprocess, postprocess, labels: for a bare model; an artifact brings its own.
+        raw: give outputs as the engine does, quantized integers included.
+
+    Raises:
+        UsageError: no such file, not a model, or an unknown delegate, variant or backend.
+        UnavailableError: no engine here can run it, or ``strict`` was not satisfied.
+        ArtifactError: the artifact is corrupt.
+    """
+    path = Path(path)
+    requests = read_requests(delegates or ())
+    count = default_threads() if threads is None else threads
+    if count < 1:
+        raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
+
+    if path.suffix == SUFFIX:
+        with Artifact(path) as artifact:
+            chosen, engine = choose(artifact, variant, backend)
+            manifest, data = artifact.manifest, artifact.read(chosen.path)
+        signature: Signature | None = manifest.signature
+        engine_signature: Signature | None = chosen.signature
+        name = chosen.id
+        preprocess, postprocess = manifest.preprocess, manifest.postprocess
+        labels = manifest.labels
+    else:
+        if variant is not None:
+            raise UsageError(
+                f"{path} is a bare model and has no variants.", f"Leave out --variant {variant}."
+            )
+        engine, data, name = _bare_engine(path, backend), _read(path), path.name
+        signature = engine_signature = None
+    try:
+        model = engine.open(data, delegates=requests, threads=count)
+    except EdgeError as error:
+        error.message = f"{path}: {error.message}"
+        raise
+    try:
+        if strict:
+            _check_strict(model.placement())
+        if signature is None or engine_signature is None:
+            signature = engine_signature = model.signature
+        processing = Processing(
+            signature=signature,
+            engine_signature=engine_signature,
+            preprocess=preprocess,
+            postprocess=postprocess,
+            labels=tuple(labels),
+        )
+        return Session(
+            model, signature, engine_signature, variant=name, processing=processing, raw=raw
+        )
+    except BaseException:
+        model.close()
+        raise
+
+
+def default_threads() -> int:
+    """As many as this process may use, up to four: small models gain nothing beyond."""
+    return min(MAX_DEFAULT_THREADS, len(os.sched_getaffinity(0)))
+
+
+def choose(
+    artifact: Artifact, variant_id: str | None = None, backend_name: str | None = None
+) -> tuple[Variant, Backend]:
+    """The variant to run and the engine to run it.
+
+    Raises:
+        UsageError: there is no such variant or backend, or they do not go together.
+        UnavailableError: no engine here runs any of the artifact's variants.
+    """
+    names = None if backend_name is None else (backend_name,)
+    if backend_name is not None:
+        _ = backend(backend_name)
+    if variant_id is not None:
+        candidates = [artifact.variant(variant_id)]
+    else:
+        candidates = sorted(artifact.manifest.variants, key=lambda v: v.size)
+    readers = {name for v in candidates for name in v.backends if name in MODULES}
+    if backend_name is not None and backend_name not in readers:
+        raise _does_not_run(backend_name, artifact.path, sorted(readers))
+    refusals: list[EdgeError] = []
+    for candidate in candidates:
+        engines = tuple(b for b in candidate.backends if b in MODULES and b in (names or MODULES))
+        try:
+            return candidate, backend_for(candidate.format, engines)
+        except UnavailableError as error:
+            refusals.append(error)
+    raise refusals[0]
+
+
+def bare_format(path: Path) -> Format:
+    """What a bare model file is, by its suffix. Raises UsageError if it cannot be run as it is."""
+    if path.suffix not in BARE_FORMATS:
+        raise UsageError(
+            f"{path} is neither an artifact nor a model that can be run as it is.",
+            f"Convert it first: edge convert {path} -o model.edge",
+        )
+    return BARE_FORMATS[path.suffix]
+
+
+def _bare_engine(path: Path, backend_name: str | None) -> Backend:
+    model_format = bare_format(path)
+    if backend_name is None:
+        return backend_for(model_format)
+    if model_format not in backend(backend_name).formats:
+        readers = [name for name in MODULES if model_format in backend(name).formats]
+        raise _does_not_run(backend_name, path, readers)
+    return backend_for(model_format, (backend_name,))
+
+
+def _does_not_run(backend_name: str, path: Path, readers: Iterable[str]) -> UsageError:
+    return UsageError(
+        f"The backend {backend_name!r} does not run {path}.",
+        f"These do: {', '.join(readers) or 'none'}.",
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
+    if not data:
+        raise UsageError(f"{path} is empty.", "Export the model again.")
+    return data
+
+
+def _check_strict(placement: Placement) -> None:
+    requested = placement.requested or placement.actual
+    first = requested[0]
+    if first not in placement.actual:
+        reason = next((a.reason for a in placement.attempts if a.delegate == first), "not tried")
+        raise UnavailableError(
+            f"The delegate {first!r} is not active: {reason}.",
+            "Without --strict the next delegate takes its place.",
+        )
+    strays = [d for d in placement.actual if d not in requested]
+    if strays:
+        stray = next(a for a in placement.attempts if a.delegate == strays[0])
+        raise UnavailableError(
+            f"{stray.operations or 'Some'} of the model's operations run on {stray.delegate!r}, "
+            f"which was not asked for.",
+            f"Allow it: --delegate {','.join((*requested, stray.delegate))}",
+        )

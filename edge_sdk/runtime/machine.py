@@ -1,0 +1,128 @@
+"""This machine, described by itself: the facts by which a variant is chosen and a benchmark judged.
+
+Everything is read from the kernel's own files, so that describing a machine needs no privilege and
+no package. On Arm the kernel gives numbers where x86 gives names; the names are Arm's own, from the
+"Main ID Register" page of each core's technical reference manual.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+from edge_sdk.backends import MODULES, backend
+from edge_sdk.errors import UnavailableError
+from edge_sdk.spec import AGENT_VERSION, DeviceProfile, Runtime
+
+FEATURES = frozenset(
+    {
+        # x86
+        *("sse4_1", "avx", "avx2", "fma", "f16c", "avx_vnni"),
+        *("avx512f", "avx512bw", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+        *("amx_tile", "amx_int8", "amx_bf16"),
+        # Arm: NEON of 32 and of 64 bits, half precision, int8 dot and matrix products, vectors
+        *("neon", "vfpv4", "asimd", "asimdhp", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
+    }
+)
+"""Instruction sets for which inference engines have kernels of their own, in the kernel's words."""
+
+_ARM_CORES = {
+    (0x41, 0xC07): "Cortex-A7",
+    (0x41, 0xC08): "Cortex-A8",
+    (0x41, 0xC09): "Cortex-A9",
+    (0x41, 0xC0F): "Cortex-A15",
+    (0x41, 0xB76): "ARM1176",
+    (0x41, 0xD03): "Cortex-A53",
+    (0x41, 0xD04): "Cortex-A35",
+    (0x41, 0xD05): "Cortex-A55",
+    (0x41, 0xD07): "Cortex-A57",
+    (0x41, 0xD08): "Cortex-A72",
+    (0x41, 0xD09): "Cortex-A73",
+    (0x41, 0xD0A): "Cortex-A75",
+    (0x41, 0xD0B): "Cortex-A76",
+    (0x41, 0xD0C): "Neoverse-N1",
+    (0x41, 0xD40): "Neoverse-V1",
+    (0x41, 0xD41): "Cortex-A78",
+    (0x41, 0xD42): "Cortex-A78AE",
+    (0x41, 0xD49): "Neoverse-N2",
+    (0x41, 0xD4F): "Neoverse-V2",
+    (0x4E, 0x003): "Denver 2",
+    (0x4E, 0x004): "Carmel",
+}
+"""(implementer, part) as /proc/cpuinfo numbers them."""
+
+
+def profile() -> DeviceProfile:
+    """Describe this machine. Imports every engine that is installed, but starts none."""
+    cpuinfo = _text("/proc/cpuinfo")
+    return DeviceProfile(
+        name=device_name(_text("/proc/device-tree/model")) or platform.node(),
+        system=f"{platform.system()} {platform.release()}",
+        machine=platform.machine(),
+        python=platform.python_version(),
+        cpu=cpu_name(cpuinfo) or "unknown",
+        cpu_features=cpu_features(cpuinfo),
+        cores=len(os.sched_getaffinity(0)),
+        memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+        runtimes=tuple(describe_runtime(name) for name in MODULES),
+        edgeloop=AGENT_VERSION,
+    )
+
+
+def describe_runtime(name: str) -> Runtime:
+    """One engine as it is on this machine, by edgeloop's name for it."""
+    engine = backend(name)
+    try:
+        version = engine.version()
+    except UnavailableError as error:
+        return Runtime(backend=name, version=None, reason=str(error))
+    except Exception as error:  # noqa: BLE001 - a broken engine's import may raise anything
+        return Runtime(backend=name, version=None, reason=f"{name} does not start: {error}")
+    return Runtime(backend=name, version=version, delegates=engine.delegates())
+
+
+def device_name(model: str) -> str:
+    """A board's name from its device tree: ``raspberry-pi-5-model-b``; empty where it has none.
+
+    Revisions are left out, so that boards that run the same models have the same name.
+    """
+    model = re.sub(r" Rev .*", "", model.rstrip("\0"))
+    return re.sub(r"[^a-z0-9]+", "-", model.lower()).strip("-")
+
+
+def cpu_name(cpuinfo: str) -> str:
+    """The processor's own name, from the text of ``/proc/cpuinfo``; empty if it does not say.
+
+    A processor with cores of several kinds is named by all of them, in the order of the cores.
+    """
+    implementers = re.findall(r"^CPU implementer\s*: (\w+)", cpuinfo, re.MULTILINE)
+    parts = re.findall(r"^CPU part\s*: (\w+)", cpuinfo, re.MULTILINE)
+    cores = [(int(i, 0), int(p, 0)) for i, p in zip(implementers, parts, strict=False)]
+    names = (_ARM_CORES.get(core, f"Arm {core[0]:#04x}/{core[1]:#05x}") for core in cores)
+    if cores:
+        return " + ".join(dict.fromkeys(names))
+    found = re.search(r"^(?:model name|uarch|cpu model)\s*: (.+)$", cpuinfo, re.MULTILINE)
+    return " ".join(found[1].split()) if found else ""
+
+
+def cpu_features(cpuinfo: str) -> tuple[str, ...]:
+    """Those of ``FEATURES`` that every listed core has, sorted, from ``/proc/cpuinfo``."""
+    cores = re.findall(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)
+    shared = set.intersection(*(set(core.split()) for core in cores)) if cores else set()
+    return tuple(sorted(shared & FEATURES))
+
+
+def resident_bytes() -> int:
+    """Memory of this process that is in RAM now."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def _text(path: str) -> str:
+    """A file of the kernel's, or nothing where this kernel does not have it."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""

@@ -1,0 +1,90 @@
+"""Between the numbers a person means and the numbers an engine is fed.
+
+A fully quantized build takes and gives integers; the artifact's signature speaks of real numbers.
+``Feed`` checks and quantizes one input, ``reading`` turns one output back. Both are decided once,
+when the model is loaded; what is left for each call is one comparison and, where needed, one pass
+over the array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.backends.base import Array, numpy_dtype
+from edge_sdk.errors import UsageError
+from edge_sdk.processing import dequantize, quantize
+from edge_sdk.spec import TensorSpec
+
+Reading = Callable[[Array], Array]
+
+
+class Feed:
+    """One input: what the caller may pass, and how it becomes what the engine takes.
+
+    An array of the engine's own dtype passes untouched and uncopied. Where the engine is quantized,
+    an array of the declared real dtype is quantized (see ``edge_sdk.processing.affine``).
+    """
+
+    __slots__ = ("_accepts", "_declared", "_engine", "dtype", "name", "shape")
+
+    def __init__(self, declared: TensorSpec, engine: TensorSpec) -> None:
+        self.name = declared.name
+        self._declared = declared
+        self._engine = engine
+        self.dtype = numpy_dtype(engine.dtype)
+        fixed = all(isinstance(dim, int) for dim in engine.shape)
+        self.shape = engine.shape if fixed else None
+        self._accepts = (numpy_dtype(declared.dtype), self.dtype)
+
+    def __call__(self, value: Any) -> Array:
+        """The array to feed.
+
+        Raises:
+            UsageError: not an array, or of a wrong dtype or shape; says what is wanted.
+        """
+        if (
+            type(value) is np.ndarray
+            and value.dtype == self.dtype
+            and value.shape == self.shape
+            and value.flags.c_contiguous
+        ):
+            return value
+        return self._convert(value)
+
+    def _convert(self, value: Any) -> Array:
+        if not isinstance(value, np.ndarray):
+            raise UsageError(
+                f"The input {self.name!r} is a {type(value).__name__}, not an array.",
+                f"numpy.asarray(…, numpy.{self._declared.dtype})",
+            )
+        if not self._engine.accepts(value.shape):
+            wanted = "x".join(map(str, self._engine.shape)) or "scalar"
+            given = "x".join(map(str, value.shape)) or "scalar"
+            batch = value.shape == self._engine.shape[1:]
+            raise UsageError(
+                f"The input {self.name!r} has shape {given}; the model takes {wanted}.",
+                "Add the batch axis: x[None]" if batch else "Reshape or resize it before.",
+            )
+        if value.dtype == self.dtype:
+            return np.ascontiguousarray(value).reshape(value.shape)
+        if value.dtype != self._accepts[0] or self._engine.quantization is None:
+            names = " or ".join(dict.fromkeys(d.name for d in self._accepts))
+            raise UsageError(
+                f"The input {self.name!r} has dtype {value.dtype}; the model takes {names}.",
+                f"x.astype(numpy.{self._declared.dtype}), scaled as the model was trained",
+            )
+        return quantize(value, self._engine.quantization, self.dtype)
+
+
+def reading(declared: TensorSpec, engine: TensorSpec) -> Reading | None:
+    """How one output is turned into what the signature declares; None if it already is that."""
+    if declared.dtype == engine.dtype:
+        return None
+    if engine.quantization is not None:
+        how = engine.quantization
+        return lambda values: dequantize(values, how)
+    dtype = numpy_dtype(declared.dtype)
+    return lambda values: values.astype(dtype)

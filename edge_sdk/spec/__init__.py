@@ -1,0 +1,69 @@
+"""The words that all of edgeloop shares: pure data, no numpy, no IO, only stdlib and msgspec.
+
+``converters``, ``device_agent`` and ``fleet`` never import each other; they meet here.
+"""
+
+from edge_sdk.spec.codec import decode, decode_manifest, encode
+from edge_sdk.spec.manifest import (
+    SCHEMA,
+    Agreement,
+    FileEntry,
+    Format,
+    Manifest,
+    Provenance,
+    Variant,
+)
+from edge_sdk.spec.placement import Attempt, Placement
+from edge_sdk.spec.processing import (
+    Classification,
+    Detection,
+    ImageInput,
+    Postprocess,
+    Preprocess,
+    SsdAnchors,
+)
+from edge_sdk.spec.profile import DeviceProfile, Runtime
+from edge_sdk.spec.report import ConversionReport, Limits, Shortfall, VariantReport
+from edge_sdk.spec.results import Box, Boxes, Classes, ClassScore, Result
+from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
+from edge_sdk.spec.version import AGENT_VERSION
+from edge_sdk.spec.word import Word
+
+__all__ = [
+    "AGENT_VERSION",
+    "SCHEMA",
+    "Agreement",
+    "Attempt",
+    "Box",
+    "Boxes",
+    "ClassScore",
+    "Classes",
+    "Classification",
+    "ConversionReport",
+    "DType",
+    "Detection",
+    "DeviceProfile",
+    "Dim",
+    "FileEntry",
+    "Format",
+    "ImageInput",
+    "Limits",
+    "Manifest",
+    "Placement",
+    "Postprocess",
+    "Preprocess",
+    "Provenance",
+    "Quantization",
+    "Result",
+    "Runtime",
+    "Shortfall",
+    "Signature",
+    "SsdAnchors",
+    "TensorSpec",
+    "Variant",
+    "VariantReport",
+    "Word",
+    "decode",
+    "decode_manifest",
+    "encode",
+]

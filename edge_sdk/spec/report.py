@@ -1,0 +1,81 @@
+"""The conversion report: what was tried, what came of it, and why. A value, never an exception.
+
+It travels in the artifact as ``report.json``, so it holds no times: the same inputs give the same
+bytes. How long things took is told beside it, by the command.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edge_sdk.spec.manifest import Agreement, Format, Provenance
+from edge_sdk.spec.tensor import Signature
+from edge_sdk.spec.word import Word
+
+
+class Limits(Word, frozen=True, kw_only=True):
+    """What a variant must measure up to before it is called converted; None is not asked.
+
+    Attributes:
+        argmax: least share of inputs with the original's argmax.
+        cosine: least mean cosine similarity.
+        max_difference: greatest absolute difference of any output.
+        accuracy_drop: greatest loss of accuracy against the original, as a share (0.01 is a point).
+    """
+
+    argmax: float | None = None
+    cosine: float | None = None
+    max_difference: float | None = None
+    accuracy_drop: float | None = None
+
+
+class Shortfall(Word, frozen=True, kw_only=True):
+    """One limit that was missed: which, by what number, against what."""
+
+    limit: str
+    measured: float
+    required: float
+
+    def __str__(self) -> str:
+        return f"{self.limit} is {self.measured:.6g}, and must be {self.required:.6g}"
+
+
+class VariantReport(Word, frozen=True, kw_only=True):
+    """What became of one requested variant.
+
+    Attributes:
+        status: ``converted`` (proven, in the artifact), ``wrapped`` (the original itself) or
+            ``refused``.
+        reason: for a refusal, what fell short or what the engine said.
+        shortfalls: the limits that were missed.
+    """
+
+    id: str
+    format: Format
+    recipe: str
+    status: Literal["converted", "wrapped", "refused"]
+    size: int = 0
+    reason: str = ""
+    limits: Limits | None = None
+    shortfalls: tuple[Shortfall, ...] = ()
+    agreement: Agreement | None = None
+
+
+class ConversionReport(Word, frozen=True, kw_only=True):
+    """One run of ``converters.convert``.
+
+    Attributes:
+        source_size: bytes of the original.
+    """
+
+    name: str
+    version: str
+    signature: Signature
+    provenance: Provenance
+    source_size: int
+    variants: tuple[VariantReport, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing was refused."""
+        return all(v.status != "refused" for v in self.variants)

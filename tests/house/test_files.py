@@ -1,0 +1,39 @@
+"""What must not be in any file of the repository."""
+
+import re
+from pathlib import Path
+
+# Put together here, or this file would be the first to be found.
+MACHINE_PATHS = [r"(?<![\w.}-])/" + name + r"\b" for name in ("work/", "root/", "tmp/x/", "home/")]
+HOSTS = [
+    re.escape(host + "." + domain)
+    for host, domain in (
+        ("pypi", "org"),
+        ("files.pythonhosted", "org"),
+        ("registry.npmjs", "org"),
+        ("deb.debian", "org"),
+    )
+]
+FORBIDDEN = re.compile("|".join([*MACHINE_PATHS, *HOSTS]))
+
+
+def test_the_pattern_finds_what_it_should() -> None:
+    assert FORBIDDEN.search('open("/' + 'root/x")')
+    assert FORBIDDEN.search("cd /" + "work/main")
+    assert FORBIDDEN.search("https://pypi" + ".org/simple")
+    assert not FORBIDDEN.search("net/work/it and $ROOT/root/it")
+
+
+def test_no_path_of_one_machine_and_no_registry_host(files: list[Path]) -> None:
+    found = []
+    for path in files:
+        text = path.read_bytes().decode("utf-8", errors="replace")
+        for number, line in enumerate(text.splitlines(), start=1):
+            if FORBIDDEN.search(line):
+                found.append(f"{path}:{number}: {line.strip()[:100]}")
+    assert not found
+
+
+def test_no_file_is_large(files: list[Path]) -> None:
+    large = {path: path.stat().st_size for path in files if path.stat().st_size > 1_000_000}
+    assert not large, "models and data are fetched by scripts/assets, not committed"
