@@ -1,6 +1,7 @@
 """What edgeloop costs, as ratios against a named peer measured in the same run.
 
-A benchmark is a program ``benchmarks/NAME.py`` that measures and prints one JSON object::
+A benchmark is a program ``benchmarks/NAME.py`` that measures and prints, as the last line of its
+stdout, one JSON object::
 
     {
       "about": "session.run of an int8 classifier",       one line
@@ -9,6 +10,6 @@ A benchmark is a program ``benchmarks/NAME.py`` that measures and prints one JSO
       "limits": {"median": 1.02}                           optional: the most a ratio may be
     }
 
-on stdout, and anything else on stderr. ``scripts/bench`` runs them one after the other, prints the
-ratios and writes ``benchmarks/results/NAME.json``. Bare seconds say more about a machine than about us.
+``scripts/bench`` runs them one after the other, prints the ratios and writes them to
+``benchmarks/results/NAME.json``. Bare seconds would say more about a machine than about us.
 """

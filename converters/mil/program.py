@@ -176,7 +176,7 @@ class MilProgram:
 
     def _named(self, outputs: list[Array]) -> dict[str, Array]:
         return {
-            spec.name: np.ascontiguousarray(array, numpy_dtype(spec.dtype))
+            spec.name: np.asarray(array, numpy_dtype(spec.dtype), order="C")
             for spec, array in zip(self.signature.outputs, outputs, strict=True)
         }
 

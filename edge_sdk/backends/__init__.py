@@ -60,7 +60,12 @@ def backend_for(model_format: Format, names: tuple[str, ...] | None = None) -> B
             return candidate
     if refusals:
         raise refusals[0]
+    if model_format == "coreml":
+        raise UnavailableError(
+            "Core ML models run on Apple systems only, and edgeloop does not run them there yet.",
+            "Choose another variant of the artifact: edge inspect X.edge",
+        )
     raise UnavailableError(
-        f"No backend on this machine runs {model_format} models.",
-        "edge doctor   # lists the engines that are here and how to get the others",
+        f"No backend that was asked for runs {model_format} models.",
+        "edge doctor   # lists the engines that are here and what they read",
     )

@@ -25,6 +25,7 @@ import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES, wants_only_plain_cpu
+from edge_sdk.backends.notices import without_notices
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Quantization, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim
@@ -78,14 +79,15 @@ class LiteRt:
 
         def prepare(*external: Any) -> tuple[Any, int]:
             """An interpreter ready to run, and how many nodes it had before XNNPACK took some."""
-            interpreter = Interpreter(
-                model_content=model,
-                num_threads=threads,
-                experimental_op_resolver_type=resolver,
-                experimental_delegates=list(external),
-            )
-            nodes = interpreter._interpreter.NumNodes()
-            interpreter.allocate_tensors()
+            with without_notices():
+                interpreter = Interpreter(
+                    model_content=model,
+                    num_threads=threads,
+                    experimental_op_resolver_type=resolver,
+                    experimental_delegates=list(external),
+                )
+                nodes = interpreter._interpreter.NumNodes()
+                interpreter.allocate_tensors()
             return interpreter, nodes
 
         prepared: tuple[Any, int] | None = None
@@ -97,14 +99,19 @@ class LiteRt:
                 attempts.append(_refused(request, "an earlier delegate of the list is active"))
                 continue
             try:
-                prepared = prepare(_load(request))
+                interpreter, nodes = prepare(_load(request))
             except UnavailableError as error:
                 attempts.append(_refused(request, error.message))
             except (ValueError, RuntimeError) as error:
                 # Or the model is to blame; then it fails without the delegate too.
-                attempts.append(_refused(request, f"it could not take the model: {_line(error)}"))
+                reason = _line(error).partition("Restored original execution plan")[0]
+                attempts.append(_refused(request, f"it could not take the model: {reason}"))
             else:
-                attempts.append(Attempt(delegate=request.name, active=True))
+                if _took_some(interpreter, nodes):
+                    prepared = interpreter, nodes
+                    attempts.append(Attempt(delegate=request.name, active=True))
+                else:
+                    attempts.append(_refused(request, "it took none of the model's operations"))
         try:
             interpreter, before_xnnpack = prepared or prepare()
         except (ValueError, RuntimeError) as error:
@@ -193,7 +200,7 @@ class LiteRtModel:
                 else:
                     xnnpack += taken
         attempts = [
-            _settled(a, external, "it took none of the model's operations") if a.active else a
+            Attempt(delegate=a.delegate, active=True, operations=external) if a.active else a
             for a in self._attempts
         ]
         left = len(original) - external - xnnpack
@@ -240,18 +247,17 @@ def _load(request: DelegateRequest) -> Any:
     try:
         return load_delegate(library, request.options)
     except ValueError as error:
-        raise UnavailableError(f"it refused to start: {_line(error)}") from error
+        said = str(error).partition("\n")[2].strip()  # below a line that repeats the path
+        raise UnavailableError(f"it refused to start: {said or error}") from error
 
 
 def _refused(request: DelegateRequest, reason: str) -> Attempt:
     return Attempt(delegate=request.name, active=False, reason=reason)
 
 
-def _settled(attempt: Attempt, operations: int, reason: str) -> Attempt:
-    """An attempt whose library loaded, now that it is known what it took."""
-    if operations:
-        return Attempt(delegate=attempt.delegate, active=True, operations=operations)
-    return Attempt(delegate=attempt.delegate, active=False, reason=reason)
+def _took_some(interpreter: Any, nodes: int) -> bool:
+    """Whether a delegate has replaced any of the first ``nodes`` nodes."""
+    return any(interpreter._get_op_details(i)["op_name"] == "DELEGATE" for i in range(nodes))
 
 
 def _between(delegate: dict[str, Any], producers: dict[int, Any]) -> Iterator[int]:

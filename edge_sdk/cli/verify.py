@@ -76,8 +76,9 @@ def _line(found: GoldenCheck, samples: int) -> str:
     if not found.differences:
         return f"golden    {found.variant}: WRONG: {printable(found.reason)}"
     gaps = ", ".join(
-        f"{printable(name)} differs by {'no number' if gap is None else f'{gap:.3g}'} at most "
-        f"(allowed {found.tolerance[name]:.3g})"
+        f"{printable(name)} is not finite or not of its shape"
+        if gap is None
+        else f"{printable(name)} differs by {gap:.3g} at most (allowed {found.tolerance[name]:.3g})"
         for name, gap in found.differences.items()
     )
     word = "right" if found.status == "passed" else "WRONG"

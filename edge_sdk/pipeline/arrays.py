@@ -52,12 +52,10 @@ def read_arrays(path: Path, signature: Signature) -> Iterator[dict[str, npt.NDAr
 
 def _load(path: Path, signature: Signature) -> dict[str, npt.NDArray[Any]]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            arrays = {"": loaded}
-        else:
-            with loaded:
-                arrays = {name: loaded[name] for name in loaded.files}
+        with path.open("rb") as file:  # numpy leaves a broken file open if it opened it itself
+            loaded = np.load(file, allow_pickle=False)
+            single = isinstance(loaded, np.ndarray)
+            arrays = {"": loaded} if single else {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror or error}.", "Check the path."

@@ -61,7 +61,8 @@ class PictureFile:
 class VideoFile:
     """A video in an ``.mp4`` (MPEG-4 part 2, which every OpenCV can write).
 
-    Frames go to a hidden neighbour, which takes the name at the end if all of them are in it.
+    Frames go to a hidden neighbour, which takes the name at the end if all of them are in it. The
+    format wants even sides: of an odd one, the last row or column is cut.
     """
 
     def __init__(self, path: Path, fps: float = 0.0) -> None:

@@ -76,6 +76,8 @@ class Session:
         Raises:
             UsageError: a name, dtype or shape that does not fit; the session stays usable.
         """
+        if type(inputs) is not dict and not isinstance(inputs, Mapping):
+            raise self._no_mapping(inputs)
         try:
             arrays = [feed(inputs[feed.name]) for feed in self._feeds]
         except KeyError:
@@ -129,13 +131,14 @@ class Session:
             raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
         return self._model
 
-    def _wrong_names(self, inputs: object) -> UsageError:
+    def _no_mapping(self, inputs: object) -> UsageError:
+        return UsageError(
+            f"The inputs are a {type(inputs).__name__}, not a mapping of names to arrays.",
+            f"The model takes {[feed.name for feed in self._feeds]}.",
+        )
+
+    def _wrong_names(self, inputs: Mapping[str, Array]) -> UsageError:
         wanted = [feed.name for feed in self._feeds]
-        if not isinstance(inputs, Mapping):
-            return UsageError(
-                f"The inputs are a {type(inputs).__name__}, not a mapping of names to arrays.",
-                f"session.run({{{wanted[0]!r}: x}})",
-            )
         missing = [name for name in wanted if name not in inputs]
         unknown = [name for name in inputs if name not in wanted]
         if unknown:

@@ -3,8 +3,9 @@
 Canonical means: fields in declaration order, mapping keys sorted, two-space indent, one final
 newline. The same word always gives the same bytes, so a digest of the bytes names the word.
 
-JSON knows no NaN and no infinity, and words are not checked when they are made; so what could not
-be read back is refused when it is written, not on the device that gets it.
+JSON knows no NaN and no infinity: they are written as null. And words are not checked when they
+are made; so what could not be read back is refused when it is written, not on the device that
+gets it.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ def encode(word: Word) -> bytes:
     """The canonical JSON of ``word``, UTF-8.
 
     Raises:
-        UsageError: a field holds what ``decode`` would refuse: a number that is not finite, a name
-            that is not one, text that is not Unicode.
+        UsageError: a field holds what ``decode`` would refuse: a name that is not one, text that is
+            not Unicode, a number that is not finite where there must be one.
     """
     try:
         compact = msgspec.json.encode(word, order="deterministic")

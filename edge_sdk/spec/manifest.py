@@ -48,7 +48,7 @@ class Agreement(Word, frozen=True, kw_only=True):
         samples: how many inputs were compared.
         on: what they were (``evaluation``, ``calibration`` or, failing both, ``random``).
         checked_by: the engine that ran the variant, with its version.
-        max_difference, mean_difference: absolute.
+        max_difference, mean_difference: absolute; None also where they are not finite.
         cosine: mean cosine similarity of an output with the original's.
         argmax: share of inputs whose largest output stands at the same index; None where no output
             is a vector of scores.

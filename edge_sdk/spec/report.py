@@ -30,14 +30,15 @@ class Limits(Word, frozen=True, kw_only=True):
 
 
 class Shortfall(Word, frozen=True, kw_only=True):
-    """One limit that was missed: which, by what number, against what."""
+    """One limit that was missed: which, by what number (None: not a finite one), against what."""
 
     limit: str
-    measured: float
+    measured: float | None
     required: float
 
     def __str__(self) -> str:
-        return f"{self.limit} is {self.measured:.6g}, and must be {self.required:.6g}"
+        measured = "not finite" if self.measured is None else f"{self.measured:.6g}"
+        return f"{self.limit} is {measured}, and must be {self.required:.6g}"
 
 
 class VariantReport(Word, frozen=True, kw_only=True):
@@ -77,5 +78,5 @@ class ConversionReport(Word, frozen=True, kw_only=True):
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was refused."""
-        return all(v.status != "refused" for v in self.variants)
+        """Whether every requested variant was converted and proven."""
+        return bool(self.variants) and all(v.status != "refused" for v in self.variants)

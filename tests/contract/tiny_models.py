@@ -71,7 +71,12 @@ class TfLite:
         return len(self._tensors) - 1
 
     def operator(
-        self, kind: str, inputs: list[int], outputs: list[int], options: Any = None, custom: str = ""
+        self,
+        kind: str,
+        inputs: list[int],
+        outputs: list[int],
+        options: Any = None,
+        custom: str = "",
     ) -> None:
         """Add an operation; ``options`` is its ``…OptionsT``."""
         code = tfl.OperatorCodeT()
@@ -122,9 +127,7 @@ def tflite_affine(rows: int = 1) -> bytes:
     bias = model.tensor("bias", (3,), value=BIAS)
     y = model.tensor("y", (rows, 3))
     model.operator("ADD", [x, x], [doubled], tfl.AddOptionsT())
-    model.operator(
-        "FULLY_CONNECTED", [doubled, weights, bias], [y], tfl.FullyConnectedOptionsT()
-    )
+    model.operator("FULLY_CONNECTED", [doubled, weights, bias], [y], tfl.FullyConnectedOptionsT())
     return model.build([x], [y])
 
 

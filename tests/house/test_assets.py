@@ -100,7 +100,7 @@ def test_a_cache_that_cannot_be_written_says_so(
 def test_a_missing_client_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for source in (Source("npm", "left-pad@1.0.0"), Source("deb", "hello")):
-        with pytest.raises(SourceError, match="there is no (npm|apt-get) here"):
+        with pytest.raises(SourceError, match=r"there is no (npm|apt-get) here"):
             list(read_files(source, ["x"]))
 
 

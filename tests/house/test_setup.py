@@ -1,14 +1,16 @@
-"""scripts/setup and scripts/apt where they cannot do their work: what they say, and that they stop."""
+"""scripts/setup and scripts/apt where they cannot do their work: what they say."""
 
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 # What setup needs besides a Python, all of it on any Debian.
-TOOLS = "bash cat cut df dirname env flock grep mkdir mktemp mv rm sed sha256sum tail tr wc".split()
+TOOLS = ("bash", "cat", "cut", "df", "dirname", "env", "flock", "grep", "mkdir", "mktemp", "mv")
+TOOLS += ("rm", "sed", "sha256sum", "tail", "tr", "wc")
 
 
 @pytest.fixture
@@ -94,6 +96,27 @@ def test_apt_that_fails_shows_what_it_said(root: Path, bare: Path) -> None:
     assert done.returncode == 3
     assert "E: no network" in done.stderr
     assert "install by hand: npm" in done.stderr
+
+
+def test_a_python_chosen_by_hand_must_do(checkout: Path, bare: Path) -> None:
+    program(bare / "python3", "exit 1")
+    done = subprocess.run(
+        [checkout / "scripts" / "setup"],
+        env={"PATH": str(bare), "HOME": str(bare), "PYTHON": "python3"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert "PYTHON=python3 is no Python 3.11" in done.stderr
+
+
+def test_without_npm_and_root_assets_prints_the_line_to_type(root: Path, bare: Path) -> None:
+    done = run(
+        Path(sys.executable), bare, str(root / "scripts" / "assets"), "face-detection-short-range"
+    )
+    assert done.returncode == 3
+    assert "sudo apt-get install npm" in done.stderr
 
 
 def test_apt_does_nothing_for_what_is_there(root: Path, bare: Path) -> None:

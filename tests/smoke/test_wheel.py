@@ -15,9 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BASE = ("numpy", "msgspec")
 
 
-def run(
-    *command: str | Path, cwd: Path = ROOT, **options: object
-) -> subprocess.CompletedProcess[str]:
+def run(*command: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     # No PYTHONPATH: the checkout must not be seen.
     outside = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     return subprocess.run(

@@ -41,15 +41,14 @@ def instance_norm(
 
 def layer_norm(
     x: Array,
-    axes: Array | None = None,
+    axes: Array,
     gamma: Array | None = None,
     beta: Array | None = None,
     epsilon: float = 1e-5,
 ) -> Array:
     """By mean and variance over ``axes``; ``gamma`` and ``beta`` have the shape of those axes."""
-    every = range(x.ndim)
-    worked = {positive(axis, x.ndim) for axis in (every if axes is None else ints(axes))}
-    shape = [x.shape[axis] if axis in worked else 1 for axis in every]
+    worked = {positive(axis, x.ndim) for axis in ints(axes)}
+    shape = [n if axis in worked else 1 for axis, n in enumerate(x.shape)]
     out = _standardised(x, tuple(sorted(worked)), epsilon)
     out = out if gamma is None else out * gamma.reshape(shape)
     return out if beta is None else out + beta.reshape(shape)

@@ -21,11 +21,18 @@ def first(x: Any) -> np.ndarray:
 
 
 def convolution(
-    x: np.ndarray, weight: np.ndarray, pads: list, strides: tuple, dilations: tuple, groups: int
+    x: np.ndarray,
+    weight: np.ndarray,
+    *,
+    pads: list,
+    strides: tuple,
+    dilations: tuple | None = None,
+    groups: int = 1,
 ) -> np.ndarray:
     """Convolution by its definition, one output element at a time, in float64."""
     x = np.pad(x.astype(np.float64), [(0, 0), (0, 0), *pads])
     kernel = weight.shape[2:]
+    dilations = dilations or (1,) * len(kernel)
     out = [
         (n - (k - 1) * d - 1) // s + 1
         for n, k, d, s in zip(x.shape[2:], kernel, dilations, strides, strict=True)
@@ -58,7 +65,7 @@ def convolution(
     ],
 )
 @pytest.mark.parametrize("size", [(9, 10), (12, 7)])
-def test_conv_as_tensorflow_pads(evaluate, rng, pad_type, kernel, strides, dilations, size):
+def test_conv_as_tensorflow_pads(evaluate, rng, *, pad_type, kernel, strides, dilations, size):
     x = rng.normal(size=(2, 3, *size)).astype(np.float32)
     weight = rng.normal(size=(4, 3, *kernel)).astype(np.float32)
     bias = rng.normal(size=4).astype(np.float32)
@@ -90,7 +97,7 @@ def test_conv_in_groups(evaluate, rng, groups, multiplier):
             groups=groups,
         )
 
-    expected = convolution(x, weight, [(1, 0), (2, 1)], (2, 1), (1, 1), groups)
+    expected = convolution(x, weight, pads=[(1, 0), (2, 1)], strides=(2, 1), groups=groups)
     np.testing.assert_allclose(evaluate(build, x=x), expected, atol=2e-5)
 
 
@@ -103,7 +110,7 @@ def test_conv_of_sequences_and_volumes(evaluate, rng, size):
         return mb.conv(x=x, weight=weight, pad_type="valid", strides=[2] * len(size))
 
     rank = len(size)
-    expected = convolution(x, weight, [(0, 0)] * rank, (2,) * rank, (1,) * rank, 1)
+    expected = convolution(x, weight, pads=[(0, 0)] * rank, strides=(2,) * rank)
     np.testing.assert_allclose(evaluate(build, x=x), expected, atol=1e-5)
 
 
@@ -114,7 +121,7 @@ def test_same_lower_puts_the_odd_padding_in_front(evaluate, rng):
     def build(x):
         return mb.conv(x=x, weight=weight, pad_type="same_lower")
 
-    expected = convolution(x, weight, [(1, 0), (2, 1)], (1, 1), (1, 1), 1)
+    expected = convolution(x, weight, pads=[(1, 0), (2, 1)], strides=(1, 1))
     np.testing.assert_allclose(evaluate(build, x=x), expected, atol=1e-5)
 
 
@@ -125,7 +132,7 @@ def test_conv_with_a_weight_that_flows(evaluate, rng):
     def build(x, w):
         return mb.conv(x=x, weight=mb.relu(x=w), pad_type="valid")
 
-    expected = convolution(x, np.maximum(w, 0), [(0, 0)] * 2, (1, 1), (1, 1), 1)
+    expected = convolution(x, np.maximum(w, 0), pads=[(0, 0)] * 2, strides=(1, 1))
     np.testing.assert_allclose(evaluate(build, x=x, w=w), expected, atol=1e-5)
 
 
@@ -171,8 +178,9 @@ def test_conv_transpose_is_the_transpose_of_conv(evaluate, rng, groups):
 
     got = evaluate(transposed, x=x)
     u = rng.normal(size=got.shape).astype(np.float32)
-    pads = [(1, 0), (2, 1)]
-    forward = convolution(u, weight, pads, (2, 1), (1, 2), groups)
+    forward = convolution(
+        u, weight, pads=[(1, 0), (2, 1)], strides=(2, 1), dilations=(1, 2), groups=groups
+    )
     assert forward.shape == x.shape
     np.testing.assert_allclose((forward * x).sum(), (u.astype(float) * got).sum(), rtol=1e-5)
 
@@ -182,7 +190,7 @@ def test_conv_transpose_is_the_transpose_of_conv(evaluate, rng, groups):
     ("kernel", "strides"), [((2, 2), (2, 2)), ((3, 3), (2, 2)), ((3, 2), (1, 3)), ((4, 4), (1, 2))]
 )
 @pytest.mark.parametrize("kind", ["max", "avg"])
-def test_pools_as_tensorflow(evaluate, rng, kind, kernel, strides, pad_type):
+def test_pools_as_tensorflow(evaluate, rng, *, kind, kernel, strides, pad_type):
     x = rng.normal(loc=-3, size=(2, 3, 8, 11)).astype(np.float32)
     shared = dict(kernel_sizes=kernel, strides=strides, pad_type=pad_type)
 
@@ -196,17 +204,15 @@ def test_pools_as_tensorflow(evaluate, rng, kind, kernel, strides, pad_type):
     np.testing.assert_allclose(evaluate(build, x=x), expected, atol=1e-6)
 
 
-def test_pools_of_sequences_and_volumes(evaluate, rng):
-    for rank in (1, 3):
-        x = rng.normal(size=(1, 2, *(6,) * rank)).astype(np.float32)
+@pytest.mark.parametrize("rank", [1, 3])
+def test_pools_of_sequences_and_volumes(evaluate, rng, rank):
+    x = rng.normal(size=(1, 2, *(6,) * rank)).astype(np.float32)
 
-        def build(x, rank=rank):
-            return mb.max_pool(
-                x=x, kernel_sizes=[2] * rank, strides=[2] * rank, pad_type="valid"
-            )
+    def build(x):
+        return mb.max_pool(x=x, kernel_sizes=[2] * rank, strides=[2] * rank, pad_type="valid")
 
-        pool = tf.nn.max_pool1d if rank == 1 else tf.nn.max_pool3d
-        np.testing.assert_allclose(evaluate(build, x=x), first(pool(last(x), 2, 2, "VALID")))
+    pool = tf.nn.max_pool1d if rank == 1 else tf.nn.max_pool3d
+    np.testing.assert_allclose(evaluate(build, x=x), first(pool(last(x), 2, 2, "VALID")))
 
 
 def pooled(x: np.ndarray, start: int, kernel: int, count: str) -> float:
@@ -236,11 +242,12 @@ def test_average_counts_padding_as_told_and_overhang_never(
         )
 
     padded = np.pad(x[0, 0], 1, constant_values=np.nan)
-    starts = range(0, len(padded) - (0 if ceil_mode else 2), 2)
-    # In ceil mode a last window may hang over; one that begins in the padding after is left out.
-    starts = [s for s in starts if s < size + 1 and (ceil_mode or s + 3 <= len(padded))]
+    windows = (len(padded) - 3) // 2 + 1
     if ceil_mode:
-        starts = starts[: -(-(len(padded) - 3) // 2) + 1]
+        windows = -(-(len(padded) - 3) // 2) + 1
+        # One that would begin in the padding after is left out.
+        windows -= (windows - 1) * 2 >= size + 1
+    starts = range(0, 2 * windows, 2)
     expected = [pooled(padded, s, 3, "real" if excluding else "all") for s in starts]
     np.testing.assert_allclose(evaluate(build, x=x)[0, 0], expected, rtol=1e-5)
 

@@ -1,0 +1,126 @@
+"""The limits a variant was held to, each with what was measured and how it ended.
+
+The page does not judge again: what the conversion called a shortfall is missed, a limit without one
+is met, and a limit for which there is no number was never put to the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+
+from converters.report import figures
+from converters.report.margin import change_of
+from edge_sdk.spec import Shortfall, VariantReport
+
+Show = Callable[[float], str]
+
+
+class Outcome(Enum):
+    """How a check ended: (symbol, word)."""
+
+    MET = ("✓", "met")
+    MISSED = ("✗", "missed")
+    OPEN = ("–", "not tested")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One limit, in words and figures.
+
+    Attributes:
+        name: what is limited.
+        required: the limit with its sign, ``at least 99.9%``.
+        measured: what was found, with enough digits to differ from the limit if it was missed.
+    """
+
+    name: str
+    required: str
+    measured: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """A limit the conversion knows.
+
+    Attributes:
+        name: the page's word for it.
+        shortfall: the conversion's name for missing it.
+        most: whether it is an upper limit.
+        scale: the limit's figure is this many times its value,
+        unit: followed by this.
+    """
+
+    name: str
+    shortfall: str
+    most: bool
+    scale: float = 1.0
+    unit: str = ""
+
+    def required(self, limit: float) -> str:
+        bound = "at most" if self.most else "at least"
+        return f"{bound} {figures.required(self.scale * limit)}{self.unit}"
+
+    def measured(self, value: float, limit: float | None = None) -> str:
+        """Rounded, but never onto the limit it misses."""
+        for digits in range(4, 16):
+            shown = float(f"{self.scale * value:.{digits}g}")
+            if limit is None or value == limit or shown != self.scale * limit:
+                break
+        return f"{shown:.15g}{self.unit}".replace("-", figures.MINUS)
+
+
+_ACCURACY_DROP = _Kind("accuracy drop", "accuracy drop", most=True, scale=100, unit=" points")
+_ARGMAX = _Kind("same argmax", "argmax agreement", most=False, scale=100, unit="%")
+_COSINE = _Kind("cosine", "cosine similarity", most=False)
+_DIFFERENCE = _Kind("difference", "greatest difference", most=True)
+_KINDS = (_ACCURACY_DROP, _ARGMAX, _COSINE, _DIFFERENCE)
+
+
+def checks(variant: VariantReport) -> tuple[Check, ...]:
+    """The limits of the variant, in a fixed order; none if it was held to none."""
+    limits, found = variant.limits, variant.agreement
+    if limits is None:
+        return ()
+    change = change_of(found)
+    asked = (
+        (_ACCURACY_DROP, limits.accuracy_drop, None if change is None else -change),
+        (_ARGMAX, limits.argmax, found.argmax if found and found.on != "random" else None),
+        (_COSINE, limits.cosine, found.cosine if found else None),
+        (_DIFFERENCE, limits.max_difference, found.max_difference if found else None),
+    )
+    missed = {shortfall.limit for shortfall in variant.shortfalls}
+    return tuple(
+        Check(
+            name=kind.name,
+            required=kind.required(limit),
+            measured=figures.UNKNOWN if value is None else kind.measured(value, limit),
+            outcome=_outcome(kind, value, missed),
+        )
+        for kind, limit, value in asked
+        if limit is not None
+    )
+
+
+def explain(shortfall: Shortfall) -> str:
+    """One limit that was missed, as a sentence; in the conversion's own words if it is a new one."""
+    for kind in _KINDS:
+        if kind.shortfall == shortfall.limit:
+            measured = kind.measured(shortfall.measured, shortfall.required)
+            return f"{kind.name} is {measured}, and must be {kind.required(shortfall.required)}"
+    return str(shortfall)
+
+
+def reasons(variant: VariantReport) -> tuple[str, ...]:
+    """Why it was refused: the limits it missed, else what its engine said."""
+    if variant.shortfalls:
+        return tuple(explain(shortfall) for shortfall in variant.shortfalls)
+    return (variant.reason,) if variant.reason else ()
+
+
+def _outcome(kind: _Kind, value: float | None, missed: set[str]) -> Outcome:
+    if kind.shortfall in missed:
+        return Outcome.MISSED
+    return Outcome.OPEN if value is None else Outcome.MET

@@ -1,0 +1,315 @@
+"""Likeness against size, drawn: what each byte saved costs, at a glance.
+
+An inline SVG without scripts or fonts of its own. It is drawn twice, for a wide and for a narrow
+page; the style sheet shows the one that fits. A format is told by shape as well as by colour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from converters.report import figures
+from converters.report.axes import Axis, share_axis, size_axis, tick_decimals
+from converters.report.labels import Box, Place, place
+from converters.report.margin import margin_of
+from converters.report.markup import Html, foreign, join, rows, tag
+from edge_sdk.spec import Agreement, ConversionReport, VariantReport
+from edge_sdk.text import bytes_text
+
+LONGEST_NAME = 26
+"""A name longer than this is cut in its middle on the plot; the table has it whole."""
+OUTLIER = 3.0
+"""A refused variant may stretch the axis to this many times what the others need, not further."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What the vertical axis shows.
+
+    Attributes:
+        title: its name.
+        of: the number of one variant, None if it has none.
+        original: the original's own number.
+        scale, unit: ticks are this many times the number, followed by the unit.
+        least_span: differences much below this are not worth the whole height.
+    """
+
+    title: str
+    of: Callable[[Agreement], float | None]
+    original: float
+    scale: float
+    unit: str
+    least_span: float
+
+    def tick(self, value: float, decimals: int) -> str:
+        """A number on the axis."""
+        return f"{self.scale * value:.{decimals}f}{self.unit}"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """One point of the plot.
+
+    Attributes:
+        kind: the format, or ``original``.
+        margin: half the height of its interval of chance; 0 if there is none.
+        beyond: whether its number lies below the axis, so that it is drawn at the foot.
+    """
+
+    name: str
+    kind: str
+    size: int
+    value: float
+    margin: float = 0.0
+    refused: bool = False
+    beyond: bool = False
+
+
+@dataclass(frozen=True)
+class _Canvas:
+    """A drawing's outer size and the frame inside it, in pixels."""
+
+    width: int
+    height: int
+    frame: Box
+    most_ticks: int
+    style: str
+
+
+_CANVASES = (
+    _Canvas(1040, 380, Box(64, 34, 1028, 338), 8, "wide"),
+    _Canvas(360, 380, Box(52, 34, 352, 338), 4, "narrow"),
+)
+
+
+def plot(report: ConversionReport) -> Html | None:
+    """The figure with its caption; None where fewer than two points could be drawn."""
+    measure = measure_of(report)
+    marks = () if measure is None else marks_of(report, measure)
+    if measure is None or len(marks) < 2:
+        return None
+    return tag(
+        "figure",
+        *(_drawing(marks, measure, canvas) for canvas in _CANVASES),
+        tag("figcaption", _legend(marks), tag("p", _caption(marks, measure))),
+    )
+
+
+def measure_of(report: ConversionReport) -> Measure | None:
+    """The most telling number that at least one variant has: accuracy, same argmax, cosine."""
+    found = [v.agreement for v in report.variants if v.agreement and v.size]
+    accuracies = [a.source_accuracy for a in found if a.source_accuracy is not None]
+    if accuracies and any(a.accuracy is not None for a in found):
+        return Measure("Accuracy", lambda a: a.accuracy, accuracies[0], 100, "%", 0.002)
+    if any(a.argmax is not None for a in found):
+        return Measure("Same argmax", lambda a: a.argmax, 1.0, 100, "%", 0.002)
+    if any(a.cosine is not None for a in found):
+        return Measure("Cosine similarity", lambda a: a.cosine, 1.0, 1, "", 1e-5)
+    return None
+
+
+def marks_of(report: ConversionReport, measure: Measure) -> tuple[Mark, ...]:
+    """The original and every variant that has both a size and a number, the axis in mind."""
+    marks = [Mark("original", "original", report.source_size, measure.original)]
+    for variant in report.variants:
+        value = variant.agreement and measure.of(variant.agreement)
+        if value is not None and math.isfinite(value) and variant.size:
+            marks.append(_mark(variant, value, measure))
+    low, high = _range(marks, measure)
+    return tuple(
+        Mark(m.name, m.kind, m.size, m.value, m.margin, m.refused, beyond=m.value < low)
+        for m in sorted(marks, key=lambda m: (m.kind != "original", m.refused, m.size, m.name))
+        if m.size > 0 and m.value <= high
+    )
+
+
+def _mark(variant: VariantReport, value: float, measure: Measure) -> Mark:
+    margin = margin_of(variant.agreement) if measure.title == "Accuracy" else None
+    return Mark(
+        name=variant.id,
+        kind=variant.format,
+        size=variant.size,
+        value=value,
+        margin=margin or 0.0,
+        refused=variant.status == "refused",
+    )
+
+
+def _range(marks: Sequence[Mark], measure: Measure) -> tuple[float, float]:
+    """What the axis must reach: all marks, but for refused ones far below the rest."""
+    kept = [m for m in marks if not m.refused]
+    if len(kept) < 2:
+        kept = list(marks)
+    low = min(m.value - m.margin for m in kept)
+    high = max(m.value + m.margin for m in kept)
+    span = max(high - low, measure.least_span)
+    reach = [m.value for m in marks if m.value >= high - OUTLIER * span]
+    return min(low, *reach), max(high, *reach)
+
+
+def _drawing(marks: Sequence[Mark], measure: Measure, canvas: _Canvas) -> Html:
+    frame = canvas.frame
+    low, high = _range(marks, measure)
+    across = size_axis([m.size for m in marks], frame.left, frame.right, canvas.most_ticks)
+    up = share_axis(low, high, frame.bottom - 16, frame.top + 10, measure.least_span)
+    points = [(across.at(m.size), frame.bottom - 5 if m.beyond else up.at(m.value)) for m in marks]
+    names = [_label(m, measure) for m in marks]
+    places = place(points, names, frame)
+    unplaced = [i for i, spot in enumerate(places) if spot is None]
+    numbers = {index: str(n) for n, index in enumerate(unplaced, 1)}
+    svg = tag(
+        "svg",
+        tag("title", f"{measure.title} against size"),
+        _grid(across, up, measure, canvas),
+        tag("g", *(_whisker(m, x, up) for m, (x, _) in zip(marks, points, strict=True))),
+        tag("g", *(_symbol(m, p, measure) for m, p in zip(marks, points, strict=True))),
+        tag("g", *(_name(m, n, s) for m, n, s in zip(marks, names, places, strict=True) if s)),
+        tag("g", *(_number(numbers[i], points[i]) for i in unplaced)),
+        viewBox=f"0 0 {canvas.width} {canvas.height}",
+        role="img",
+    )
+    key = tag("ol", *(tag("li", foreign(names[i])) for i in unplaced)) if unplaced else None
+    return tag("div", svg, key, class_=f"plot {canvas.style}")
+
+
+def _grid(across: Axis, up: Axis, measure: Measure, canvas: _Canvas) -> Html:
+    frame = canvas.frame
+    decimals = tick_decimals(up, measure.scale)
+    level = up.at(measure.original)
+    return rows(
+        *(
+            join(
+                [
+                    _line(frame.left, up.at(t), frame.right, up.at(t), "grid"),
+                    _words(measure.tick(t, decimals), frame.left - 8, up.at(t) + 4, "end"),
+                ]
+            )
+            for t in up.ticks
+        ),
+        _line(frame.left, frame.bottom, frame.right, frame.bottom, "axis"),
+        *(
+            join(
+                [
+                    _line(across.at(t), frame.bottom, across.at(t), frame.bottom + 5, "axis"),
+                    _words(bytes_text(t), across.at(t), frame.bottom + 20, "middle"),
+                ]
+            )
+            for t in across.ticks
+        ),
+        _line(frame.left, level, frame.right, level, "level"),
+        _words(measure.title, 0, 14, "start", "axis-title"),
+        _words(
+            "Size, logarithmic" if across.logarithmic else "Size",
+            frame.right,
+            canvas.height - 2,
+            "end",
+            "axis-title",
+        ),
+    )
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, style: str) -> Html:
+    return tag("line", x1=x1, y1=y1, x2=x2, y2=y2, class_=style)
+
+
+def _words(content: str, x: float, y: float, anchor: str, style: str | None = None) -> Html:
+    return tag("text", content, x=x, y=y, text_anchor=anchor, class_=style)
+
+
+def _whisker(mark: Mark, x: float, up: Axis) -> Html | None:
+    if not mark.margin or mark.beyond:
+        return None
+    top, foot = up.at(mark.value + mark.margin), up.at(mark.value - mark.margin)
+    return tag(
+        "path", d=f"M{x:.1f} {top:.1f}V{foot:.1f}M{x - 4:.1f} {top:.1f}h8M{x - 4:.1f} {foot:.1f}h8",
+        class_=f"whisker {mark.kind}",
+    )  # fmt: skip
+
+
+def _symbol(mark: Mark, point: tuple[float, float], measure: Measure) -> Html:
+    style = f"mark {mark.kind}{' refused' if mark.refused else ''}"
+    hint = f"{mark.name}: {bytes_text(mark.size)}, {measure.tick(mark.value, _digits(measure))}"
+    return tag("g", tag("title", hint), shape("beyond" if mark.beyond else mark.kind, *point),
+               class_=style)  # fmt: skip
+
+
+def shape(kind: str, x: float, y: float) -> Html:
+    """The symbol of a format, centred on a point; a foot arrow for what lies below the axis."""
+    if kind == "tflite":
+        return tag("circle", cx=x, cy=y, r=5.5)
+    if kind == "coreml":
+        return tag("rect", x=x - 5, y=y - 5, width=10, height=10, rx=1.5)
+    if kind == "onnx":
+        return tag("path", d=f"M{x:.1f} {y - 7:.1f}l7 7l-7 7l-7 -7z")
+    if kind == "beyond":
+        return tag("path", d=f"M{x - 6:.1f} {y - 6:.1f}h12l-6 9z")
+    return tag("path", d=f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10")
+
+
+def _name(mark: Mark, name: str, spot: Place) -> Html:
+    x, y = spot.box.centre
+    leader = None
+    if spot.leader:
+        (x1, y1), (x2, y2) = spot.leader
+        leader = _line(x1, y1, x2, y2, "leader")
+    style = "name refused" if mark.refused else "name"
+    return tag("g", leader, _words(name, x, y + 4, "middle", style))
+
+
+def _number(number: str, point: tuple[float, float]) -> Html:
+    return _words(number, point[0], point[1] - 9, "middle", "name")
+
+
+def _label(mark: Mark, measure: Measure) -> str:
+    name = mark.name
+    if len(name) > LONGEST_NAME:
+        half = (LONGEST_NAME - 1) // 2
+        name = f"{name[:half]}…{name[-half:]}"
+    if mark.beyond:
+        return f"{name}, refused at {measure.tick(mark.value, _digits(measure))}"
+    return f"{name}, refused" if mark.refused else name
+
+
+def _digits(measure: Measure) -> int:
+    return 2 if measure.unit else 6
+
+
+def _legend(marks: Sequence[Mark]) -> Html:
+    titles = {
+        "original": "the original",
+        "tflite": "TFLite",
+        "coreml": "Core ML",
+        "onnx": "ONNX",
+    }
+    shown = [kind for kind in titles if any(m.kind == kind for m in marks)]
+    return tag(
+        "ul",
+        *(
+            tag(
+                "li",
+                tag("svg", tag("g", shape(kind, 8, 8), class_=f"mark {kind}"),
+                    viewBox="0 0 16 16", aria_hidden="true"),  # fmt: skip
+                titles[kind],
+            )
+            for kind in shown
+        ),
+        class_="legend",
+    )
+
+
+def _caption(marks: Sequence[Mark], measure: Measure) -> str:
+    sentences = [
+        "Up and to the left is better: smaller, and nearer to the original (the dashed line)."
+    ]
+    if any(m.margin for m in marks):
+        sentences.append(
+            "Bars span the 95% margin of the change in accuracy; one that reaches the dashed line "
+            "may owe its change to chance."
+        )
+    if any(m.refused for m in marks):
+        sentences.append("Hollow marks are refused.")
+    if any(m.beyond for m in marks):
+        sentences.append(f"An arrow at the foot: {measure.title.lower()} is below the axis.")
+    return " ".join(sentences)

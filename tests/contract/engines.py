@@ -1,0 +1,52 @@
+"""What the contract suite needs to know of each backend: its name and models in its format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tiny_models
+
+
+@dataclass(frozen=True)
+class Engine:
+    """One backend under test.
+
+    Attributes:
+        name, suffix: the backend's and its files'.
+        affine: ``tiny_models.affine`` of so many rows, -1 for any number.
+        quantized: the same with int8 input and output.
+        sum: the sum of two inputs whose numbers of rows may disagree.
+        unknown: needs an operation named ``Frobnicate``.
+        counts_operations: whether its placements say how many operations ran where.
+    """
+
+    name: str
+    suffix: str
+    affine: Callable[[int], bytes]
+    quantized: Callable[[], bytes]
+    sum: Callable[[], bytes]
+    unknown: Callable[[], bytes]
+    counts_operations: bool
+
+
+ENGINES = {
+    "litert": Engine(
+        name="litert",
+        suffix=".tflite",
+        affine=tiny_models.tflite_affine,
+        quantized=tiny_models.tflite_quantized,
+        sum=tiny_models.tflite_sum,
+        unknown=tiny_models.tflite_unknown,
+        counts_operations=True,
+    ),
+    "onnxruntime": Engine(
+        name="onnxruntime",
+        suffix=".onnx",
+        affine=tiny_models.onnx_affine,
+        quantized=tiny_models.onnx_quantized,
+        sum=tiny_models.onnx_sum,
+        unknown=tiny_models.onnx_unknown,
+        counts_operations=False,
+    ),
+}

@@ -1,0 +1,421 @@
+"""Every backend, by one suite: what a session may rely on, whatever engine runs below it.
+
+A new backend is added to ``engines.py``; it needs no test of its own to be held to all of this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from engines import ENGINES, Engine
+from tiny_models import X_SCALE, Y_SCALE, affine
+
+import edge_sdk
+from edge_sdk import UnavailableError, UsageError
+from edge_sdk.artifact import measure, pack
+from edge_sdk.backends import MODULES, backend
+from edge_sdk.backends.delegates import NAMES
+from edge_sdk.spec import (
+    Manifest,
+    Provenance,
+    Quantization,
+    Signature,
+    TensorSpec,
+    Variant,
+)
+
+X = np.array([[1, -2, 3, 0.5]], np.float32)
+
+
+@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return request.param
+
+
+@pytest.fixture
+def model(engine: Engine, tmp_path: Path) -> Path:
+    return written(tmp_path, engine, engine.affine(1))
+
+
+@pytest.fixture
+def session(model: Path) -> Iterator[edge_sdk.Session]:
+    with edge_sdk.load(model) as session:
+        yield session
+
+
+def written(folder: Path, engine: Engine, data: bytes) -> Path:
+    path = folder / f"model{engine.suffix}"
+    path.write_bytes(data)
+    return path
+
+
+def usable(session: edge_sdk.Session) -> bool:
+    return np.allclose(session.run({"x": X})["y"], affine(X))
+
+
+def test_every_backend_is_tested_here() -> None:
+    assert set(ENGINES) == set(MODULES)
+
+
+# What it says of a model
+
+
+def test_signature(session: edge_sdk.Session) -> None:
+    assert session.signature.inputs == (TensorSpec(name="x", dtype="float32", shape=(1, 4)),)
+    assert session.signature.outputs == (TensorSpec(name="y", dtype="float32", shape=(1, 3)),)
+
+
+def test_a_length_that_is_open_has_a_name(engine: Engine, tmp_path: Path) -> None:
+    with edge_sdk.load(written(tmp_path, engine, engine.affine(-1))) as session:
+        (x,) = session.signature.inputs
+    assert isinstance(x.shape[0], str)
+    assert x.shape[0]
+    assert x.shape[1] == 4
+
+
+def test_placement_accounts_for_every_operation(session: edge_sdk.Session, engine: Engine) -> None:
+    placement = session.placement
+    assert placement.backend == engine.name
+    assert placement.backend_version == backend(engine.name).version()
+    assert placement.requested == ()
+    assert placement.actual
+    if engine.counts_operations:
+        assert placement.operations == 2
+        assert sum(attempt.operations or 0 for attempt in placement.attempts) == 2
+    else:
+        assert placement.operations is None
+
+
+# Running
+
+
+def test_run(session: edge_sdk.Session) -> None:
+    outputs = session.run({"x": X})
+    assert list(outputs) == ["y"]
+    np.testing.assert_allclose(outputs["y"], affine(X), rtol=1e-6)
+    assert outputs["y"].dtype == np.float32
+
+
+def test_outputs_belong_to_the_caller(session: edge_sdk.Session) -> None:
+    first = session.run({"x": X})["y"]
+    kept = first.copy()
+    second = session.run({"x": 2 * X})["y"]
+    np.testing.assert_array_equal(first, kept)
+    second[:] = np.nan
+    assert usable(session)
+
+
+def test_inputs_are_left_alone(session: edge_sdk.Session) -> None:
+    x = X.copy()
+    x.flags.writeable = False
+    session.run({"x": x})
+    np.testing.assert_array_equal(x, X)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        np.asfortranarray(np.tile(X, (2, 1)))[:1],
+        np.repeat(X, 2, axis=1)[:, ::2],
+        X[:, ::-1][:, ::-1],
+        X.ravel()[::-1].copy()[::-1].reshape(1, 4),
+        np.broadcast_to(X[:, :1], (1, 4)),
+    ],
+    ids=["fortran", "strided", "twice reversed", "reversed", "broadcast"],
+)
+def test_layout_in_memory_does_not_matter(session: edge_sdk.Session, x: np.ndarray) -> None:
+    np.testing.assert_allclose(session.run({"x": x})["y"], affine(x), rtol=1e-6)
+
+
+def test_open_lengths_take_what_comes(engine: Engine, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    with edge_sdk.load(written(tmp_path, engine, engine.affine(-1))) as session:
+        for rows in (1, 5, 2, 64, 1):
+            x = rng.random((rows, 4), np.float32)
+            np.testing.assert_allclose(session.run({"x": x})["y"], affine(x), rtol=1e-5)
+        if engine.counts_operations:
+            placement = session.placement
+            assert sum(attempt.operations or 0 for attempt in placement.attempts) == 2
+
+
+def test_several_open_lengths_change_at_once(engine: Engine, tmp_path: Path) -> None:
+    a, b = np.float32([[1, 2, 3, 4]]), np.float32([[10, 20, 30, 40]])
+    with edge_sdk.load(written(tmp_path, engine, engine.sum())) as session:
+        for rows in (1, 5, 3):
+            inputs = {"a": np.tile(a, (rows, 1)), "b": np.tile(b, (rows, 1))}
+            np.testing.assert_array_equal(session.run(inputs)["y"], np.tile(a + b, (rows, 1)))
+
+
+def test_what_the_engine_refuses_is_an_error_of_ours(engine: Engine, tmp_path: Path) -> None:
+    a = np.ones((3, 4), np.float32)
+    with edge_sdk.load(written(tmp_path, engine, engine.sum())) as session:
+        with pytest.raises(UsageError, match="cannot run the model on these inputs"):
+            session.run({"a": a, "b": np.ones((2, 4), np.float32)})
+        np.testing.assert_array_equal(session.run({"a": a, "b": a})["y"], a + a)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads(model: Path, threads: int) -> None:
+    with edge_sdk.load(model, threads=threads) as session:
+        assert session.placement.threads == threads
+        assert usable(session)
+
+
+def test_sessions_do_not_disturb_each_other(model: Path) -> None:
+    with edge_sdk.load(model) as one, edge_sdk.load(model) as other:
+        y = one.run({"x": X})["y"]
+        other.run({"x": 3 * X})
+        np.testing.assert_array_equal(one.run({"x": X})["y"], y)
+
+
+# Wrong inputs
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ({"x": X.astype(np.float64)}, "dtype float64; the model takes float32"),
+        ({"x": X.astype(">f4")}, "dtype >f4"),
+        ({"x": X[0]}, "shape 4; the model takes 1x4"),
+        ({"x": np.zeros((1, 5), np.float32)}, "shape 1x5"),
+        ({"x": np.zeros((2, 4), np.float32)}, "shape 2x4"),
+        ({"x": np.float32(1)}, "float32, not an array"),
+        ({"x": X.tolist()}, "list, not an array"),
+        ({"x": None}, "NoneType, not an array"),
+        ({}, "'x' is missing"),
+        ({"X": X}, "no input 'X'"),
+        ({"x": X, "z": X}, "no input 'z'"),
+        (X, "ndarray, not a mapping"),
+        ([X], "list, not a mapping"),
+        (None, "NoneType, not a mapping"),
+    ],
+)
+def test_wrong_inputs_are_named_and_the_session_stays_usable(
+    session: edge_sdk.Session, inputs: object, says: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        session.run(inputs)  # type: ignore[arg-type]
+    assert says in caught.value.message
+    assert caught.value.hint
+    assert usable(session)
+
+
+# Wrong files
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda data: b"",
+        lambda data: b"This is a text file, whatever it is called.\n" * 20,
+        lambda data: b"\0" * 4096,
+        lambda data: data[:1],
+        lambda data: data[: len(data) // 3],
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-1],
+    ],
+    ids=["empty", "text", "zeros", "one byte", "a third", "half", "all but one byte"],
+)
+def test_what_is_no_model_is_refused(engine: Engine, tmp_path: Path, spoil: object) -> None:
+    path = written(tmp_path, engine, spoil(engine.affine(1)))  # type: ignore[operator]
+    with pytest.raises(UsageError) as caught:
+        edge_sdk.load(path)
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("other", ENGINES.values(), ids=ENGINES.keys())
+def test_another_format_under_this_name_is_refused(
+    engine: Engine, other: Engine, tmp_path: Path
+) -> None:
+    if other is engine:
+        path = tmp_path / f"missing{engine.suffix}"
+    else:
+        path = written(tmp_path, engine, other.affine(1))
+    with pytest.raises(UsageError, match=r"missing|model"):
+        edge_sdk.load(path)
+
+
+def test_an_operation_that_the_engine_lacks_is_named(engine: Engine, tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="Frobnicate") as caught:
+        edge_sdk.load(written(tmp_path, engine, engine.unknown()))
+    assert caught.value.hint
+
+
+def test_a_backend_that_does_not_read_the_file_is_refused(engine: Engine, model: Path) -> None:
+    (other,) = set(ENGINES) - {engine.name}
+    with pytest.raises(UsageError, match=f"'{other}' does not run") as caught:
+        edge_sdk.load(model, backend=other)
+    assert engine.name in caught.value.hint
+
+
+# Delegates
+
+
+@pytest.mark.parametrize("name", ["xnpack", "GPU", "", "cudaa"])
+def test_an_unknown_delegate_is_a_mistake(model: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="There is no delegate") as caught:
+        edge_sdk.load(model, delegates=[name])
+    assert caught.value.hint
+
+
+def test_the_nearest_delegate_is_offered(model: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        edge_sdk.load(model, delegates=["xnpack"])
+    assert "Did you mean 'xnnpack'?" in caught.value.hint
+
+
+def test_a_text_is_no_list_of_delegates(model: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        edge_sdk.load(model, delegates="gpu,cpu")
+    assert "['gpu', 'cpu']" in caught.value.hint
+
+
+def test_delegates_on_offer_are_known_by_name(engine: Engine) -> None:
+    offered = backend(engine.name).delegates()
+    assert "cpu" in offered
+    assert set(offered) <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_delegate_is_active_or_refused_with_a_reason(
+    engine: Engine, model: Path, name: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    offered = name in backend(engine.name).delegates()
+    with edge_sdk.load(model, delegates=[name, "cpu"]) as session:
+        placement = session.placement
+        assert usable(session)
+    assert placement.requested == tuple(dict.fromkeys((name, "cpu")))
+    assert (name in placement.actual) is offered
+    if not offered:
+        (refused,) = placement.refused
+        assert refused.delegate == name
+        assert refused.reason
+        assert refused.operations in (0, None)
+        assert capfd.readouterr().err == ""
+
+
+def test_strict_refuses_what_is_not_active(engine: Engine, model: Path) -> None:
+    with pytest.raises(UnavailableError, match="'tensorrt' is not active: .+") as caught:
+        edge_sdk.load(model, delegates=["tensorrt", "cpu"], strict=True)
+    assert caught.value.hint
+
+
+def test_strict_is_content_with_what_was_asked_for(engine: Engine, model: Path) -> None:
+    with edge_sdk.load(model, delegates=["cpu"], strict=True) as session:
+        assert session.placement.actual == ("cpu",)
+        assert usable(session)
+
+
+def test_an_external_library_that_is_not_there_is_refused(
+    engine: Engine, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    library = str(tmp_path / "missing.so")
+    with edge_sdk.load(model, delegates=[library, "cpu"]) as session:
+        (refused,) = session.placement.refused
+        assert usable(session)
+    assert refused.delegate == library
+    assert refused.reason
+    assert capfd.readouterr().err == ""
+
+
+# The end
+
+
+def test_a_closed_session_says_so(model: Path) -> None:
+    session = edge_sdk.load(model)
+    session.close()
+    session.close()
+    with pytest.raises(UsageError, match="closed"):
+        session.run({"x": X})
+    with pytest.raises(UsageError, match="closed"):
+        _ = session.placement
+
+
+# Quantized builds, fed by what the original takes
+
+
+def real(name: str, length: int) -> TensorSpec:
+    return TensorSpec(name=name, dtype="float32", shape=(1, length))
+
+
+def stored(name: str, length: int, scale: float, zero_point: int) -> TensorSpec:
+    quantization = Quantization(scale=scale, zero_point=zero_point)
+    return TensorSpec(name=name, dtype="int8", shape=(1, length), quantization=quantization)
+
+
+@pytest.fixture
+def quantized(engine: Engine, tmp_path: Path) -> Path:
+    """An artifact whose signature is in real numbers and whose only build is int8."""
+    variant = Variant(
+        id="quantized-int8",
+        format=backend(engine.name).formats[0],
+        recipe="int8",
+        path=f"variants/quantized-int8/model{engine.suffix}",
+        size=1,
+        backends=(engine.name,),
+        signature=Signature(
+            inputs=(stored("x", 4, X_SCALE.scale, X_SCALE.zero_point),),
+            outputs=(stored("y", 3, Y_SCALE.scale, Y_SCALE.zero_point),),
+        ),
+    )
+    contents = {variant.path: engine.quantized()}
+    manifest = Manifest(
+        name="tiny",
+        version="1.0.0",
+        signature=Signature(inputs=(real("x", 4),), outputs=(real("y", 3),)),
+        variants=(variant,),
+        provenance=Provenance(
+            source="tiny", source_format="test", source_sha256="0" * 64, tools={}
+        ),
+        files=measure(contents),
+    )
+    path = tmp_path / "tiny-1.0.0.edge"
+    pack(path, manifest, contents)
+    return path
+
+
+def by_hand(x: np.ndarray) -> np.ndarray:
+    return np.clip(np.rint(x / np.float32(X_SCALE.scale)) + X_SCALE.zero_point, -128, 127).astype(
+        np.int8
+    )
+
+
+def test_real_numbers_are_quantized_and_answers_are_real(quantized: Path) -> None:
+    with edge_sdk.load(quantized) as session:
+        y = session.run({"x": X})["y"]
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, affine(X), atol=Y_SCALE.scale / 2 + 0.2)
+
+
+def test_quantizing_is_what_one_would_do_by_hand(quantized: Path) -> None:
+    rng = np.random.default_rng(1)
+    with edge_sdk.load(quantized) as session, edge_sdk.load(quantized, raw=True) as raw:
+        for _ in range(20):
+            x = rng.uniform(-8, 8, (1, 4)).astype(np.float32)
+            outputs = session.run({"x": x})["y"]
+            integers = raw.run({"x": by_hand(x)})["y"]
+            assert integers.dtype == np.int8
+            np.testing.assert_array_equal(session.run({"x": by_hand(x)})["y"], outputs)
+            np.testing.assert_array_equal(raw.run({"x": x})["y"], integers)
+            expected = (integers.astype(np.float32) - Y_SCALE.zero_point) * Y_SCALE.scale
+            np.testing.assert_allclose(outputs, expected, rtol=1e-6)
+
+
+def test_numbers_out_of_range_are_clipped(quantized: Path) -> None:
+    far = np.float32([[1e6, -1e6, 1e6, -1e6]])
+    assert by_hand(far).tolist() == [[127, -128, 127, -128]]
+    with edge_sdk.load(quantized) as session:
+        np.testing.assert_array_equal(
+            session.run({"x": far})["y"], session.run({"x": by_hand(far)})["y"]
+        )
+
+
+def test_other_integers_are_refused(quantized: Path) -> None:
+    with edge_sdk.load(quantized) as session:
+        with pytest.raises(UsageError, match="uint8; the model takes float32 or int8"):
+            session.run({"x": X.astype(np.uint8)})
+        session.run({"x": X})

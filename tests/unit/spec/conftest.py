@@ -1,0 +1,78 @@
+"""Every word there is, and a Hypothesis strategy for each, read off its own types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+from msgspec import inspect
+
+import edge_sdk.spec
+from edge_sdk.spec import Word
+
+_TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
+_ASCII = st.characters(codec="ascii")
+
+
+def _every_word(root: type[Word]) -> list[type[Word]]:
+    found = [root, *(word for child in root.__subclasses__() for word in _every_word(child))]
+    return [word for word in found if word.__module__.startswith(edge_sdk.spec.__name__)]
+
+
+WORDS = sorted(set(_every_word(Word)) - {Word}, key=lambda word: word.__qualname__)
+
+
+def words(word: type[Word]) -> st.SearchStrategy[Any]:
+    """Any value of that word, every field drawn."""
+    described = msgspec.inspect.type_info(word)
+    assert isinstance(described, inspect.StructType)
+    return st.builds(word, **{f.name: _values(f.type) for f in described.fields})
+
+
+def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
+    match kind:
+        case inspect.StructType():
+            return words(kind.cls)
+        case inspect.StrType(pattern=None):
+            return _TEXT
+        case inspect.StrType():
+            return st.from_regex(str(kind.pattern).replace("$(?!\\n)", "\\Z"), alphabet=_ASCII)
+        case inspect.IntType():
+            return st.integers(-(2**63) if kind.ge is None else kind.ge, 2**63 - 1)
+        case inspect.FloatType():
+            return st.floats(allow_nan=False, allow_infinity=False)
+        case inspect.BoolType():
+            return st.booleans()
+        case inspect.NoneType():
+            return st.none()
+        case inspect.LiteralType():
+            return st.sampled_from(kind.values)
+        case inspect.UnionType():
+            return st.one_of(*map(_values, kind.types))
+        case inspect.TupleType():
+            return st.tuples(*map(_values, kind.item_types))
+        case inspect.VarTupleType():
+            return st.lists(_values(kind.item_type), max_size=3).map(tuple)
+        case inspect.DictType():
+            return st.dictionaries(_TEXT, _values(kind.value_type), max_size=3)
+    raise NotImplementedError(kind)
+
+
+@pytest.fixture(scope="session", params=WORDS, ids=lambda word: word.__qualname__)
+def word(request: pytest.FixtureRequest) -> type[Word]:
+    """Each word in turn."""
+    found: type[Word] = request.param
+    return found
+
+
+@pytest.fixture(scope="session")
+def any_value(word: type[Word]) -> st.SearchStrategy[Any]:
+    """Any value of that word."""
+    return words(word)
+
+
+@pytest.fixture(scope="session")
+def all_words() -> set[type[Word]]:
+    return set(WORDS)
