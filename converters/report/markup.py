@@ -38,7 +38,7 @@ def join(children: Iterable[Child], between: str = "") -> Html:
     return Html(text(between).join(text(child) for child in children if child is not None))
 
 
-def tag(name: str, *children: Child, **attributes: Attribute) -> Html:
+def tag(name: str, /, *children: Child, **attributes: Attribute) -> Html:
     """One element.
 
     Args:

@@ -117,11 +117,11 @@ def marks_of(report: ConversionReport, measure: Measure) -> tuple[Mark, ...]:
         value = variant.agreement and measure.of(variant.agreement)
         if value is not None and math.isfinite(value) and variant.size:
             marks.append(_mark(variant, value, measure))
-    low, high = _range(marks, measure)
+    low, _ = _range(marks, measure)
     return tuple(
         Mark(m.name, m.kind, m.size, m.value, m.margin, m.refused, beyond=m.value < low)
         for m in sorted(marks, key=lambda m: (m.kind != "original", m.refused, m.size, m.name))
-        if m.size > 0 and m.value <= high
+        if m.size > 0
     )
 
 

@@ -11,6 +11,7 @@ from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.base import Arrays, Source
 from edge_sdk.backends import Array
+from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format, Signature
 
 
@@ -63,3 +64,20 @@ class Target(Protocol):
 
     def tools(self) -> Mapping[str, str]:
         """Versions of the engines it uses."""
+
+
+def check_names(found: Signature, declared: Signature, what: str) -> None:
+    """Make sure that what was made has the source's inputs and outputs.
+
+    Raises:
+        ConversionError: it has others.
+    """
+    for kind, made, wanted in (
+        ("inputs", found.inputs, declared.inputs),
+        ("outputs", found.outputs, declared.outputs),
+    ):
+        if sorted(t.name for t in made) != sorted(t.name for t in wanted):
+            raise ConversionError(
+                f"{what} was made with other {kind} than the source: "
+                f"{sorted(t.name for t in made)} instead of {sorted(t.name for t in wanted)}."
+            )

@@ -11,6 +11,7 @@ model gives the same bytes.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,8 +25,9 @@ from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.base import Arrays
 from converters.sources.tensorflow import TensorFlowSource
-from converters.targets.base import Emitted
+from converters.targets.base import Emitted, check_names
 from edge_sdk.backends import Array
+from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format, Signature
 
 _DATE = "com.github.apple.coremltools.conversion_date"
@@ -52,14 +54,21 @@ class CoreMlTarget:
             if recipe.name == "int8-weights":
                 optimize = engine("coremltools.optimize.coreml")
                 config = optimize.OptimizationConfig(
-                    global_config=optimize.OpLinearQuantizerConfig(mode="linear_symmetric")
+                    global_config=optimize.OpLinearQuantizerConfig(
+                        mode="linear_symmetric", weight_threshold=0
+                    )
                 )
                 model = optimize.linear_quantize_weights(model, config)
             if package.exists():
                 shutil.rmtree(package)
             model.save(str(package))
             _normalise(package)
-        runner = MilRunner(package)
+        runner = MilRunner(package, self._source.signature, what)
+        if recipe.name == "int8-weights" and not runner.compressed:
+            raise ConversionError(
+                f"{what} is the fp16 build unchanged: coremltools found no weights to quantize.",
+                "Leave the recipe out.",
+            )
         return Emitted(package, runner.signature, runner)
 
     def tools(self) -> Mapping[str, str]:
@@ -72,7 +81,9 @@ class CoreMlTarget:
             return self._models[precision]
         ct = engine("coremltools")
         frozen = self._source.frozen()
-        outputs = [t.name for t in self._source.signature.outputs]
+        inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
+        wanted = [t.name for t in self._source.signature.outputs]
+        _check_names([*inputs, *wanted])
         with at_work(
             f"Converting {self._source.name} to Core ML",
             "Another target may have the operation: --formats tflite",
@@ -87,20 +98,15 @@ class CoreMlTarget:
                 ),
                 inputs=[
                     ct.TensorType(
-                        name=tensor.name.partition(":")[0],
-                        shape=tuple(tensor.shape),
-                        dtype=tensor.dtype.as_numpy_dtype,
+                        name=name, shape=tuple(tensor.shape), dtype=tensor.dtype.as_numpy_dtype
                     )
-                    for tensor in frozen.inputs
+                    for name, tensor in zip(inputs, frozen.inputs, strict=True)
                 ],
-                outputs=[ct.TensorType(dtype=np.float32) for _ in outputs],
+                outputs=[ct.TensorType(name=name, dtype=np.float32) for name in outputs],
                 skip_model_load=True,
             )
             spec = model.get_spec()
-            for made, wanted in zip(
-                [output.name for output in spec.description.output], outputs, strict=True
-            ):
-                ct.utils.rename_feature(spec, made, wanted, rename_inputs=False)
+            _rename_outputs(ct, spec, dict(zip(outputs, wanted, strict=True)))
             model = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
         self._models[precision] = model
         return model
@@ -109,16 +115,46 @@ class CoreMlTarget:
 class MilRunner:
     """An ``.mlpackage`` run by our evaluator."""
 
-    def __init__(self, package: Path) -> None:
+    def __init__(self, package: Path, declared: Signature, what: str) -> None:
+        """Read it.
+
+        Raises:
+            ConversionError: it cannot be read, or its inputs and outputs are not the source's.
+        """
         with quiet():
             self._program = MilProgram.load(package)
         self.signature: Signature = self._program.signature
+        check_names(self.signature, declared, what)
+        self.compressed = any(op.startswith("constexpr_") for op in self._program.operations)
         self.unchecked_ops = self._program.unchecked
         self.checked_by = f"MIL evaluator, coremltools {tool_version('coremltools')}"
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run``."""
         return self._program.run_many(inputs)
+
+
+def _plain_names(tensors: list[Any]) -> list[str]:
+    """The names of a graph's operations, without the number of the operation's output."""
+    return [tensor.name.partition(":")[0] for tensor in tensors]
+
+
+def _check_names(names: list[str]) -> None:
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+            raise ConversionError(
+                f"Core ML cannot have an input or output called {name!r}: only letters, digits "
+                "and _ are allowed.",
+                "Rename that layer of the model, or leave the format out: --formats tflite,onnx",
+            )
+
+
+def _rename_outputs(ct: Any, spec: Any, names: Mapping[str, str]) -> None:
+    """Rename by way of names nobody has: an old name may be another output's new one."""
+    for number, old in enumerate(names):
+        ct.utils.rename_feature(spec, old, f"edgeloop_output_{number}", rename_inputs=False)
+    for number, new in enumerate(names.values()):
+        ct.utils.rename_feature(spec, f"edgeloop_output_{number}", new, rename_inputs=False)
 
 
 def _normalise(package: Path) -> None:

@@ -6,12 +6,13 @@ import numpy as np
 
 from converters.engines import at_work
 from converters.sources.base import Arrays
+from converters.targets.base import check_names
 from edge_sdk.backends import Array, backend_for
 from edge_sdk.errors import ConversionError, EdgeError
 from edge_sdk.processing import Processing
 from edge_sdk.runtime import Session
 from edge_sdk.runtime.load import default_threads
-from edge_sdk.spec import Format, Signature, TensorSpec
+from edge_sdk.spec import Format, Signature
 
 
 class EngineRunner:
@@ -39,11 +40,8 @@ class EngineRunner:
                 f"{what} was made, but {self.checked_by} does not load it: {error.message}",
                 error.hint,
             ) from error
-        self.signature = Signature(
-            inputs=_matched(loaded.signature.inputs, declared.inputs, what),
-            outputs=_matched(loaded.signature.outputs, declared.outputs, what),
-            name=loaded.signature.name,
-        )
+        self.signature: Signature = loaded.signature
+        check_names(self.signature, declared, what)
         self._session = Session(
             loaded,
             declared,
@@ -62,15 +60,3 @@ class EngineRunner:
             ]
         return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
-
-def _matched(
-    found: tuple[TensorSpec, ...], declared: tuple[TensorSpec, ...], what: str
-) -> tuple[TensorSpec, ...]:
-    """The engine's tensors, each of them one that the source declares."""
-    names, wanted = {t.name for t in found}, {t.name for t in declared}
-    if names != wanted:
-        raise ConversionError(
-            f"{what} was made with other inputs or outputs than the source: "
-            f"{sorted(names)} instead of {sorted(wanted)}."
-        )
-    return found

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from edge_sdk.spec import Result
 
 SUMMARY = "run a model on pictures, videos or arrays"
-ARTIFACT_SUFFIX = ".edge"
 _PROGRESS_EVERY_S = 0.2
 
 
@@ -97,9 +96,10 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _load(args: argparse.Namespace) -> Session:
     import edge_sdk
+    from edge_sdk.artifact import SUFFIX
     from edge_sdk.processing import read_labels, read_processing
 
-    if args.model.suffix == ARTIFACT_SUFFIX and (args.preprocess or args.labels):
+    if args.model.suffix == SUFFIX and (args.preprocess or args.labels):
         flag = "--preprocess" if args.preprocess else "--labels"
         raise UsageError(f"{args.model} brings its own processing.", f"Leave out {flag}.")
     before, after = read_processing(args.preprocess) if args.preprocess else (None, None)

@@ -70,6 +70,13 @@ def test_a_table_is_the_arithmetic_for_every_byte(mean, std, quantization, layou
     assert np.array_equal(prepared[0], laid_out(expected, layout))
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+def test_other_floats_are_float32_converted(dtype):
+    prepared, _ = ImagePreprocessor(image(), tensor(dtype=dtype)).prepare(EVERY_COLOUR)
+    assert prepared.dtype == dtype
+    assert np.array_equal(prepared[0], real(EVERY_COLOUR, 0, 255).astype(dtype))
+
+
 def test_halves_go_to_the_even_integer_and_the_rest_is_clipped():
     how = Quantization(scale=2.0, zero_point=0)
     values = np.array([1, 3, 5, -1, -3, 1e6, -1e6], np.float32)

@@ -1,0 +1,86 @@
+"""The models that benchmarks run: made once, kept in the user's cache under the digest of how.
+
+Making them needs TensorFlow, which must not be in the process that measures: this file is run as a
+program of its own when a model is not there yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+from edge_sdk.files import whole_file
+from edge_sdk.runtime.checkup import cache_folder
+
+NAMES = ("mobilenet_v2", "tiny")
+CALIBRATION_SAMPLES = 8
+SEED = 20261123
+
+
+def int8_model(name: str) -> Path:
+    """The path of a fully quantized TFLite model, int8 at its input and output.
+
+    ``mobilenet_v2`` is Keras's MobileNetV2, 224 x 224 x 3, alpha 1.0, with random weights (which
+    cost the same time as trained ones); ``tiny`` is one dense layer of 4 inputs and 3 outputs.
+    """
+    recipe = [name, str(SEED), str(CALIBRATION_SAMPLES)]
+    recipe += [f"{tool} {version(tool)}" for tool in ("tensorflow", "litert-quantizer")]
+    digest = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
+    path = cache_folder() / "benchmarks" / f"{name}-int8-{digest}.tflite"
+    if not path.exists():
+        print(f"making {path.name}, once …", file=sys.stderr)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks._models", name, path],
+            cwd=Path(__file__).parents[1],
+            env=environment,
+            stdout=sys.stderr,
+            check=True,
+        )
+    return path
+
+
+def make(name: str, path: Path) -> None:
+    import tempfile
+
+    import keras
+    import numpy as np
+    import tensorflow as tf
+    from litert_quantizer import Quantizer, recipe
+    from tensorflow.python.framework.convert_to_constants import (
+        convert_variables_to_constants_v2,
+    )
+
+    keras.utils.set_random_seed(SEED)
+    if name == "mobilenet_v2":
+        model = keras.applications.MobileNetV2(input_shape=(224, 224, 3), weights=None)
+    else:
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    shape = (1, *model.input_shape[1:])
+    traced = tf.function(lambda x: model(x, training=False)).get_concrete_function(
+        tf.TensorSpec(shape, tf.float32, name="x")
+    )
+    frozen = convert_variables_to_constants_v2(traced)
+    module = tf.Module()
+    module.serve = tf.function(
+        lambda x: {"y": frozen(x)[0]}, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")]
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
+        real = tf.lite.TFLiteConverter.from_saved_model(folder).convert()
+    rng = np.random.default_rng(SEED)
+    samples = [{"x": rng.random(shape, np.float32)} for _ in range(CALIBRATION_SAMPLES)]
+    job = Quantizer(real)
+    job.load_quantization_recipe(recipe.static_wi8_ai8())
+    quantized = job.quantize(job.calibrate({"serving_default": samples})).quantized_model
+    with whole_file(path) as file:
+        file.write(bytes(quantized))
+
+
+if __name__ == "__main__":
+    make(sys.argv[1], Path(sys.argv[2]))

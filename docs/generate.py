@@ -1,0 +1,147 @@
+"""Write the pages that are made from the code: commands.md and benchmarks.md.
+
+    scripts/docs            write them
+    scripts/docs --check    say which are out of date, exit 1 if any is
+
+A page that can rot is generated, and a test runs ``--check``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_sdk.cli.main import ENTRY_POINTS
+
+DOCS = Path(__file__).parent
+RESULTS = DOCS.parent / "benchmarks" / "results"
+
+RESULT_WORDS = {
+    "bench": "edge_sdk.runtime.bench:BenchReport",
+    "convert": "converters.conversion:Conversion",
+    "doctor": "edge_sdk.runtime.checkup:Diagnosis",
+    "inspect": "edge_sdk.cli.inspect:Inspection",
+    "run": "edge_sdk.cli.run_report:RunReport",
+    "verify": "edge_sdk.cli.verify:Verification",
+}
+
+EXIT_CODES = """\
+| exit code | |
+|---|---|
+| 0 | done |
+| 1 | a negative verdict: parity missed, a golden vector failed |
+| 2 | usage, or bad input |
+| 3 | something is not available: an extra, an engine, a delegate, room on the disk |
+| 4 | an artifact that is corrupt or not to be trusted |
+| 70 | a bug of ours |
+| 130 | interrupted; nothing is left half done |
+"""
+
+
+def commands_page() -> str:
+    """Every command's help and the fields of its JSON."""
+    parts = [
+        "# Commands\n\n<!-- made by scripts/docs -->\n\n"
+        "Results go to stdout, progress and errors to stderr; nothing is ever asked. With `--json`\n"
+        "stdout is one object, and an error is one object on stderr (`error`, `hint`, `exit_code`).\n",
+        EXIT_CODES,
+    ]
+    for name in sorted(point.name for point in entry_points(group=ENTRY_POINTS)):
+        parts.append(f"## edge {name}\n\n```\n{_help(name)}```\n")
+        parts.append(_fields(_word(RESULT_WORDS[name])))
+    return "\n".join(parts)
+
+
+def _help(name: str) -> str:
+    command = [sys.executable, "-m", "edge_sdk", name, "--help"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "88"}
+    )
+    return done.stdout
+
+
+def _word(place: str) -> Any:
+    module, _, name = place.partition(":")
+    return getattr(import_module(module), name)
+
+
+def _fields(word: Any) -> str:
+    rows = [f"| `{field.name}` | `{_type(field.type)}` |" for field in msgspec.structs.fields(word)]
+    title = f"`--json` prints one `{word.__name__}`; `{word.__module__}` explains each field:"
+    return "\n".join([title, "", "| field | type |", "|---|---|", *rows, ""])
+
+
+def _type(kind: Any) -> str:
+    """A field's type as JSON has it: ``[Measurement]``, ``text or null``."""
+    text = kind.__name__ if isinstance(kind, type) and not hasattr(kind, "__args__") else str(kind)
+    text = re.sub(r"(\w+\.)+(\w+)", r"\2", text)
+    text = re.sub(r"tuple\[(.*), \.\.\.\]", r"[\1]", text)
+    for python, json_word in (("None", "null"), ("str", "text"), (" | ", " or ")):
+        text = text.replace(python, json_word)
+    return text
+
+
+def benchmarks_page() -> str:
+    """Every result that is kept, as ratios."""
+    parts = [
+        "# Benchmarks\n\n<!-- made by scripts/docs from benchmarks/results -->\n\n"
+        "Ratios against a named peer measured in the same run; 1.0 is the peer. `make bench` measures\n"
+        "them anew on your machine.\n"
+    ]
+    for path in sorted(RESULTS.glob("*.json")):
+        result = json.loads(path.read_text())
+        parts.append(_result(path.stem, result))
+    return "\n".join(parts)
+
+
+def _result(name: str, result: dict[str, Any]) -> str:
+    measured, limits = result["measured"], result.get("limits", {})
+    rows = [
+        f"| {what} | {ratio:.3f} | {f'{limits[what]:g}' if what in limits else ''} |"
+        for what, ratio in result["ratios"].items()
+    ]
+    return "\n".join(
+        [
+            f"## {name}\n",
+            f"{result['about']} `scripts/bench {name}`\n",
+            f"1.0 is {result['peer']}. {measured['date']}, Python {measured['python']}, "
+            f"{measured['machine']}, {measured['cpus']} cores.\n",
+            "| | ratio | limit |",
+            "|---|---:|---:|",
+            *rows,
+            "",
+        ]
+    )
+
+
+PAGES = {"commands.md": commands_page, "benchmarks.md": benchmarks_page}
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with ``--check`` only compare."""
+    stale = []
+    for name, page in PAGES.items():
+        path, text = DOCS / name, page()
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if "--check" not in arguments:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote docs/{name}")
+    if stale and "--check" in arguments:
+        print(f"out of date: {', '.join(stale)}; scripts/docs writes them")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
