@@ -33,7 +33,7 @@ RESAMPLES = 5000
 
 @dataclass(frozen=True)
 class Effort:
-    """How much is measured of one model: pairs of interpreters, and rounds of four calls in each."""
+    """How much is measured of one model: pairs of interpreters, rounds of four calls in each."""
 
     pairs: int
     rounds: int

@@ -5,6 +5,8 @@
     +-- UnavailableError  3   the machine's: an extra, a delegate, a disk or a broker is not there
     +-- ArtifactError     4   nobody's to trust: an artifact is corrupt, tampered with or not ours
     +-- ConversionError   1   the model's: an engine could not convert it, or what it made was wrong
+    +-- UpdateError       1   the device's: a new version could not be brought in; the old one runs
+    +-- FleetError        3   the other end's: it refused, or said what cannot be understood
 
 The number is the exit code of the ``edge`` command. A *verdict* (parity missed, golden vectors
 failed) is a value, not an exception; it exits 1 too. Anything that is not an ``EdgeError`` is a bug
@@ -62,3 +64,15 @@ class ConversionError(EdgeError):
     """A model could not be converted, or the engine's output did not survive its proof."""
 
     exit_code = 1
+
+
+class UpdateError(EdgeError):
+    """A device could not bring in what it should run; what ran before still runs."""
+
+    exit_code = 1
+
+
+class FleetError(EdgeError):
+    """The other end of the wire refused, or sent something that cannot be understood."""
+
+    exit_code = 3

@@ -10,7 +10,8 @@ that axis, the rule replaces it. No proof, no batch: the program is run one samp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -35,28 +36,39 @@ def broadcast(operands: Sequence[tuple[Shape, Axis]], site: Site) -> Batched | N
     return Batched.at(len(site.outputs[0]) - distance)
 
 
-def leading(_site: Site, axes: Mapping[str, Axis]) -> Batched | None:
-    """Images and sequences: ``x`` alone has samples, along axis 0, where MIL says the batch is."""
-    return Batched.at(0) if dict(axes) == {"x": 0} else None
+def of_x(rule: Callable[[Site, int], Batched | None]) -> Rule:
+    """A rule for operations whose ``x`` alone may have samples, given their axis."""
+
+    @wraps(rule)
+    def whole(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+        axis = axes.get("x")
+        return rule(site, axis) if len(axes) == 1 and isinstance(axis, int) else None
+
+    return whole
+
+
+@of_x
+def leading(_site: Site, axis: int) -> Batched | None:
+    """Images and sequences: samples lie along axis 0, where MIL says the batch is."""
+    return Batched.at(0) if axis == 0 else None
 
 
 def before_last(count: int) -> Rule:
     """The operation works on the last ``count`` axes of ``x`` and repeats over those before."""
 
-    def rule(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
-        axis = _only_x(axes)
-        return None if axis is None or axis >= len(site.shapes["x"]) - count else Batched.at(axis)
+    @of_x
+    def rule(site: Site, axis: int) -> Batched | None:
+        return Batched.at(axis) if axis < len(site.shapes["x"]) - count else None
 
     return rule
 
 
-def apart_from(parameter: str, default: int | None = None, source: str = "x") -> Rule:
+def apart_from(parameter: str, default: int | None = None) -> Rule:
     """The operation works along the axes that ``parameter`` names and repeats over the others."""
 
-    def rule(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
-        axis = _only(source, axes)
-        worked = _worked_axes(site, parameter, default, source)
-        return None if axis is None or worked is None or axis in worked else Batched.at(axis)
+    @of_x
+    def rule(site: Site, axis: int) -> Batched | None:
+        return None if axis in _worked_axes(site, parameter, default) else Batched.at(axis)
 
     return rule
 
@@ -64,59 +76,52 @@ def apart_from(parameter: str, default: int | None = None, source: str = "x") ->
 def reduced(parameter: str, default: int | None = None) -> Rule:
     """Like ``apart_from``, and the axes worked along vanish unless ``keep_dims``."""
 
-    def rule(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
-        axis = _only_x(axes)
-        worked = _worked_axes(site, parameter, default, "x")
-        if axis is None or worked is None or axis in worked:
+    @of_x
+    def rule(site: Site, axis: int) -> Batched | None:
+        worked = _worked_axes(site, parameter, default)
+        if axis in worked:
             return None
-        if bool(site.constants.get("keep_dims", False)):
-            return Batched.at(axis)
-        return Batched.at(axis - sum(one < axis for one in worked))
+        gone = () if bool(site.constants.get("keep_dims", False)) else worked
+        return Batched.at(axis - sum(one < axis for one in gone))
 
     return rule
 
 
-def reshape(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def reshape(site: Site, axis: int) -> Batched | None:
     """Samples outermost in memory stay so: 1 x (7, 7, 32) to 1 x (1568) is the same for N.
 
     Elements keep their order in a reshape. If every axis before the samples' has length 1, sample
     ``i`` fills one unbroken run of memory, and so it does in any result with the samples in front.
     """
-    axis, before, after = axes.get("x"), site.shapes["x"], site.outputs[0]
-    if not isinstance(axis, int) or "shape" not in site.constants or not after or after[0] != 1:
+    before, after = site.shapes["x"], site.outputs[0]
+    if any(dim != 1 for dim in before[:axis]) or after[:1] != (1,):
         return None
-    if any(dim != 1 for dim in before[:axis]) or not all(isinstance(d, int) for d in after):
+    if not all(isinstance(dim, int) for dim in after):
         return None
     return Batched.at(0, shape=np.array([-1, *after[1:]], dtype=np.int64))
 
 
-def transpose(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def transpose(site: Site, axis: int) -> Batched | None:
     """The samples' axis moves where the permutation takes it."""
-    axis = _only_x(axes)
-    if axis is None:
-        return None
     rank = len(site.shapes["x"])
     return Batched.at([positive(p, rank) for p in ints(site.constants["perm"])].index(axis))
 
 
-def expand_dims(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def expand_dims(site: Site, axis: int) -> Batched | None:
     """New axes of length 1 push the samples' axis back."""
-    axis = _only_x(axes)
-    if axis is None:
-        return None
     rank = len(site.outputs[0])
     new = {positive(one, rank) for one in ints(site.constants["axes"])}
     return Batched.at([one for one in range(rank) if one not in new][axis])
 
 
-def squeeze(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def squeeze(site: Site, axis: int) -> Batched | None:
     """Axes of length 1 that vanish pull the samples' axis forward; it must not be one of them."""
-    axis = _only_x(axes)
-    if axis is None or site.constants.get("axes") is None:
-        return None
-    rank = len(site.shapes["x"])
-    gone = {positive(one, rank) for one in ints(site.constants["axes"])}
-    gone = {one for one in gone if site.shapes["x"][one] == 1}
+    named = _worked_axes(site, "axes", None)
+    gone = {one for one in named if site.shapes["x"][one] == 1}
     return None if axis in gone else Batched.at(axis - sum(one < axis for one in gone))
 
 
@@ -137,54 +142,43 @@ def stacked(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
     return Batched.at(axis + (new <= axis))
 
 
-def slice_by_index(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def slice_by_index(site: Site, axis: int) -> Batched | None:
     """The samples' axis must be taken whole; 0:1 of one sample becomes : of all."""
-    axis = _only_x(axes)
     rank = len(site.shapes["x"])
-    if axis is None or not {"begin", "end"} <= site.constants.keys():
-        return None
     squeezed = _flags(site.constants.get("squeeze_mask"), rank)
     kept = [one for one in range(rank) if not squeezed[one]]
     if squeezed[axis] or site.outputs[0][kept.index(axis)] != 1:
         return None
     replaced: dict[str, Any] = {}
     for mask in ("begin_mask", "end_mask"):
-        flags = _flags(site.constants.get(mask), rank)
-        flags[axis] = True
-        replaced[mask] = flags
-    stride = np.array(site.constants.get("stride", np.ones(rank, np.int64)))
-    stride[axis] = 1
-    return Batched.at(kept.index(axis), stride=stride, **replaced)
+        replaced[mask] = _flags(site.constants.get(mask), rank)
+        replaced[mask][axis] = True
+    replaced["stride"] = np.array(site.constants.get("stride", np.ones(rank, np.int64)))
+    replaced["stride"][axis] = 1
+    return Batched.at(kept.index(axis), **replaced)
 
 
-def slice_by_size(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def slice_by_size(site: Site, axis: int) -> Batched | None:
     """The samples' axis must be taken whole; a size of 1 becomes MIL's "all that remains"."""
-    axis = _only_x(axes)
-    if axis is None or not {"begin", "size"} <= site.constants.keys():
-        return None
-    if site.outputs[0][axis] != 1:
-        return None
-    size = np.array(site.constants["size"])
-    size[axis] = -1
-    return Batched.at(axis, size=size)
+    begin, size = np.array(site.constants["begin"]), np.array(site.constants["size"])
+    begin[axis], size[axis] = 0, -1
+    return Batched.at(axis, begin=begin, size=size)
 
 
-def pad(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def pad(site: Site, axis: int) -> Batched | None:
     """Nothing may be added along the samples' axis."""
-    axis = _only_x(axes)
-    if axis is None or "pad" not in site.constants:
-        return None
     amounts = ints(site.constants["pad"])
     first = len(site.shapes["x"]) - len(amounts) // 2
     at = 2 * (axis - first)
     return Batched.at(axis) if axis < first or amounts[at : at + 2] == (0, 0) else None
 
 
-def tile(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def tile(site: Site, axis: int) -> Batched | None:
     """Copies along other axes leave samples alone."""
-    axis = _only_x(axes)
-    if axis is None or "reps" not in site.constants:
-        return None
     return Batched.at(axis) if ints(site.constants["reps"])[axis] == 1 else None
 
 
@@ -202,10 +196,10 @@ def gather(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
     return None
 
 
-def linear(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
+@of_x
+def linear(site: Site, axis: int) -> Batched | None:
     """Rows are independent of each other; the last axis is summed over."""
-    axis = _only_x(axes)
-    return None if axis is None or axis == len(site.shapes["x"]) - 1 else Batched.at(axis)
+    return Batched.at(axis) if axis < len(site.shapes["x"]) - 1 else None
 
 
 def matmul(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
@@ -233,27 +227,17 @@ def einsum(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
     return None
 
 
-def _only(source: str, axes: Mapping[str, Axis]) -> int | None:
-    axis = axes.get(source)
-    return axis if len(axes) == 1 and isinstance(axis, int) else None
-
-
-def _only_x(axes: Mapping[str, Axis]) -> int | None:
-    return _only("x", axes)
-
-
 def _common(axes: Axis) -> int | None:
     if not isinstance(axes, tuple) or len(set(axes)) != 1:
         return None
     return axes[0]
 
 
-def _worked_axes(site: Site, parameter: str, default: int | None, source: str) -> set[int] | None:
+def _worked_axes(site: Site, parameter: str, default: int | None) -> set[int]:
+    """The axes of ``x`` that a parameter names; all of them where it names none."""
     value = site.constants.get(parameter, default)
-    if value is None:
-        return None
-    rank = len(site.shapes[source])
-    return {positive(one, rank) for one in ints(value)}
+    rank = len(site.shapes["x"])
+    return {positive(one, rank) for one in (range(rank) if value is None else ints(value))}
 
 
 def _flags(mask: Any, rank: int) -> Any:

@@ -38,6 +38,7 @@ def site_of(graph: Graph, node: Node) -> Site:
 def batch_plan(graph: Graph, evaluators: Mapping[str, Evaluator]) -> Replacements | None:
     """What to replace so that the program runs on N samples stacked along axis 0; None if unproven.
 
+    The graph must be folded: then every operation left depends on the inputs, hence on the samples.
     It asks that every input and output has the samples along axis 0, where the program has a 1.
     """
     axes: dict[int, int] = dict.fromkeys(graph.inputs, 0)
@@ -45,10 +46,7 @@ def batch_plan(graph: Graph, evaluators: Mapping[str, Evaluator]) -> Replacement
         return None
     replacements: dict[int, Mapping[str, Any]] = {}
     for place, node in enumerate(graph.nodes):
-        where = _axes(node, axes)
-        if not where:
-            continue
-        batched = _batched(graph, node, where, evaluators[node.op_type])
+        batched = _batched(graph, node, _axes(node, axes), evaluators[node.op_type])
         if batched is None:
             return None
         axes.update(dict.fromkeys(node.outputs, batched.axis))
@@ -70,9 +68,8 @@ def _axes(node: Node, axes: Mapping[int, int]) -> dict[str, Axis]:
     """The samples' axis in each argument that has samples."""
     where: dict[str, Axis] = {}
     for name, argument in node.arguments.items():
-        if isinstance(argument, int):
-            if argument in axes:
-                where[name] = axes[argument]
-        elif any(value in axes for value in argument):
+        if not isinstance(argument, int):
             where[name] = tuple(axes.get(value) for value in argument)
+        elif argument in axes:
+            where[name] = axes[argument]
     return where

@@ -41,7 +41,7 @@ class MilProgram:
             input is the tensor that the program gets, 1 x channels x height x width.
         operations: how many operations of each type the program has, constants left out.
         unchecked: the types among them that have no evaluator, or none for these parameters.
-        batched: whether ``run_many`` may run samples together.
+        batched: whether ``run_many`` runs samples together.
     """
 
     def __init__(self, program: Any) -> None:
@@ -64,8 +64,9 @@ class MilProgram:
             plan = batch_plan(graph, EVALUATORS)
             self.batched = plan is not None
             self._one = Execution(graph, EVALUATORS)
-            self._many = None if plan is None else Execution(graph, EVALUATORS, plan)
+            self._many = Execution(graph, EVALUATORS, plan)
             self._chunk = _chunk(graph)
+            self._compared = False
 
     @classmethod
     def load(cls, package: Path) -> MilProgram:
@@ -101,7 +102,7 @@ class MilProgram:
         """Evaluate many samples; the same as ``run`` on each, in a fraction of the time.
 
         Where every operation provably treats samples alike (``converters.mil.batch``) they are run
-        in chunks, after the first two have been compared with single runs; else one by one.
+        in chunks, once the first two have been compared with single runs; else one by one.
 
         Args:
             inputs: by name, samples along axis 0: an input of 1 x 28 x 28 takes N x 28 x 28, and so
@@ -116,7 +117,10 @@ class MilProgram:
         self._refuse_unchecked()
         arrays = self._inputs(inputs)
         count = self._samples(arrays)
-        if self._many is not None and self._agrees(self._many, [a[:2] for a in arrays]):
+        if self.batched and count > 1 and not self._compared:
+            self.batched = self._agrees([a[:2] for a in arrays])
+            self._compared = True
+        if self.batched:
             starts = range(0, count, self._chunk)
             runs = [self._many([a[at : at + self._chunk] for a in arrays]) for at in starts]
             joined = [np.concatenate(parts) for parts in zip(*runs, strict=True)]
@@ -166,12 +170,12 @@ class MilProgram:
             for spec, parts in zip(self.signature.outputs, zip(*runs, strict=True), strict=True)
         ]
 
-    def _agrees(self, many: Execution, arrays: list[Array]) -> bool:
-        """Whether the first samples give together what they give alone, but for rounding."""
-        single = self._each(arrays, len(arrays[0]))
+    def _agrees(self, arrays: list[Array]) -> bool:
+        """Whether the samples give together what they give alone, but for rounding."""
+        alone = self._each(arrays, len(arrays[0]))
         return all(
             a.shape == b.shape and np.allclose(a, b, rtol=1e-3, atol=1e-5, equal_nan=True)
-            for a, b in zip(many(arrays), single, strict=True)
+            for a, b in zip(self._many(arrays), alone, strict=True)
         )
 
     def _named(self, outputs: list[Array]) -> dict[str, Array]:

@@ -65,28 +65,28 @@ def read_package(package: Path) -> Any:
     return program
 
 
-def graph_of(program: Any, function: str = "") -> Graph:
-    """One function of a coremltools program as a ``Graph``.
-
-    Args:
-        program: a ``coremltools.converters.mil.Program``.
-        function: its name; empty for the default one.
+def graph_of(program: Any) -> Graph:
+    """The default function of a ``coremltools.converters.mil.Program``.
 
     Raises:
-        ConversionError: there is no such function, or one of its inputs or outputs is not a tensor.
+        ConversionError: there is none, or one of its inputs or outputs is not a tensor.
     """
-    name = function or program.default_function_name
+    return _Numbering().graph(_default_function(program))
+
+
+def operation_counts(program: Any) -> Counter[str]:
+    """How many operations of each type it has, nested ones too, constants left out."""
+    operations = _walk(_default_function(program).operations)
+    return Counter(op.op_type for op in operations if op.op_type != "const")
+
+
+def _default_function(program: Any) -> Any:
+    name = program.default_function_name
     if name not in program.functions:
         raise ConversionError(
             f"the Core ML program has no function {name!r}, only {', '.join(program.functions)}"
         )
-    return _Numbering().graph(program.functions[name])
-
-
-def operation_counts(program: Any, function: str = "") -> Counter[str]:
-    """How many operations of each type a function has, nested ones too, constants left out."""
-    main = program.functions[function or program.default_function_name]
-    return Counter(op.op_type for op in _walk(main.operations) if op.op_type != "const")
+    return program.functions[name]
 
 
 class _Numbering:
@@ -112,8 +112,6 @@ class _Numbering:
     def node(self, op: Any) -> Node:
         arguments: dict[str, Argument] = {}
         for name, given in op.inputs.items():
-            if name.startswith("_") or given is None:
-                continue
             if isinstance(given, list | tuple):
                 arguments[name] = tuple(self.number(variable) for variable in given)
             else:
@@ -125,10 +123,7 @@ class _Numbering:
         if variable not in self.numbers:
             self.numbers[variable] = len(self.values)
             self.values.append(_tensor_spec(variable))
-            # Defaults that coremltools fills in belong to no operation at all.
-            if variable.op is None and variable.val is not None:
-                self.constants[self.numbers[variable]] = _constant(variable.val)
-            elif variable.op is not None and _is_constant(variable.op):
+            if variable.op is not None and _is_constant(variable.op):
                 self.constants[self.numbers[variable]] = _constant(_value(variable))
         return self.numbers[variable]
 

@@ -61,13 +61,10 @@ def share_axis(low: float, high: float, start: float, stop: float, least_span: f
     if high - low < least_span:
         middle = (low + high) / 2
         low, high = middle - least_span / 2, middle + least_span / 2
-    step = _round_step((high - low) / 4)
-    first = step * math.floor(low / step + 1e-9)
-    last = step * math.ceil(high / step - 1e-9)
-    if last > 1:
-        first, last = step * math.floor((first - (last - 1)) / step + 1e-9), 1.0
-    first = max(first, 0.0) if low >= 0 else first
-    return Axis(first, last, start, stop, _multiples(first, last, step))
+        beyond = max(high - 1.0, 0.0)
+        low, high = low - beyond, high - beyond
+    step = _round_step((high - low) / 5)
+    return Axis(low, high, start, stop, _multiples(low, high, step))
 
 
 def tick_decimals(axis: Axis, scale: float) -> int:
@@ -85,6 +82,5 @@ def _round_step(least: float) -> float:
 
 
 def _multiples(low: float, high: float, step: float) -> tuple[float, ...]:
-    return tuple(
-        round(step * i, 12) for i in range(round(low / step), round(high / step) + 1)
-    )
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return tuple(round(step * i, 12) for i in range(first, last + 1))

@@ -6,7 +6,6 @@ is met, and a limit for which there is no number was never put to the test.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -14,7 +13,8 @@ from converters.report import figures
 from converters.report.margin import change_of
 from edge_sdk.spec import Shortfall, VariantReport
 
-Show = Callable[[float], str]
+LONGEST_BRIEF = 160
+"""Characters of a reason that the verdict has room for."""
 
 
 class Outcome(Enum):
@@ -22,22 +22,20 @@ class Outcome(Enum):
 
     MET = ("✓", "met")
     MISSED = ("✗", "missed")
-    OPEN = ("–", "not tested")
+    OPEN = ("\N{EN DASH}", "not tested")
 
 
 @dataclass(frozen=True)
 class Check:
-    """One limit, in words and figures.
+    """One limit, and what came of it.
 
     Attributes:
         name: what is limited.
-        required: the limit with its sign, ``at least 99.9%``.
-        measured: what was found, with enough digits to differ from the limit if it was missed.
+        required: the limit with its sign, ``≥ 99.9%``.
     """
 
     name: str
     required: str
-    measured: str
     outcome: Outcome
 
 
@@ -60,14 +58,16 @@ class _Kind:
     unit: str = ""
 
     def required(self, limit: float) -> str:
-        bound = "at most" if self.most else "at least"
-        return f"{bound} {figures.required(self.scale * limit)}{self.unit}"
+        return f"{figures.required(self.scale * limit)}{self.unit}"
 
-    def measured(self, value: float, limit: float | None = None) -> str:
+    def measured(self, value: float | None, limit: float) -> str:
         """Rounded, but never onto the limit it misses."""
+        if value is None:
+            return "not finite"
+        shown = value
         for digits in range(4, 16):
             shown = float(f"{self.scale * value:.{digits}g}")
-            if limit is None or value == limit or shown != self.scale * limit:
+            if f"{shown:.15g}" != f"{self.scale * limit:.15g}":
                 break
         return f"{shown:.15g}{self.unit}".replace("-", figures.MINUS)
 
@@ -95,8 +95,7 @@ def checks(variant: VariantReport) -> tuple[Check, ...]:
     return tuple(
         Check(
             name=kind.name,
-            required=kind.required(limit),
-            measured=figures.UNKNOWN if value is None else kind.measured(value, limit),
+            required=f"{'≤' if kind.most else '≥'} {kind.required(limit)}",
             outcome=_outcome(kind, value, missed),
         )
         for kind, limit, value in asked
@@ -105,11 +104,13 @@ def checks(variant: VariantReport) -> tuple[Check, ...]:
 
 
 def explain(shortfall: Shortfall) -> str:
-    """One limit that was missed, as a sentence; in the conversion's own words if it is a new one."""
+    """One limit that was missed, as a sentence; a new kind in the conversion's own words."""
     for kind in _KINDS:
         if kind.shortfall == shortfall.limit:
             measured = kind.measured(shortfall.measured, shortfall.required)
-            return f"{kind.name} is {measured}, and must be {kind.required(shortfall.required)}"
+            limit = kind.required(shortfall.required)
+            bound = f"at most {limit} is allowed" if kind.most else f"at least {limit} is asked"
+            return f"{kind.name} is {measured}; {bound}"
     return str(shortfall)
 
 
@@ -118,6 +119,13 @@ def reasons(variant: VariantReport) -> tuple[str, ...]:
     if variant.shortfalls:
         return tuple(explain(shortfall) for shortfall in variant.shortfalls)
     return (variant.reason,) if variant.reason else ()
+
+
+def in_brief(variant: VariantReport) -> str:
+    """The reasons on one line, an engine's long story cut short."""
+    said = "; ".join(reasons(variant)) or "no reason was given"
+    line = said.splitlines()[0]
+    return line if len(line) <= LONGEST_BRIEF else f"{line[:LONGEST_BRIEF]}…"
 
 
 def _outcome(kind: _Kind, value: float | None, missed: set[str]) -> Outcome:

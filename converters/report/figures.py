@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 MINUS = "\N{MINUS SIGN}"
+TIMES = "\N{MULTIPLICATION SIGN}"
 UNKNOWN = "\N{EM DASH}"
 
 
@@ -17,6 +18,11 @@ def percent(share: float | None, decimals: int = 2) -> str:
     if share is None:
         return UNKNOWN
     return _short_of_its_end(100 * share, 100.0, decimals, "%")
+
+
+def size_share(share: float) -> str:
+    """A size as a share of another: ``33%``, ``8.8%``."""
+    return f"{100 * share:,.{0 if share >= 0.0995 else 1}f}%"
 
 
 def cosine(value: float | None) -> str:
@@ -44,7 +50,7 @@ def difference(value: float | None) -> str:
     if value == 0:
         return "0"
     if 1e-3 <= value < 1e5:
-        return f"{float(f'{value:.2g}'):,.10g}"
+        return f"{value:,.{max(0, 1 - math.floor(math.log10(value)))}f}"
     mantissa, _, exponent = f"{value:.1e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
 

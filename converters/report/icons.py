@@ -21,6 +21,4 @@ def icon(tone: Tone) -> Html:
 
 def badge(standing: Standing) -> Html:
     """A variant's standing."""
-    return tag(
-        "span", icon(standing.tone), standing.word, class_=f"badge {standing.tone.value}"
-    )
+    return tag("span", icon(standing.tone), standing.word, class_=f"badge {standing.tone.value}")

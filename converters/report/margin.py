@@ -25,7 +25,7 @@ def change_of(agreement: Agreement | None) -> float | None:
 
 
 def margin_of(agreement: Agreement | None) -> float | None:
-    """Half the width of the 95 % interval around the change, as a share; None if it is not known."""
+    """Half the width of the 95 % interval around the change, as a share; None if unknown."""
     change = change_of(agreement)
     if agreement is None or change is None or agreement.argmax is None or agreement.samples < 1:
         return None

@@ -1,19 +1,17 @@
-"""The model's own part of the page: what goes in, what comes out, and what is declared around it."""
+"""The model's part of the page: what goes in, what comes out, what is declared around it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import assert_never
 
 from converters.identity import Identity
 from converters.report import figures
 from converters.report.markup import Html, foreign, join, tag
 from edge_sdk.spec import Classification, Detection, ImageInput, Postprocess, Signature, TensorSpec
 
-if TYPE_CHECKING:
-    from converters.package import Identity
-
 SHOWN_LABELS = 24
 """More labels than these are folded away."""
+_TIMES = f" {figures.TIMES} "
 
 
 def model_section(signature: Signature, identity: Identity) -> Html:
@@ -39,7 +37,7 @@ def _tensors(tensors: tuple[TensorSpec, ...]) -> Html:
 
 
 def _tensor(tensor: TensorSpec) -> Html:
-    shape = " × ".join(str(length) for length in tensor.shape) or "scalar"
+    shape = _TIMES.join(str(length) for length in tensor.shape) or "scalar"
     stored = ""
     if tensor.quantization:
         zero = str(tensor.quantization.zero_point).replace("-", figures.MINUS)
@@ -68,10 +66,10 @@ def _preprocess(declared: ImageInput | None) -> Html:
     axes = {"hwc": "channels last", "chw": "channels first"}[declared.layout]
     return join(
         [
-            tag("p", f"A picture, {fitted} {height} × {width} (height × width), ",
+            tag("p", f"A picture, {fitted} {height}{_TIMES}{width} (height{_TIMES}width), ",
                 f"{declared.interpolation} interpolation, {colours}, {axes}, becomes ",
                 tag("code", foreign(declared.input)), "."),
-            tag("p", tag("code", f"value = (byte − {_vector(declared.mean)}) / "
+            tag("p", tag("code", f"value = (byte {figures.MINUS} {_vector(declared.mean)}) / "
                                  f"{_vector(declared.std)}")),
         ]
     )  # fmt: skip

@@ -5,62 +5,70 @@ from __future__ import annotations
 from converters.report import figures
 from converters.report.margin import change_of
 from converters.report.markup import Html, foreign, join, tag
-from converters.report.verdict import Standing, judged_on, standing
+from converters.report.verdict import judged_on
 from edge_sdk.spec import Agreement, ConversionReport, VariantReport
 from edge_sdk.text import bytes_text
 
-
-def overview(report: ConversionReport) -> Html:
-    """The figures that the report has; at least the original's size."""
-    made = [v for v in report.variants if standing(v) not in (Standing.REFUSED, Standing.WRAPPED)]
-    ran = [(v, v.agreement) for v in made if v.agreement and v.agreement.samples]
-    return tag(
-        "dl",
-        _original(report),
-        _smallest([v for v in made if v.size], report.source_size),
-        _furthest(ran),
-        _evidence([agreement for _, agreement in ran]),
-        class_="overview",
-    )
+Ran = list[tuple[VariantReport, Agreement]]
 
 
-def _tile(name: str, figure: str, below: Html) -> Html:
-    return tag("div", tag("dt", name), tag("dd", tag("b", figure), tag("small", below)))
+def overview(report: ConversionReport) -> Html | None:
+    """The figures that the report has; None where there is nothing beside the original."""
+    ran = [(v, v.agreement) for v in report.variants if v.agreement and v.agreement.samples]
+    others = [_smallest(report), _furthest(ran), _evidence([agreement for _, agreement in ran])]
+    if not any(others):
+        return None
+    return tag("dl", _original(report), *others, class_="overview")
+
+
+def _tile(name: str, figure: str, *below: Html | str | None) -> Html:
+    return tag("div", tag("dt", name), tag("dd", tag("b", figure), tag("small", *below)))
 
 
 def _original(report: ConversionReport) -> Html:
-    accuracies = [v.agreement.source_accuracy for v in report.variants if v.agreement]
-    known = [f"accuracy {figures.percent(a)}" for a in accuracies if a is not None][:1]
-    words = [foreign(report.provenance.source_format), *known]
+    found = [v.agreement.source_accuracy for v in report.variants if v.agreement]
+    known = [f"accuracy {figures.percent(accuracy)}" for accuracy in found if accuracy is not None]
+    words = [foreign(report.provenance.source_format), *known[:1]]
     return _tile("Original", bytes_text(report.source_size), join(words, ", "))
 
 
-def _smallest(made: list[VariantReport], source_size: int) -> Html | None:
-    if not made:
+def _smallest(report: ConversionReport) -> Html | None:
+    """The least of those that are in the artifact, or would be if all had passed."""
+    kept = [v for v in report.variants if v.status == "converted" and v.size]
+    if not kept:
         return None
-    variant = min(made, key=lambda v: v.size)
-    share = variant.size / source_size if source_size else None
-    words = [foreign(variant.id)]
-    if share:
-        words.append(tag("span", figures.percent(share, 0 if share >= 0.1 else 1), " of it"))
-    return _tile("Smallest variant", bytes_text(variant.size), join(words, ", "))
+    variant = min(kept, key=lambda v: v.size)
+    share = None
+    if report.source_size:
+        share = f", {figures.size_share(variant.size / report.source_size)} of the original"
+    title = "Smallest variant" if report.passed else "Smallest, of those not refused"
+    return _tile(title, bytes_text(variant.size), foreign(variant.id), share)
 
 
-def _furthest(ran: list[tuple[VariantReport, Agreement]]) -> Html | None:
+def _furthest(ran: Ran) -> Html | None:
     """The variant that differs most, by the most telling number there is."""
-    changes = [(change, v.id) for v, found in ran if (change := change_of(found)) is not None]
+    changes = [(change, v) for v, found in ran if (change := change_of(found)) is not None]
     if changes:
-        change, name = min(changes, key=lambda pair: pair[0])
-        return _tile("Worst change in accuracy", f"{figures.points(change)} points", foreign(name))
-    shares = [(found.argmax, v.id) for v, found in ran if found.argmax is not None]
+        change, variant = min(changes, key=_number)
+        return _worst("Worst change in accuracy", f"{figures.points(change)} points", variant)
+    shares = [(found.argmax, v) for v, found in ran if found.argmax is not None]
     if shares:
-        share, name = min(shares, key=lambda pair: pair[0])
-        return _tile("Least same argmax", figures.percent(share), foreign(name))
-    cosines = [(found.cosine, v.id) for v, found in ran if found.cosine is not None]
+        share, variant = min(shares, key=_number)
+        return _worst("Least same argmax", figures.percent(share), variant)
+    cosines = [(found.cosine, v) for v, found in ran if found.cosine is not None]
     if cosines:
-        cosine, name = min(cosines, key=lambda pair: pair[0])
-        return _tile("Least cosine similarity", figures.cosine(cosine), foreign(name))
+        cosine, variant = min(cosines, key=_number)
+        return _worst("Least cosine similarity", figures.cosine(cosine), variant)
     return None
+
+
+def _worst(title: str, figure: str, variant: VariantReport) -> Html:
+    refused = ", refused" if variant.status == "refused" else None
+    return _tile(title, figure, foreign(variant.id), refused)
+
+
+def _number(pair: tuple[float, VariantReport]) -> float:
+    return pair[0]
 
 
 def _evidence(found: list[Agreement]) -> Html | None:
@@ -72,5 +80,5 @@ def _evidence(found: list[Agreement]) -> Html | None:
     return _tile(
         "Judged on",
         figures.counted(samples, "sample"),
-        join([kinds, ", labelled" if labelled else None]),
+        f"{kinds}{', labelled' if labelled else ''}",
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import TYPE_CHECKING
 
-from converters.report import figures
+from converters.identity import Identity
+from converters.report.checks import in_brief
 from converters.report.icons import icon
 from converters.report.markup import Html, foreign, join, rows, tag
 from converters.report.model import model_section
@@ -15,11 +15,10 @@ from converters.report.plot import plot
 from converters.report.provenance import provenance_section
 from converters.report.variants import variant_table
 from converters.report.verdict import verdict
-from edge_sdk.spec import ConversionReport
+from edge_sdk.spec import ConversionReport, VariantReport
 
-if TYPE_CHECKING:
-    # converters.package renders the page: importing it here at run time would go round in a circle.
-    from converters.identity import Identity
+MOST_REFUSALS = 8
+"""More refused variants than these are counted, not named, in the verdict."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 """Nothing may be fetched or run, whatever a name on the page would like to be."""
@@ -93,8 +92,26 @@ def _heading(report: ConversionReport, identity: Identity) -> Html:
 
 def _verdict(report: ConversionReport) -> Html:
     found = verdict(report)
-    words = tag("div", tag("h2", found.headline), tag("p", found.detail))
+    words = tag(
+        "div",
+        tag("h2", found.headline),
+        _refusals([v for v in report.variants if v.status == "refused"]),
+        tag("p", found.detail),
+    )
     return tag("div", icon(found.tone), words, class_=f"verdict {found.tone.value}")
+
+
+def _refusals(refused: list[VariantReport]) -> Html | None:
+    """Which were refused and by which number; the table has the whole of it."""
+    if not refused:
+        return None
+    lines = [
+        tag("li", tag("b", foreign(variant.id)), " ", foreign(in_brief(variant)))
+        for variant in refused[:MOST_REFUSALS]
+    ]
+    if more := refused[MOST_REFUSALS:]:
+        lines.append(tag("li", f"and {len(more)} more, see below"))
+    return tag("ul", *lines)
 
 
 def _section(title: str, *content: Html | None) -> Html:
@@ -117,7 +134,7 @@ def _notes(caveats: tuple[Note, ...]) -> Html:
     return tag(
         "ul",
         *(
-            tag("li", icon(note.tone), tag("div", tag("h3", note.title), tag("p", note.body)),
+            tag("li", icon(note.tone), tag("h3", note.title), tag("p", note.body),
                 class_=note.tone.value)
             for note in caveats
         ),

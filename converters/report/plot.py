@@ -1,7 +1,8 @@
 """Likeness against size, drawn: what each byte saved costs, at a glance.
 
-An inline SVG without scripts or fonts of its own. It is drawn twice, for a wide and for a narrow
-page; the style sheet shows the one that fits. A format is told by shape as well as by colour.
+An inline SVG without scripts or fonts of its own. It is drawn for three widths, so that its text
+need not shrink with it; the style sheet shows the one that fits. A format is told by shape as well
+as by colour.
 """
 
 from __future__ import annotations
@@ -10,11 +11,11 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from converters.report import figures
 from converters.report.axes import Axis, share_axis, size_axis, tick_decimals
-from converters.report.labels import Box, Place, place
+from converters.report.labels import Box, Label, place
 from converters.report.margin import margin_of
 from converters.report.markup import Html, foreign, join, rows, tag
+from converters.report.symbols import FORMATS, shape, sign
 from edge_sdk.spec import Agreement, ConversionReport, VariantReport
 from edge_sdk.text import bytes_text
 
@@ -80,6 +81,7 @@ class _Canvas:
 
 _CANVASES = (
     _Canvas(1040, 380, Box(64, 34, 1028, 338), 8, "wide"),
+    _Canvas(700, 380, Box(58, 34, 690, 338), 6, "medium"),
     _Canvas(360, 380, Box(52, 34, 352, 338), 4, "narrow"),
 )
 
@@ -114,7 +116,7 @@ def marks_of(report: ConversionReport, measure: Measure) -> tuple[Mark, ...]:
     """The original and every variant that has both a size and a number, the axis in mind."""
     marks = [Mark("original", "original", report.source_size, measure.original)]
     for variant in report.variants:
-        value = variant.agreement and measure.of(variant.agreement)
+        value = measure.of(variant.agreement) if variant.agreement else None
         if value is not None and math.isfinite(value) and variant.size:
             marks.append(_mark(variant, value, measure))
     low, _ = _range(marks, measure)
@@ -156,22 +158,43 @@ def _drawing(marks: Sequence[Mark], measure: Measure, canvas: _Canvas) -> Html:
     up = share_axis(low, high, frame.bottom - 16, frame.top + 10, measure.least_span)
     points = [(across.at(m.size), frame.bottom - 5 if m.beyond else up.at(m.value)) for m in marks]
     names = [_label(m, measure) for m in marks]
-    places = place(points, names, frame)
-    unplaced = [i for i, spot in enumerate(places) if spot is None]
-    numbers = {index: str(n) for n, index in enumerate(unplaced, 1)}
+    labels = place(points, names, frame, _lines(marks, points, measure, up, frame))
     svg = tag(
         "svg",
         tag("title", f"{measure.title} against size"),
         _grid(across, up, measure, canvas),
         tag("g", *(_whisker(m, x, up) for m, (x, _) in zip(marks, points, strict=True))),
-        tag("g", *(_symbol(m, p, measure) for m, p in zip(marks, points, strict=True))),
-        tag("g", *(_name(m, n, s) for m, n, s in zip(marks, names, places, strict=True) if s)),
-        tag("g", *(_number(numbers[i], points[i]) for i in unplaced)),
+        tag("g", *(_symbol(marks[i], points[i], measure) for i in _largest_first(marks))),
+        tag("g", *(_name(m, label) for m, label in zip(marks, labels, strict=True))),
         viewBox=f"0 0 {canvas.width} {canvas.height}",
         role="img",
     )
-    key = tag("ol", *(tag("li", foreign(names[i])) for i in unplaced)) if unplaced else None
+    numbered = [n for n, label in zip(names, labels, strict=True) if label.numbered]
+    key = tag("ol", *(tag("li", foreign(name)) for name in numbered)) if numbered else None
     return tag("div", svg, key, class_=f"plot {canvas.style}")
+
+
+def _lines(
+    marks: Sequence[Mark],
+    points: Sequence[tuple[float, float]],
+    measure: Measure,
+    up: Axis,
+    frame: Box,
+) -> list[Box]:
+    """What is drawn behind the names: the original's level, and the bars of chance."""
+    level = up.at(measure.original)
+    bars = [
+        Box(x - 3, up.at(m.value + m.margin), x + 3, up.at(m.value - m.margin))
+        for m, (x, _) in zip(marks, points, strict=True)
+        if m.margin and not m.beyond
+    ]
+    return [Box(frame.left, level - 1, frame.right, level + 1), *bars]
+
+
+def _largest_first(marks: Sequence[Mark]) -> list[int]:
+    """The order to draw in, so that of symbols on one spot each still shows."""
+    order = ("onnx", "coreml", "tflite", "original")
+    return sorted(range(len(marks)), key=lambda i: order.index(marks[i].kind))
 
 
 def _grid(across: Axis, up: Axis, measure: Measure, canvas: _Canvas) -> Html:
@@ -235,31 +258,14 @@ def _symbol(mark: Mark, point: tuple[float, float], measure: Measure) -> Html:
                class_=style)  # fmt: skip
 
 
-def shape(kind: str, x: float, y: float) -> Html:
-    """The symbol of a format, centred on a point; a foot arrow for what lies below the axis."""
-    if kind == "tflite":
-        return tag("circle", cx=x, cy=y, r=5.5)
-    if kind == "coreml":
-        return tag("rect", x=x - 5, y=y - 5, width=10, height=10, rx=1.5)
-    if kind == "onnx":
-        return tag("path", d=f"M{x:.1f} {y - 7:.1f}l7 7l-7 7l-7 -7z")
-    if kind == "beyond":
-        return tag("path", d=f"M{x - 6:.1f} {y - 6:.1f}h12l-6 9z")
-    return tag("path", d=f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10")
-
-
-def _name(mark: Mark, name: str, spot: Place) -> Html:
-    x, y = spot.box.centre
+def _name(mark: Mark, label: Label) -> Html:
+    spot = label.place
     leader = None
     if spot.leader:
         (x1, y1), (x2, y2) = spot.leader
         leader = _line(x1, y1, x2, y2, "leader")
     style = "name refused" if mark.refused else "name"
-    return tag("g", leader, _words(name, x, y + 4, "middle", style))
-
-
-def _number(number: str, point: tuple[float, float]) -> Html:
-    return _words(number, point[0], point[1] - 9, "middle", "name")
+    return tag("g", leader, _words(label.text, spot.x, spot.box.bottom - 3, spot.anchor, style))
 
 
 def _label(mark: Mark, measure: Measure) -> str:
@@ -277,24 +283,11 @@ def _digits(measure: Measure) -> int:
 
 
 def _legend(marks: Sequence[Mark]) -> Html:
-    titles = {
-        "original": "the original",
-        "tflite": "TFLite",
-        "coreml": "Core ML",
-        "onnx": "ONNX",
-    }
+    titles: dict[str, str] = {"original": "the original"} | {**FORMATS}
     shown = [kind for kind in titles if any(m.kind == kind for m in marks)]
     return tag(
         "ul",
-        *(
-            tag(
-                "li",
-                tag("svg", tag("g", shape(kind, 8, 8), class_=f"mark {kind}"),
-                    viewBox="0 0 16 16", aria_hidden="true"),  # fmt: skip
-                titles[kind],
-            )
-            for kind in shown
-        ),
+        *(tag("li", sign(kind), titles[kind]) for kind in shown),
         class_="legend",
     )
 

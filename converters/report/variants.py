@@ -14,13 +14,12 @@ from converters.report.checks import Check, Outcome, checks, reasons
 from converters.report.icons import badge
 from converters.report.margin import change_of, margin_of
 from converters.report.markup import Html, foreign, join, rows, tag
-from converters.report.verdict import Standing, judged_on, standing
+from converters.report.symbols import FORMATS, sign
+from converters.report.verdict import Standing, standing
 from edge_sdk.spec import Agreement, ConversionReport, VariantReport
 from edge_sdk.text import bytes_text
 
 Cell = Callable[[VariantReport], Html | None]
-
-_FORMATS = {"tflite": "TFLite", "coreml": "Core ML", "onnx": "ONNX"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,7 @@ class _Column:
         original: its content for the original.
         style: its class in the style sheet.
         below: a second line of its title.
+        label: what stands for both on a card, if not the title.
     """
 
     title: str
@@ -39,6 +39,7 @@ class _Column:
     original: Html | None = None
     style: str = "number"
     below: str | None = None
+    label: str | None = None
 
 
 def variant_table(report: ConversionReport) -> Html:
@@ -98,7 +99,12 @@ def _columns(report: ConversionReport) -> tuple[_Column, ...]:
         ),
         _Column("Same argmax", figure(figures.percent, "argmax")),
         _Column("Cosine", figure(figures.cosine, "cosine")),
-        _Column("Difference", measured(_difference), below="greatest, mean"),
+        _Column(
+            "Difference",
+            measured(_difference),
+            below="max, mean",
+            label="Max, mean difference",
+        ),
         _Column("Checked by", measured(_evidence), style="evidence", below="on"),
         _Column("Held to", lambda v: _limits(checks(v)), style="limits"),
     )
@@ -112,12 +118,20 @@ def _title(column: _Column) -> Html:
 def _original(report: ConversionReport, columns: list[_Column]) -> Html:
     name = tag("th", tag("b", "Original"), tag("small", foreign(report.provenance.source_format)),
                scope="row")  # fmt: skip
-    cells = (_cell(column, column.original) for column in columns)
+    cells = (
+        tag("td") if column.original is None else _cell(column, column.original)
+        for column in columns
+    )
     return tag("tbody", tag("tr", name, *cells), class_="original")
 
 
 def _body(variant: VariantReport, columns: list[_Column]) -> Html:
-    what = tag("small", _FORMATS.get(variant.format, variant.format), " · ", foreign(variant.recipe))
+    what = tag(
+        "small",
+        sign(variant.format),
+        f"{FORMATS[variant.format]} · ",
+        foreign(variant.recipe),
+    )
     name = tag("th", tag("b", foreign(variant.id)), what, scope="row")
     cells = (_cell(column, column.cell(variant)) for column in columns)
     why = _why(variant)
@@ -125,15 +139,15 @@ def _body(variant: VariantReport, columns: list[_Column]) -> Html:
         "tbody",
         tag("tr", name, *cells),
         tag("tr", tag("td", why, colspan=len(columns) + 1), class_="why") if why else None,
-        class_=standing(variant).tone.value,
+        class_=f"{standing(variant).tone.value} {variant.format}",
     )
 
 
 def _cell(column: _Column, content: Html | None) -> Html:
+    style, label = column.style, column.label or column.title
     if content is None:
-        style = f"{column.style} empty"
-        return tag("td", figures.UNKNOWN, class_=style, data_label=column.title)
-    return tag("td", content, class_=column.style, data_label=column.title)
+        return tag("td", figures.UNKNOWN, class_=f"{style} blank", data_label=label)
+    return tag("td", content, class_=style, data_label=label)
 
 
 def _share(size: int, source_size: int) -> float:
@@ -152,7 +166,8 @@ def _size(size: int, source_size: int, widest: float) -> Html | None:
     return join(
         [
             tag("span", bytes_text(size)),
-            tag("small", figures.percent(share, decimals=0 if share >= 0.1 else 1)),
+            " ",
+            tag("small", figures.size_share(share)),
             tag("svg", whole, part, viewBox="0 0 100 6", preserveAspectRatio="none", class_="bar",
                 aria_hidden="true"),
         ]
@@ -183,7 +198,7 @@ def _evidence(found: Agreement) -> Html:
     if not found.samples:
         below = "structure only, not run"
     else:
-        below = f"{figures.counted(found.samples, 'sample')} of {judged_on(found.on)}"
+        below = f"{figures.count(found.samples)} {found.on} samples"
     return join([tag("span", foreign(found.checked_by)), tag("small", below)])
 
 
@@ -195,9 +210,10 @@ def _limits(held: tuple[Check, ...]) -> Html | None:
 
 def _limit(check: Check) -> Html:
     symbol, word = check.outcome.value
-    note = tag("em", f" ({word})") if check.outcome is not Outcome.MET else None
-    sign = tag("span", symbol, aria_label=word, role="img", class_="sign")
-    return tag("li", sign, f"{check.name} {check.required}", note, class_=check.outcome.name.lower())
+    note = f", {word}" if check.outcome is Outcome.OPEN else None
+    mark = tag("span", symbol, aria_label=word, role="img", class_="sign")
+    words = tag("span", f"{check.name} {check.required}", note)
+    return tag("li", mark, words, class_=check.outcome.name.lower())
 
 
 def _why(variant: VariantReport) -> Html | None:
@@ -208,6 +224,8 @@ def _why(variant: VariantReport) -> Html | None:
             return tag("ul", *(tag("li", foreign(reason)) for reason in found)) if found else None
         case Standing.INSPECTED if variant.agreement and variant.agreement.unchecked_ops:
             ops = ", ".join(variant.agreement.unchecked_ops)
-            return tag("p", "Only looked at: nothing here evaluates ", tag("code", foreign(ops)), ".")
+            return tag(
+                "p", "Only looked at: nothing here evaluates ", tag("code", foreign(ops)), "."
+            )
         case _:
             return None

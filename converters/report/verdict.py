@@ -20,13 +20,23 @@ class Tone(Enum):
 
 
 class Standing(Enum):
-    """What may honestly be said of one variant: (in a word, of several, tone)."""
+    """What may honestly be said of one variant: (a word, of one, of several, tone)."""
 
-    PROVEN = ("proven", "proven", Tone.GOOD)
-    AGREES = ("agrees on noise", "in agreement on random numbers", Tone.DOUBTFUL)
-    INSPECTED = ("not run", "checked by structure only", Tone.DOUBTFUL)
-    WRAPPED = ("as it is", "wrapped as it is", Tone.PLAIN)
-    REFUSED = ("refused", "refused", Tone.BAD)
+    PROVEN = ("proven", "is proven", "proven", Tone.GOOD)
+    AGREES = (
+        "agrees on noise",
+        "agrees on random numbers",
+        "agree on random numbers",
+        Tone.DOUBTFUL,
+    )
+    INSPECTED = (
+        "not run",
+        "is checked by structure only",
+        "checked by structure only",
+        Tone.DOUBTFUL,
+    )
+    WRAPPED = ("as it is", "is wrapped as it is", "wrapped as it is", Tone.PLAIN)
+    REFUSED = ("refused", "is refused", "refused", Tone.BAD)
 
     @property
     def word(self) -> str:
@@ -34,14 +44,19 @@ class Standing(Enum):
         return self.value[0]
 
     @property
-    def phrase(self) -> str:
-        """For a sentence, after how many."""
+    def of_one(self) -> str:
+        """After "the variant"."""
         return self.value[1]
+
+    @property
+    def of_several(self) -> str:
+        """After how many."""
+        return self.value[2]
 
     @property
     def tone(self) -> Tone:
         """How good that is."""
-        return self.value[2]
+        return self.value[3]
 
 
 @dataclass(frozen=True)
@@ -54,7 +69,7 @@ class Verdict:
 
 
 def standing(variant: VariantReport) -> Standing:
-    """What may be said of it; running on noise, or not running, proves less than its status says."""
+    """What may be said of it; one that ran on noise, or did not run, is not proven by that."""
     if variant.status == "refused":
         return Standing.REFUSED
     if variant.status == "wrapped":
@@ -80,11 +95,7 @@ def verdict(report: ConversionReport) -> Verdict:
 
 def judged_on(on: str) -> str:
     """What the samples were, in words."""
-    return {
-        "evaluation": "evaluation data",
-        "calibration": "calibration data",
-        "random": "random numbers",
-    }[on]
+    return "random numbers" if on == "random" else f"{on} data"
 
 
 def _tone(counts: Counter[Standing]) -> Tone:
@@ -95,11 +106,13 @@ def _tone(counts: Counter[Standing]) -> Tone:
 def _headline(counts: Counter[Standing], total: int) -> str:
     if refused := counts[Standing.REFUSED]:
         return f"Refused: {refused} of {counted(total, 'variant')}" if total > 1 else "Refused"
+    if total == 1:
+        (only,) = counts
+        return f"The variant {only.of_one}"
     if len(counts) == 1:
         (only,) = counts
-        subject = {1: "The variant is", 2: "Both variants are"}.get(total, f"All {total} variants")
-        return f"{subject} {only.phrase}"
-    return listed([f"{counts[s]} {s.phrase}" for s in Standing if s in counts]).capitalize()
+        return f"{'Both' if total == 2 else f'All {total}'} variants {only.of_several}"
+    return listed([f"{counts[s]} {s.of_several}" for s in Standing if s in counts])
 
 
 def _evidence(report: ConversionReport, total: int) -> str:
@@ -128,6 +141,7 @@ def _remainder(counts: Counter[Standing], total: int) -> str:
         return "An artifact is written only when every variant that was asked for is good enough."
     if counts[Standing.WRAPPED] == total:
         return "The artifact carries the original file itself, so there was nothing to compare."
-    if counts[Standing.INSPECTED]:
-        return "The others have operations that could not be run here."
+    if inspected := counts[Standing.INSPECTED]:
+        who = "One has" if inspected == 1 else f"{inspected} have"
+        return f"{who} operations that could not be run here."
     return ""

@@ -53,7 +53,7 @@ def open_source(
     if path.suffix in (".tflite", ".onnx"):
         from converters.sources.engine_file import EngineFileSource
 
-        return EngineFileSource(path, "tflite" if path.suffix == ".tflite" else "onnx")
+        return EngineFileSource(path, "tflite" if path.suffix == ".tflite" else "onnx", shapes)
     raise UsageError(f"{path} is not a model that edgeloop reads.", f"It reads {KNOWN}.")
 
 

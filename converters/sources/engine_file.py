@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-
-from converters.sources.base import Arrays
+from converters.sources.base import Arrays, one_by_one
+from converters.sources.shapes import check_known, with_shape
 from edge_sdk.backends import Array
 from edge_sdk.files import sha256_file
 from edge_sdk.runtime import load
-from edge_sdk.spec import Format
+from edge_sdk.spec import Format, Signature
 
 
 class EngineFileSource:
@@ -18,17 +18,25 @@ class EngineFileSource:
 
     unchecked_ops: tuple[str, ...] = ()
 
-    def __init__(self, path: Path, kind: Format) -> None:
-        """Load ``path`` to make sure that it runs.
+    def __init__(
+        self, path: Path, kind: Format, shapes: Mapping[str, tuple[int, ...]] | None = None
+    ) -> None:
+        """Load ``path`` to make sure that it runs; ``shapes`` fix what its inputs leave open.
 
         Raises:
-            UsageError: it is not a model of that format, or was cut short.
+            UsageError: it is not a model of that format, or was cut short, or ``shapes`` do not fit.
             UnavailableError: no engine here runs it.
         """
         self.path, self.name = path, path.name
         self.kind: Format = kind
         self._session = load(path)
-        self.signature = self._session.signature
+        found, shapes = self._session.signature, shapes or {}
+        check_known(shapes, [t.name for t in found.inputs])
+        self.signature = Signature(
+            inputs=tuple(with_shape(t, shapes) for t in found.inputs),
+            outputs=found.outputs,
+            name=found.name,
+        )
         self.sha256 = sha256_file(path)
         self.size = path.stat().st_size
         placement = self._session.placement
@@ -36,15 +44,12 @@ class EngineFileSource:
         self._tools = {placement.backend: placement.backend_version}
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
-        """See ``Source.run``: the whole batch where the file allows it, else sample by sample."""
-        count = len(next(iter(inputs.values())))
-        if all(not t.shape or isinstance(t.shape[0], str) for t in self.signature.inputs):
-            return self._session.run(inputs)
-        rows = [
-            self._session.run({name: array[i : i + 1] for name, array in inputs.items()})
-            for i in range(count)
-        ]
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+        """See ``Source.run``."""
+        return one_by_one(self.run_one, inputs, self.signature)
+
+    def run_one(self, inputs: Arrays) -> dict[str, Array]:
+        """See ``Source.run_one``."""
+        return self._session.run(inputs)
 
     def tools(self) -> dict[str, str]:
         """See ``Source.tools``."""

@@ -1,14 +1,13 @@
 """Keeping an engine's birth notice off people's terminals.
 
-LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++ whenever it makes an
-interpreter, and offers no way to say less. For the few milliseconds that takes, descriptor 2 points
-at a file in memory; afterwards everything else that was written there is passed on.
+LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++ as soon as it makes
+an interpreter, and offers no way to say less. For the few milliseconds that takes, descriptor 2
+points at a file in memory; afterwards everything else that was written there is passed on.
 """
 
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ _one_at_a_time = threading.Lock()
 @contextmanager
 def without_notices() -> Iterator[None]:
     """Pass on what is printed to stderr inside, less the lines that say nothing."""
-    with _one_at_a_time, tempfile.TemporaryFile() as file:
+    with _one_at_a_time, os.fdopen(os.memfd_create("stderr"), "w+b") as file:
         try:
             real = os.dup(2)
         except OSError:  # started with stderr closed: nobody reads it

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from edge_sdk.artifact import Artifact, variant_files
 from edge_sdk.cli.command import Outcome
 from edge_sdk.spec import Agreement, Manifest, Variant, Word
 from edge_sdk.text import bytes_text, printable, table
@@ -29,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Open the artifact and describe it; contents are not read, see ``edge verify``."""
+    from edge_sdk.artifact import Artifact
+
     with Artifact(args.artifact) as artifact:
         inspection = Inspection(
             path=printable(str(artifact.path)),
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def describe(inspection: Inspection) -> str:
     """The inspection for a person."""
+    from edge_sdk.artifact import variant_files
+
     manifest = inspection.manifest
     source = manifest.provenance
     lines = [

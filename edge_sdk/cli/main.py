@@ -157,24 +157,24 @@ def _print(outcome: Outcome, as_json: bool, stdout: int) -> None:
         raise UnavailableError(f"The result cannot be written: {error.strerror}.") from error
 
 
-def _complain(message: str, hint: str, exit_code: int, as_json: bool) -> int:
-    if as_json:
-        print(_error_line(message, hint, exit_code), file=sys.stderr)
-        return exit_code
-    lines = [printable(line) for line in (*message.splitlines(), *hint.splitlines())]
-    print("edge: " + "\n      ".join(lines), file=sys.stderr)
+def _complain(message: str, hint: str, exit_code: int, as_json: bool, before: str = "") -> int:
+    """Say what went wrong, for a person or as the last line of stderr, and answer the exit code."""
+    if as_json:  # by json, not msgspec, since a file's name may be any bytes
+        text = json.dumps({"error": message, "hint": hint, "exit_code": exit_code})
+    else:
+        lines = [printable(line) for line in (*message.splitlines(), *hint.splitlines())]
+        text = "edge: " + "\n      ".join(lines)
+    try:
+        print(before + text, file=sys.stderr)
+    except OSError:  # nobody can be told, but by the exit code
+        _point_at_nothing(2)
     return exit_code
 
 
-def _error_line(message: str, hint: str, exit_code: int) -> str:
-    """The error as one line of JSON; ``json``, unlike msgspec, writes file names of any bytes."""
-    return json.dumps({"error": message, "hint": hint, "exit_code": exit_code})
-
-
 def _bug(as_json: bool) -> int:
-    traceback.print_exc()
     message = "This is a bug in edgeloop, not in what you did."
-    return _complain(message, "Please report it with the lines above.", EXIT_BUG, as_json)
+    hint = "Please report it with the lines above."
+    return _complain(message, hint, EXIT_BUG, as_json, before=traceback.format_exc())
 
 
 @contextmanager

@@ -7,11 +7,9 @@ import sys
 from pathlib import Path
 from typing import Literal
 
-from edge_sdk.artifact import MANIFEST, Artifact
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import ArtifactError
-from edge_sdk.runtime.selfcheck import GoldenCheck, check, unproven
-from edge_sdk.spec import Word
+from edge_sdk.spec import GoldenCheck, Word
 from edge_sdk.text import bytes_text, printable
 
 SUMMARY = "check an artifact's digests and its golden vectors on this machine"
@@ -42,6 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Check digests, then run every variant that an engine here can run."""
+    from edge_sdk.artifact import MANIFEST, Artifact
+    from edge_sdk.runtime.selfcheck import check, unproven
+
     with Artifact(args.artifact) as artifact:
         files = [MANIFEST, *artifact.verify_digests()]
         size = sum(entry.size for entry in artifact.manifest.files.values())

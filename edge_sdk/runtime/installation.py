@@ -28,7 +28,9 @@ OPENCVS = (
 )
 """Distributions that each own the folder ``cv2``."""
 
-_REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*\(?([^;)]*)\)?\s*(?:;(.*))?")
+_REQUIREMENT = re.compile(
+    r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*\(?((?:[<>=!~][^;)]*)?)\)?\s*(?:;(.*))?"
+)
 _EXTRA = re.compile(r"""extra\s*==\s*['"]([^'"]+)['"]""")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_sdk.artifact import SUFFIX, Artifact
 from edge_sdk.backends import MODULES, Backend, backend, backend_for
 from edge_sdk.backends.delegates import read_requests
-from edge_sdk.errors import EdgeError, UnavailableError, UsageError
+from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.session import Session
 from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, Variant
@@ -87,6 +87,8 @@ def load(
             _check_strict(model.placement())
         if signature is None or engine_signature is None:
             signature = engine_signature = model.signature
+        else:
+            _check_promise(path, signature, engine_signature, model.signature)
         processing = Processing(
             signature=signature,
             engine_signature=engine_signature,
@@ -176,6 +178,19 @@ def _read(path: Path) -> bytes:
     if not data:
         raise UsageError(f"{path} is empty.", "Export the model again.")
     return data
+
+
+def _check_promise(path: Path, signature: Signature, variant: Signature, found: Signature) -> None:
+    """Whether a manifest describes the model that came with it. Raises ArtifactError if not."""
+    for side in ("inputs", "outputs"):
+        declared, promised, real = (getattr(s, side) for s in (signature, variant, found))
+        if {t.name for t in declared} != {t.name for t in promised}:
+            raise ArtifactError(f"{path}: a variant has other {side} than the artifact.")
+        if [(t.dtype, len(t.shape)) for t in promised] != [(t.dtype, len(t.shape)) for t in real]:
+            raise ArtifactError(
+                f"{path}: the manifest says {side} {', '.join(map(str, promised))}, "
+                f"the model has {', '.join(map(str, real))}."
+            )
 
 
 def _check_strict(placement: Placement) -> None:

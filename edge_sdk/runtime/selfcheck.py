@@ -3,35 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
-
-import msgspec
+from typing import Any
 
 from edge_sdk.artifact import Artifact, Golden
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError
 from edge_sdk.runtime.load import load
 from edge_sdk.runtime.session import Session
-from edge_sdk.spec import Signature, Variant, Word
-
-
-class GoldenCheck(Word, frozen=True, kw_only=True):
-    """What came of running one variant over the golden vectors.
-
-    Attributes:
-        status: ``passed``, ``failed``, or ``skipped`` where no engine here can run it.
-        differences: greatest absolute difference, by output; None where it is no finite number.
-        tolerance: what was allowed, by output.
-        reason: why it was skipped or failed.
-        hint: for a skipped one, what would let it run here.
-    """
-
-    variant: str
-    status: Literal["passed", "failed", "skipped"]
-    backend: str = ""
-    differences: dict[str, float | None] = msgspec.field(default_factory=dict)
-    tolerance: dict[str, float] = msgspec.field(default_factory=dict)
-    reason: str = ""
-    hint: str = ""
+from edge_sdk.spec import GoldenCheck, Signature, Variant
 
 
 def check(artifact: Artifact, golden: Golden, variant: Variant) -> GoldenCheck:

@@ -24,8 +24,14 @@ Reading = Callable[[Array], Array]
 class Feed:
     """One input: what the caller may pass, and how it becomes what the engine takes.
 
-    An array of the engine's own dtype passes untouched and uncopied. Where the engine is quantized,
-    an array of the declared real dtype is quantized (see ``edge_sdk.processing.affine``).
+    An array of the engine's own dtype and layout passes untouched and uncopied. Where the engine is
+    quantized, an array of the declared real dtype is quantized: ``round(x / scale) + zero_point``,
+    halves to even, clipped to the integer's range.
+
+    Attributes:
+        name: the input's.
+        dtype, shape: a C-contiguous array of these needs no conversion; ``shape`` is None where the
+            engine leaves a length open.
     """
 
     __slots__ = ("_accepts", "_declared", "_engine", "dtype", "name", "shape")
@@ -39,22 +45,12 @@ class Feed:
         self.shape = engine.shape if fixed else None
         self._accepts = (numpy_dtype(declared.dtype), self.dtype)
 
-    def __call__(self, value: Any) -> Array:
+    def convert(self, value: Any) -> Array:
         """The array to feed.
 
         Raises:
             UsageError: not an array, or of a wrong dtype or shape; says what is wanted.
         """
-        if (
-            type(value) is np.ndarray
-            and value.dtype == self.dtype
-            and value.shape == self.shape
-            and value.flags.c_contiguous
-        ):
-            return value
-        return self._convert(value)
-
-    def _convert(self, value: Any) -> Array:
         if not isinstance(value, np.ndarray):
             raise UsageError(
                 f"The input {self.name!r} is a {type(value).__name__}, not an array.",

@@ -23,7 +23,7 @@ from edge_sdk.spec.processing import (
     SsdAnchors,
 )
 from edge_sdk.spec.profile import DeviceProfile, Runtime
-from edge_sdk.spec.report import ConversionReport, Limits, Shortfall, VariantReport
+from edge_sdk.spec.report import ConversionReport, GoldenCheck, Limits, Shortfall, VariantReport
 from edge_sdk.spec.results import Box, Boxes, Classes, ClassScore, Result
 from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
 from edge_sdk.spec.version import AGENT_VERSION
@@ -46,6 +46,7 @@ __all__ = [
     "Dim",
     "FileEntry",
     "Format",
+    "GoldenCheck",
     "ImageInput",
     "Limits",
     "Manifest",

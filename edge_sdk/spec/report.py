@@ -1,4 +1,4 @@
-"""The conversion report: what was tried, what came of it, and why. A value, never an exception.
+"""Reports: what was tried, what came of it, and why. Values, never exceptions.
 
 It travels in the artifact as ``report.json``, so it holds no times: the same inputs give the same
 bytes. How long things took is told beside it, by the command.
@@ -7,6 +7,8 @@ bytes. How long things took is told beside it, by the command.
 from __future__ import annotations
 
 from typing import Literal
+
+import msgspec
 
 from edge_sdk.spec.manifest import Agreement, Format, Provenance
 from edge_sdk.spec.tensor import Signature
@@ -80,3 +82,23 @@ class ConversionReport(Word, frozen=True, kw_only=True):
     def passed(self) -> bool:
         """Whether every requested variant was converted and proven."""
         return bool(self.variants) and all(v.status != "refused" for v in self.variants)
+
+
+class GoldenCheck(Word, frozen=True, kw_only=True):
+    """What came of running one variant over the golden vectors, on one machine.
+
+    Attributes:
+        status: ``passed``, ``failed``, or ``skipped`` where no engine here can run it.
+        differences: greatest absolute difference, by output; None where it is no finite number.
+        tolerance: what was allowed, by output.
+        reason: why it was skipped or failed.
+        hint: for a skipped one, what would let it run here.
+    """
+
+    variant: str
+    status: Literal["passed", "failed", "skipped"]
+    backend: str = ""
+    differences: dict[str, float | None] = msgspec.field(default_factory=dict)
+    tolerance: dict[str, float] = msgspec.field(default_factory=dict)
+    reason: str = ""
+    hint: str = ""

@@ -11,21 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from engines import ENGINES, Engine
-from tiny_models import X_SCALE, Y_SCALE, affine
+from tiny_models import REAL, X_SCALE, Y_SCALE, affine, artifact
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
-from edge_sdk.artifact import measure, pack
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.backends.delegates import NAMES
-from edge_sdk.spec import (
-    Manifest,
-    Provenance,
-    Quantization,
-    Signature,
-    TensorSpec,
-    Variant,
-)
+from edge_sdk.spec import TensorSpec
 
 X = np.array([[1, -2, 3, 0.5]], np.float32)
 
@@ -299,7 +291,7 @@ def test_a_delegate_is_active_or_refused_with_a_reason(
 
 
 def test_strict_refuses_what_is_not_active(engine: Engine, model: Path) -> None:
-    with pytest.raises(UnavailableError, match="'tensorrt' is not active: .+") as caught:
+    with pytest.raises(UnavailableError, match=r"'tensorrt' is not active: .+") as caught:
         edge_sdk.load(model, delegates=["tensorrt", "cpu"], strict=True)
     assert caught.value.hint
 
@@ -338,44 +330,11 @@ def test_a_closed_session_says_so(model: Path) -> None:
 # Quantized builds, fed by what the original takes
 
 
-def real(name: str, length: int) -> TensorSpec:
-    return TensorSpec(name=name, dtype="float32", shape=(1, length))
-
-
-def stored(name: str, length: int, scale: float, zero_point: int) -> TensorSpec:
-    quantization = Quantization(scale=scale, zero_point=zero_point)
-    return TensorSpec(name=name, dtype="int8", shape=(1, length), quantization=quantization)
-
-
 @pytest.fixture
 def quantized(engine: Engine, tmp_path: Path) -> Path:
     """An artifact whose signature is in real numbers and whose only build is int8."""
-    variant = Variant(
-        id="quantized-int8",
-        format=backend(engine.name).formats[0],
-        recipe="int8",
-        path=f"variants/quantized-int8/model{engine.suffix}",
-        size=1,
-        backends=(engine.name,),
-        signature=Signature(
-            inputs=(stored("x", 4, X_SCALE.scale, X_SCALE.zero_point),),
-            outputs=(stored("y", 3, Y_SCALE.scale, Y_SCALE.zero_point),),
-        ),
-    )
-    contents = {variant.path: engine.quantized()}
-    manifest = Manifest(
-        name="tiny",
-        version="1.0.0",
-        signature=Signature(inputs=(real("x", 4),), outputs=(real("y", 3),)),
-        variants=(variant,),
-        provenance=Provenance(
-            source="tiny", source_format="test", source_sha256="0" * 64, tools={}
-        ),
-        files=measure(contents),
-    )
-    path = tmp_path / "tiny-1.0.0.edge"
-    pack(path, manifest, contents)
-    return path
+    variant = f"{engine.suffix[1:]}-int8"
+    return artifact(tmp_path / "tiny-1.0.0.edge", {variant: engine.quantized()}, REAL)
 
 
 def by_hand(x: np.ndarray) -> np.ndarray:

@@ -22,10 +22,15 @@ def packages() -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def files() -> list[Path]:
-    """Every file that git has or would take."""
+    """Every file that git has or would take; in an unpacked archive, all but what tools made."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
-    found = [ROOT / name for name in listed.split("\0") if name]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+    if (ROOT / ".git").exists() and listed.returncode == 0:
+        found = [ROOT / name for name in listed.stdout.decode().split("\0") if name]
+    else:
+        ignored = (ROOT / ".gitignore").read_text(encoding="utf-8").splitlines()
+        made = {line.strip("/") for line in ignored}
+        found = [path for path in ROOT.rglob("*") if not made & set(path.relative_to(ROOT).parts)]
     return [path for path in found if path.is_file()]
 
 

@@ -37,3 +37,10 @@ def test_no_path_of_one_machine_and_no_registry_host(files: list[Path]) -> None:
 def test_no_file_is_large(files: list[Path]) -> None:
     large = {path: path.stat().st_size for path in files if path.stat().st_size > 1_000_000}
     assert not large, "models and data are fetched by scripts/assets, not committed"
+
+
+def test_decisions_are_numbered_without_gap_or_double(root: Path) -> None:
+    pages = sorted((root / "docs" / "adr").glob("*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for number, page in enumerate(pages, start=1):
+        assert page.read_text(encoding="utf-8").startswith(f"# {number}. ")

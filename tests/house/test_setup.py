@@ -11,6 +11,7 @@ import pytest
 # What setup needs besides a Python, all of it on any Debian.
 TOOLS = ("bash", "cat", "cut", "df", "dirname", "env", "flock", "grep", "mkdir", "mktemp", "mv")
 TOOLS += ("rm", "sed", "sha256sum", "tail", "tr", "wc")
+SCRIPTS = sorted(path.name for path in (Path(__file__).parents[2] / "scripts").glob("[a-z]*"))
 
 
 @pytest.fixture
@@ -126,7 +127,7 @@ def test_apt_does_nothing_for_what_is_there(root: Path, bare: Path) -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("name", ["apt", "assets", "bench", "check", "lock", "setup", "test"])
+@pytest.mark.parametrize("name", SCRIPTS)
 def test_every_script_explains_itself_from_anywhere(name: str, root: Path) -> None:
     done = subprocess.run(
         [root / "scripts" / name, "--help"],

@@ -8,6 +8,7 @@ rounding matters unless the size grows by a whole factor, so only whole factors 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -67,32 +68,30 @@ def resize(
     return _interpolated(x, sizes, sampling_mode)
 
 
-def grid(before: int, after: int, mode: str) -> Array:
-    """Where each of ``after`` samples lies among ``before`` pixels, in pixels from the first.
+def _aligned(place: Array, before: int, after: int) -> Array:
+    return place * ((before - 1) / max(after - 1, 1))
 
-    The five formulas are those of ``resize_bilinear``'s documentation.
-    """
-    place = np.arange(after, dtype=np.float64)
-    last = before - 1
-    if mode == "DEFAULT":
-        points = place * (before / after)
-    elif mode in ("STRICT_ALIGN_CORNERS", "ALIGN_CORNERS"):
-        points = place * (last / (after - 1)) if after > 1 else place
-        if after == 1 and mode == "ALIGN_CORNERS":
-            points = points + last / 2
-    elif mode == "OFFSET_CORNERS":
-        points = (place + 0.5) * (max(1, last) / after)
-    elif mode == "UNALIGN_CORNERS":
-        points = (place + 0.5) * (before / after) - 0.5
-    else:
-        raise ValueError(f"unknown sampling_mode {mode!r}")
-    return np.clip(points, 0, last)
+
+_GRIDS: dict[str, Callable[[Array, int, int], Array]] = {
+    "DEFAULT": lambda place, before, after: place * (before / after),
+    "STRICT_ALIGN_CORNERS": _aligned,
+    "ALIGN_CORNERS": lambda place, before, after: (
+        _aligned(place, before, after) if after > 1 else place + (before - 1) / 2
+    ),
+    "OFFSET_CORNERS": lambda place, before, after: (place + 0.5) * (max(1, before - 1) / after),
+    "UNALIGN_CORNERS": lambda place, before, after: (place + 0.5) * (before / after) - 0.5,
+}
+"""Where sample ``place`` of ``after`` lies among ``before`` pixels, in pixels from the first.
+
+The formulas of ``resize_bilinear``'s documentation, which then clips them to the image.
+"""
 
 
 def _interpolated(x: Array, sizes: list[int], mode: str) -> Array:
     """Linear interpolation along each of the last axes in turn."""
     for axis, size in enumerate(sizes, start=x.ndim - len(sizes)):
-        points = grid(x.shape[axis], size, mode)
+        points = _GRIDS[mode](np.arange(size, dtype=np.float64), x.shape[axis], size)
+        points = np.clip(points, 0, x.shape[axis] - 1)
         low = np.floor(points).astype(np.int64)
         high = np.minimum(low + 1, x.shape[axis] - 1)
         part = (points - low).astype(np.float32).reshape(-1, *[1] * (x.ndim - axis - 1))
@@ -124,8 +123,13 @@ def _one_convention(site: Site) -> bool:
     return half is None or bool(half) != aligned
 
 
+def _known_grid(site: Site) -> bool:
+    return str(site.constants.get("sampling_mode", "DEFAULT")) in _GRIDS
+
+
 def _linear(site: Site) -> bool:
-    return str(site.constants.get("interpolation_mode", "LINEAR")) == "LINEAR"
+    linear = str(site.constants.get("interpolation_mode", "LINEAR")) == "LINEAR"
+    return linear and _known_grid(site)
 
 
 _last_two = batch.before_last(2)
@@ -141,6 +145,6 @@ EVALUATORS: dict[str, Evaluator] = {
         covers=_one_convention,
         ignored=frozenset({"half_pixel_centers"}),
     ),
-    "resize_bilinear": Evaluator(resize_bilinear, _last_two),
+    "resize_bilinear": Evaluator(resize_bilinear, _last_two, covers=_known_grid),
     "resize": Evaluator(resize, covers=_linear, ignored=frozenset({"interpolation_mode"})),
 }

@@ -121,8 +121,6 @@ def _pads(
     if pad_type == "custom":
         amounts = ints(pad) if pad is not None else (0,) * (2 * len(sizes))
         return tuple(zip(amounts[::2], amounts[1::2], strict=True))
-    if pad_type not in ("same", "same_lower"):
-        raise ValueError(f"unknown pad_type {pad_type!r}")
     totals = [
         max((-(-size // stride) - 1) * stride + extent - size, 0)
         for size, extent, stride in zip(sizes, extents, strides, strict=True)

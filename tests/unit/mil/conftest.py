@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import coremltools as ct
@@ -47,6 +48,13 @@ def evaluate() -> Callable[..., Any]:
         return arrays[0] if len(arrays) == 1 else arrays
 
     return evaluate
+
+
+@pytest.fixture(scope="module", autouse=True)
+def swept() -> Iterator[None]:
+    """Let what coremltools has left to the garbage collector go here, not in another's test."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from coremltools.converters.mil import Builder as mb
 
-from converters.mil import MilProgram
+from converters.mil import MilProgram, batch
 from converters.mil.execute import Execution, fold
 from converters.mil.ops import EVALUATORS
 from converters.mil.plan import batch_plan
@@ -129,6 +131,10 @@ PROVEN = {
         lambda x: mb.slice_by_index(x=x, begin=[-1, 0, 0], end=[1, 2, 5]),
     ),
     "slice_by_size": (ROWS, lambda x: mb.slice_by_size(x=x, begin=[0, 1, 0], size=[1, 2, -1])),
+    "slice_by_size from the end": (
+        ROWS,
+        lambda x: mb.slice_by_size(x=x, begin=[-1, -2, 0], size=[1, 2, 5]),
+    ),
     "pad": (IMAGE, lambda x: mb.pad(x=x, pad=[0, 0, 0, 0, 1, 2, 0, 1])),
     "pad the last axis": (ROWS, lambda x: mb.pad(x=x, pad=[2, 1], mode="reflect")),
     "tile": (ROWS, lambda x: mb.tile(x=x, reps=[1, 2, 1])),
@@ -224,6 +230,34 @@ UNPROVEN = {
         (1, 3),
         lambda x: mb.matmul(x=x, y=x, transpose_x=True),
     ),
+    "met by another axis": ((1, 5), lambda x: mb.add(x=x, y=weights(4, 1))),
+    "stacked on a constant": (ROWS, lambda x: mb.stack(values=(x, weights(1, 3, 5)), axis=1)),
+    "begin computed": (
+        ROWS,
+        lambda x: mb.slice_by_index(
+            x=x, begin=mb.sub(x=mb.shape(x=x), y=np.int32([1, 1, 1])), end=[1, 3, 5]
+        ),
+    ),
+    "begin computed, sized": (
+        ROWS,
+        lambda x: mb.slice_by_size(
+            x=x, begin=mb.sub(x=mb.shape(x=x), y=np.int32([1, 1, 1])), size=[1, 1, 1]
+        ),
+    ),
+    "padding computed": (
+        (1, 5),
+        lambda x: mb.pad(x=x, pad=mb.concat(values=(np.int32([0, 0]), mb.shape(x=x)), axis=0)),
+    ),
+    "copies computed": (ROWS, lambda x: mb.tile(x=x, reps=mb.shape(x=x))),
+    "gathered in batches": (
+        (1, 4),
+        lambda x: mb.gather(x=x, indices=np.int32([[2, 0]]), axis=1, batch_dims=1),
+    ),
+    "a vector's product": ((1, 3), lambda x: mb.matmul(x=weights(1), y=x)),
+    "einsum without a batch": (
+        (1, 3, 2),
+        lambda x: mb.einsum(values=(x, weights(2, 3, 4)), equation="chw,whr->chr"),
+    ),
     "gathered": (ROWS, lambda x: mb.gather(x=x, indices=np.array([0, 0], np.int32), axis=0)),
     "reversed": (ROWS, lambda x: mb.reverse(x=x)),
     "the same for all": (ROWS, lambda x: mb.fill_like(ref_tensor=x, value=2.0)),
@@ -277,3 +311,17 @@ def test_two_inputs(program):
     total, positive = made.run_many({"y": y, "x": x}).values()
     np.testing.assert_allclose(total, x + y[:, None])
     np.testing.assert_allclose(positive, np.maximum(y, 0))
+
+
+def test_a_rule_that_proves_wrong_is_found_out(program, monkeypatch):
+    def build(x):
+        return mb.softmax(x=x, axis=0)
+
+    lenient = dataclasses.replace(EVALUATORS["softmax"], batch=batch.elementwise)
+    monkeypatch.setitem(EVALUATORS, "softmax", lenient)
+    x = samples(ROWS)
+    made = MilProgram(program(build, {"x": x[:1]}))
+    assert made.batched
+    (many,) = made.run_many({"x": x}).values()
+    np.testing.assert_array_equal(many, np.ones_like(x))
+    assert not made.batched

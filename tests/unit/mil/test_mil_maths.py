@@ -218,12 +218,14 @@ def test_resize_bilinear(evaluate, rng, size, mode, how):
         ("ALIGN_CORNERS", [0.0, 0.25, 0.5, 0.75, 1.0]),
         ("DEFAULT", [0.0, 0.4, 0.8, 1.0, 1.0]),
         ("OFFSET_CORNERS", [0.1, 0.3, 0.5, 0.7, 0.9]),
+        ("STRICT_ALIGN_CORNERS", [0.0]),
+        ("ALIGN_CORNERS", [0.5]),
     ],
 )
 def test_resize_bilinear_as_documented(evaluate, mode, grid):
     def build(x):
         return mb.resize_bilinear(
-            x=x, target_size_height=1, target_size_width=5, sampling_mode=mode
+            x=x, target_size_height=1, target_size_width=len(grid), sampling_mode=mode
         )
 
     got = evaluate(build, x=np.array([[[0.0, 1.0]]], np.float32))

@@ -1,4 +1,5 @@
-"""Models of one or two operations, made in milliseconds, in every format that a backend reads.
+"""Models of one or two operations, made in milliseconds, in every format that a backend reads, and
+artifacts of them.
 
 TFLite models are written with the schema that LiteRT ships, ONNX models with ``onnx.helper``; no
 converter is involved, so that what a backend is tested on is exactly what stands here.
@@ -6,7 +7,9 @@ converter is involved, so that what a backend is tested on is exactly what stand
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import flatbuffers
@@ -14,6 +17,9 @@ import numpy as np
 import onnx
 from ai_edge_litert import schema_py_generated as tfl
 from onnx import TensorProto, helper, numpy_helper
+
+from edge_sdk.artifact import measure, pack
+from edge_sdk.spec import Manifest, Provenance, Quantization, Signature, TensorSpec, Variant
 
 WEIGHTS = np.array([[1, -2, 3], [0, 1, 0.5], [-1, 4, 2], [2, 0, -3]], np.float32)
 """Four inputs to three outputs."""
@@ -72,17 +78,19 @@ class TfLite:
 
     def operator(
         self,
-        kind: str,
+        kind: str | int,
         inputs: list[int],
         outputs: list[int],
         options: Any = None,
+        *,
         custom: str = "",
+        version: int = 1,
     ) -> None:
-        """Add an operation; ``options`` is its ``…OptionsT``."""
+        """Add an operation by its name or number; ``options`` is its ``…OptionsT``."""
         code = tfl.OperatorCodeT()
-        code.builtinCode = getattr(tfl.BuiltinOperator, kind)
+        code.builtinCode = kind if isinstance(kind, int) else getattr(tfl.BuiltinOperator, kind)
         code.deprecatedBuiltinCode = min(code.builtinCode, 127)
-        code.version = 1
+        code.version = version
         code.customCode = custom.encode() or None
         operator = tfl.OperatorT()
         operator.opcodeIndex = len(self._codes)
@@ -258,3 +266,59 @@ def _onnx(
     )
     opsets = [helper.make_opsetid("", 18), helper.make_opsetid("tests", 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+
+
+def artifact(
+    path: Path, builds: Mapping[str, bytes], signature: Signature, *, coreml: bool = False
+) -> Path:
+    """Write an artifact of builds (``tflite-fp32``, ``onnx-int8``, …) that all have one signature.
+
+    An ``int8`` build is taken to be a quantized affine model. With ``coreml`` there is also a build
+    ``coreml-fp16`` that no engine here runs.
+    """
+    engines = {"tflite": "litert", "onnx": "onnxruntime", "coreml": "coreml"}
+    if coreml:
+        builds = {**builds, "coreml-fp16": b"never read"}
+    variants, contents = [], {}
+    for variant_id, model in builds.items():
+        model_format, recipe = variant_id.split("-")
+        file = f"variants/{variant_id}/model.{model_format}"
+        contents[file] = model
+        variants.append(
+            Variant(
+                id=variant_id,
+                format=model_format,
+                recipe=recipe,
+                path=file,
+                size=len(model),
+                backends=(engines[model_format],),
+                signature=QUANTIZED if recipe == "int8" else signature,
+            )
+        )
+    manifest = Manifest(
+        name="tiny",
+        version="1.0.0",
+        signature=signature,
+        variants=tuple(variants),
+        provenance=Provenance(
+            source="tiny", source_format="test", source_sha256="0" * 64, tools={}
+        ),
+        files=measure(contents),
+    )
+    pack(path, manifest, contents)
+    return path
+
+
+def _stored(name: str, length: int, scale: Scale) -> TensorSpec:
+    quantization = Quantization(scale=scale.scale, zero_point=scale.zero_point)
+    return TensorSpec(name=name, dtype="int8", shape=(1, length), quantization=quantization)
+
+
+REAL = Signature(
+    inputs=(TensorSpec(name="x", dtype="float32", shape=(1, 4)),),
+    outputs=(TensorSpec(name="y", dtype="float32", shape=(1, 3)),),
+)
+"""The affine models' signature in real numbers."""
+
+QUANTIZED = Signature(inputs=(_stored("x", 4, X_SCALE),), outputs=(_stored("y", 3, Y_SCALE),))
+"""The same as the quantized builds see it."""

@@ -1,0 +1,158 @@
+"""Loading: which build on which engine, and what is refused before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+from tiny_models import (
+    REAL,
+    affine,
+    artifact,
+    onnx_affine,
+    onnx_quantized,
+    tflite_affine,
+    tflite_quantized,
+    tflite_sum,
+)
+
+import edge_sdk
+from edge_sdk import ArtifactError, UnavailableError, UsageError
+from edge_sdk.spec import Signature, TensorSpec
+
+X = np.array([[1, -2, 3, 0.5]], np.float32)
+Make = Callable[..., Path]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def make(builds: dict[str, bytes], signature: Signature = REAL, coreml: bool = False) -> Path:
+        return artifact(tmp_path / "tiny.edge", builds, signature, coreml=coreml)
+
+    return make
+
+
+@pytest.fixture
+def all_builds(make: Make) -> Path:
+    return make(
+        {
+            "tflite-fp32": tflite_affine(),
+            "tflite-int8": tflite_quantized(),
+            "onnx-fp32": onnx_affine(),
+            "onnx-int8": onnx_quantized(),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("variant", "backend"),
+    [
+        ("tflite-fp32", "litert"),
+        ("tflite-int8", "litert"),
+        ("onnx-fp32", "onnxruntime"),
+        ("onnx-int8", "onnxruntime"),
+    ],
+)
+def test_every_build_answers_in_the_originals_terms(
+    all_builds: Path, variant: str, backend: str
+) -> None:
+    with edge_sdk.load(all_builds, variant=variant) as session:
+        assert session.variant == variant
+        assert session.placement.backend == backend
+        assert session.signature == REAL
+        y = session.run({"x": X})["y"]
+    assert y.dtype == np.float32
+    np.testing.assert_allclose(y, affine(X), atol=0.5 if variant.endswith("int8") else 1e-6)
+
+
+def test_the_smallest_build_is_taken(make: Make) -> None:
+    builds = {"onnx-fp32": onnx_affine(), "tflite-fp32": tflite_affine()}
+    smallest = min(builds, key=lambda name: len(builds[name]))
+    with edge_sdk.load(make(builds)) as session:
+        assert session.variant == smallest
+
+
+def test_a_build_that_nothing_here_runs_is_passed_over(make: Make) -> None:
+    path = make({"tflite-fp32": tflite_affine()}, coreml=True)
+    with edge_sdk.load(path) as session:
+        assert session.variant == "tflite-fp32"
+    with pytest.raises(UnavailableError, match="coreml"):
+        edge_sdk.load(path, variant="coreml-fp16")
+
+
+def test_a_backend_narrows_the_choice(all_builds: Path) -> None:
+    with edge_sdk.load(all_builds, backend="onnxruntime") as session:
+        assert session.variant.startswith("onnx-")
+
+
+def test_a_variant_and_a_backend_that_do_not_go_together(all_builds: Path) -> None:
+    with pytest.raises(UsageError, match="'onnxruntime' does not run") as caught:
+        edge_sdk.load(all_builds, variant="tflite-int8", backend="onnxruntime")
+    assert "litert" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"variant": "tflite-int4"}, "no variant 'tflite-int4'"),
+        ({"backend": "litter"}, "no backend 'litter'"),
+        ({"threads": 0}, "0 threads"),
+        ({"delegates": ["gpu2"]}, "no delegate 'gpu2'"),
+        ({"delegates": ["xnnpack?x=1"]}, "takes no options"),
+        ({"delegates": ["lib.so?x"]}, "options of 'lib.so' cannot be read"),
+    ],
+)
+def test_arguments_that_mean_nothing(
+    all_builds: Path, arguments: dict[str, object], says: str
+) -> None:
+    with pytest.raises(UsageError, match=says) as caught:
+        edge_sdk.load(all_builds, **arguments)  # type: ignore[arg-type]
+    assert caught.value.hint
+
+
+def test_a_bare_model_has_no_variants(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(onnx_affine())
+    with pytest.raises(UsageError, match="has no variants"):
+        edge_sdk.load(tmp_path / "m.onnx", variant="onnx-fp32")
+
+
+@pytest.mark.parametrize("name", ["m.edge", "m.tflite", "m.onnx"])
+def test_a_file_that_is_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} cannot be"):
+        edge_sdk.load(tmp_path / name)
+
+
+def test_a_manifest_that_speaks_of_another_model_is_refused(make: Make) -> None:
+    with pytest.raises(ArtifactError, match="the model has a: float32"):
+        edge_sdk.load(make({"tflite-fp32": tflite_sum()}))
+    with pytest.raises(ArtifactError, match="the model has x: int8"):
+        edge_sdk.load(make({"tflite-fp32": tflite_quantized()}))
+
+
+def test_a_manifest_that_contradicts_itself_is_refused(make: Make) -> None:
+    other = Signature(
+        inputs=(TensorSpec(name="z", dtype="float32", shape=(1, 4)),), outputs=REAL.outputs
+    )
+    with pytest.raises(ArtifactError, match="other inputs"):
+        edge_sdk.load(make({"tflite-int8": tflite_quantized()}, other))
+
+
+def test_any_mapping_will_do(all_builds: Path) -> None:
+    with edge_sdk.load(all_builds, variant="tflite-fp32") as session:
+        y = session.run(MappingProxyType({"x": X}))["y"]
+    np.testing.assert_allclose(y, affine(X), rtol=1e-6)
+
+
+def test_without_preprocessing_predict_is_run(all_builds: Path) -> None:
+    with edge_sdk.load(all_builds, variant="tflite-fp32") as session:
+        found = session.predict({"x": X})
+    assert isinstance(found, dict)
+    np.testing.assert_allclose(found["y"], affine(X), rtol=1e-6)
+
+
+def test_raw_gives_what_the_engine_gives(all_builds: Path) -> None:
+    with edge_sdk.load(all_builds, variant="onnx-int8", raw=True) as session:
+        assert session.run({"x": X})["y"].dtype == np.int8

@@ -1,0 +1,105 @@
+"""What the kernel says of processors, read for machines that are not here."""
+
+from __future__ import annotations
+
+import os
+import platform
+
+import numpy as np
+import pytest
+
+from edge_sdk.backends import MODULES, backend
+from edge_sdk.runtime import machine
+from edge_sdk.spec import decode, encode
+from edge_sdk.spec.profile import DeviceProfile
+
+
+def arm_core(features: str, part: int, implementer: int = 0x41) -> str:
+    return (
+        f"processor\t: 0\nBogoMIPS\t: 108.00\nFeatures\t: {features}\n"
+        f"CPU implementer\t: {implementer:#04x}\nCPU architecture: 8\nCPU variant\t: 0x4\n"
+        f"CPU part\t: {part:#05x}\nCPU revision\t: 1\n\n"
+    )
+
+
+PI_4 = 4 * arm_core("fp asimd evtstrm crc32 cpuid", 0xD08)
+PI_5 = 4 * arm_core(
+    "fp asimd evtstrm aes pmull sha1 sha2 crc32 atomics fphp asimdhp cpuid asimddp", 0xD0B
+)
+BIG_LITTLE = 4 * arm_core("fp asimd asimdhp asimddp", 0xD05) + 4 * arm_core(
+    "fp asimd asimdhp asimddp i8mm", 0xD0B
+)
+ORIN = 6 * arm_core("fp asimd asimdhp asimddp uscat", 0xD42)
+XAVIER = 6 * arm_core("fp asimd asimdhp", 0x004, implementer=0x4E)
+UNKNOWN_ARM = arm_core("fp asimd", 0x123, implementer=0x99)
+X86 = (
+    "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Intel(R) N100   (four   cores)\n"
+    "flags\t\t: fpu sse sse2 sse4_1 avx avx2 fma f16c avx_vnni\nbugs\t\t: none\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "name"),
+    [
+        (PI_4, "Cortex-A72"),
+        (PI_5, "Cortex-A76"),
+        (BIG_LITTLE, "Cortex-A55 + Cortex-A76"),
+        (ORIN, "Cortex-A78AE"),
+        (XAVIER, "Carmel"),
+        (UNKNOWN_ARM, "Arm 0x99/0x123"),
+        (X86, "Intel(R) N100 (four cores)"),
+        ("", ""),
+        ("processor\t: 0\nhart\t: 0\nisa\t: rv64imafdc\nuarch\t: sifive,u74-mc\n", "sifive,u74-mc"),
+    ],
+)
+def test_cpu_name(cpuinfo: str, name: str) -> None:
+    assert machine.cpu_name(cpuinfo) == name
+
+
+@pytest.mark.parametrize(
+    ("cpuinfo", "features"),
+    [
+        (PI_4, ("asimd",)),
+        (PI_5, ("asimd", "asimddp", "asimdhp")),
+        (BIG_LITTLE, ("asimd", "asimddp", "asimdhp")),
+        (X86, ("avx", "avx2", "avx_vnni", "f16c", "fma", "sse4_1")),
+        ("", ()),
+    ],
+)
+def test_features_that_every_core_has(cpuinfo: str, features: tuple[str, ...]) -> None:
+    assert machine.cpu_features(cpuinfo) == features
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        ("Raspberry Pi 5 Model B Rev 1.0\0", "raspberry-pi-5-model-b"),
+        ("NVIDIA Jetson Orin Nano Developer Kit\0", "nvidia-jetson-orin-nano-developer-kit"),
+        ("", ""),
+    ],
+)
+def test_a_board_is_named_by_its_device_tree(model: str, name: str) -> None:
+    assert machine.device_name(model) == name
+
+
+def test_resident_memory_grows_with_what_is_written() -> None:
+    before = machine.resident_bytes()
+    block = np.ones(64 << 20, np.uint8)
+    assert machine.resident_bytes() - before > 48 << 20
+    assert block[-1] == 1
+
+
+def test_this_machine() -> None:
+    here = machine.profile()
+    assert here.machine == platform.machine()
+    assert here.python == platform.python_version()
+    assert here.cores == len(os.sched_getaffinity(0))
+    assert here.memory_bytes > 100 << 20
+    assert here.name
+    assert here.cpu
+    assert [runtime.backend for runtime in here.runtimes] == list(MODULES)
+    for runtime in here.runtimes:
+        assert runtime.version == backend(runtime.backend).version()
+        assert runtime.delegates == backend(runtime.backend).delegates()
+        assert runtime.reason == ""
+    assert decode(encode(here), DeviceProfile, "profile") == here
