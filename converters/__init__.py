@@ -1,4 +1,4 @@
-"""The workshop: takes a trained model, makes small builds of it, and proves each against the original.
+"""The workshop: a trained model in, small builds out, each proven against the original.
 
 from converters import convert
 conversion = convert("flowers.keras", "flowers-1.0.0.edge", calibrate="photos/")

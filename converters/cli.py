@@ -49,8 +49,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--golden", metavar="DATA|none", help="inputs to ship for self-checks, or none at all")
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
     parser.epilog = (
-        "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y the\n"
-        "classes), or module:function."
+        "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y\n"
+        "the classes), or module:function."
     )
 
 

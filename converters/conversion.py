@@ -145,7 +145,7 @@ def convert(
             return Conversion(passed=False, report=report, seconds=steps.seconds)
         steps.begin("pack the artifact")
         if vectors is not None:
-            vectors = _with_tolerances(vectors, original, built)
+            vectors = _with_tolerances(vectors, built)
         digest, manifest = package(
             output,
             identity=identity,
@@ -272,7 +272,7 @@ def _prove(
             runner=runner,
             floor=order.recipe.tolerance,
         )
-        if shortfalls := judge(agreement, order.recipe.limits):
+        if shortfalls := judge(tallies[order.id], agreement, order.recipe):
             refused.append(
                 VariantReport(
                     id=order.id,
@@ -317,7 +317,7 @@ def _wrapped(original: EngineFileSource) -> Built:
     )
 
 
-def _with_tolerances(vectors: Golden, original: Source, built: Sequence[Built]) -> Golden:
+def _with_tolerances(vectors: Golden, built: Sequence[Built]) -> Golden:
     return replace(
         vectors, tolerance={b.id: tolerance_of(vectors, b.runner, b.floor) for b in built}
     )
@@ -394,6 +394,6 @@ def _check_wrappable(
 ) -> None:
     if [f for f in formats if f != original.kind] or [r for r in recipes if r != AS_IS]:
         raise UsageError(
-            f"{original.name} is wrapped as it is; it is not converted to other formats or recipes.",
+            f"{original.name} is wrapped as it is, not converted to other formats or recipes.",
             "Leave out --formats and --recipe, or convert the model it was made from.",
         )

@@ -1,26 +1,29 @@
 """Running foreign engines: their chatter kept, their crashes turned into our errors.
 
 TensorFlow, coremltools and the quantizers print on both streams, from Python and from C++, and what
-they print matters only when they fail. While one works, file descriptors 1 and 2 point at a
-temporary file; if it raises, the end of that file goes into the error.
+they print matters only when they fail. While one works, file descriptors 1 and 2 point at a file in
+memory; if it raises, the end of that file goes into the error.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
+import re
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from edge_sdk.errors import ConversionError, EdgeError, UnavailableError
 
 TAIL_LINES = 12
+MOST_SAID = 600
 
 EXTRA_OF = {
     "tensorflow": "convert",
@@ -52,8 +55,14 @@ def engine(module: str) -> Any:
 
 
 def tool_version(distribution: str) -> str:
-    """The installed version of a distribution, for the provenance."""
-    return version(distribution)
+    """The installed version of a distribution, for the provenance.
+
+    Some builds of an engine are distributions of another name (``tensorflow-cpu``).
+    """
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return str(getattr(engine(distribution), "__version__", "unknown"))
 
 
 @contextmanager
@@ -64,15 +73,19 @@ def quiet() -> Iterator[None]:
 
 
 @contextmanager
-def at_work(what: str, remedy: str = "") -> Iterator[None]:
+def at_work(
+    what: str, remedy: str = "", gist: Callable[[str], str] | None = None
+) -> Iterator[None]:
     """Run a foreign engine: quiet while it works, explained when it fails.
 
     Args:
         what: the deed, to begin a sentence with: ``"Converting to Core ML"``.
         remedy: what a person can do about a failure.
+        gist: finds what matters in the words of the engine's exception; nothing if it does not.
 
     Raises:
         ConversionError: the engine raised; its own words and the end of its chatter are inside.
+        UnavailableError: it ran out of disk.
     """
     with _captured() as chatter:
         try:
@@ -81,21 +94,50 @@ def at_work(what: str, remedy: str = "") -> Iterator[None]:
             raise
         except Exception as error:
             # Any exception: engines raise built-in ones of every kind, and all mean the same here.
-            said = " ".join(str(error).split()) or type(error).__name__
-            tail = "\n".join(chatter()[-TAIL_LINES:])
+            if _is_about_disk(error):
+                raise UnavailableError(
+                    f"{what} failed: there is no room for its temporary files.",
+                    f"df -h {tempfile.gettempdir()}   # make room there, or set TMPDIR",
+                ) from error
+            said = (gist and gist(str(error))) or _sentence(str(error)) or type(error).__name__
+            tail = "\n".join(_telling(chatter())[-TAIL_LINES:])
             hint = "\n".join(
                 part for part in (remedy, tail and f"The engine said:\n{tail}") if part
             )
-            raise ConversionError(f"{what} failed: {said[:600]}", hint) from error
+            raise ConversionError(f"{what} failed: {said}", hint) from error
+
+
+def _is_about_disk(error: Exception) -> bool:
+    """Whether the disk was full; TensorFlow has an error of its own for that."""
+    codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return (isinstance(error, OSError) and error.errno in codes) or any(
+        os.strerror(code) in str(error) for code in codes
+    )
+
+
+def _sentence(text: str) -> str:
+    """An exception's words on one line, without colours and without the stack some have inside."""
+    lines = [
+        line
+        for line in re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
+        if not re.match(r'\s*File "|\s*Detected at node|\s*Stack trace for op', line)
+    ]
+    return " ".join(" ".join(lines).split())[:MOST_SAID]
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """What was printed, less empty lines and progress bars."""
+    return [line for line in lines if line.strip() and not re.search(r"\d+%\|", line)]
 
 
 @contextmanager
 def _captured() -> Iterator[Any]:
-    """Point descriptors 1 and 2 at a temporary file; yields a reader of its lines so far."""
+    """Point descriptors 1 and 2 at a file in memory; yields a reader of its lines so far."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as file, warnings.catch_warnings():
+    memory = os.memfd_create("chatter")
+    with os.fdopen(memory, "w+b") as file, warnings.catch_warnings():
         warnings.simplefilter("ignore")
 
         def lines() -> list[str]:

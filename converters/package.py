@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from converters.report import render
-from converters.sources.base import Arrays, Source
 from converters.identity import Identity
 from converters.recipe import AS_IS, RECIPES
+from converters.report import render
+from converters.sources.base import Arrays, Source, alone
 from converters.targets.base import Answering
 from edge_sdk.artifact import Content, Golden, golden, measure, pack
+from edge_sdk.errors import UsageError
 from edge_sdk.files import tree
 from edge_sdk.spec import (
     Agreement,
@@ -82,15 +82,26 @@ class Built:
         return sum(file.stat().st_size for file in files)
 
 
-def golden_of(source: Source, inputs: Mapping[str, Any]) -> Golden:
+def golden_of(source: Source, inputs: Arrays) -> Golden:
     """Golden vectors from real inputs (first axis the samples), answered by the original."""
     count = len(next(iter(inputs.values())))
-    rows = [{name: array[i : i + 1] for name, array in inputs.items()} for i in range(count)]
-    answers = [source.run(row) for row in rows]
+    rows = [alone(inputs, source.signature, index) for index in range(count)]
+    answers = [source.run_one(row) for row in rows]
+    _check_alike(answers)
     return Golden(
         inputs={name: np.stack([row[name] for row in rows]) for name in inputs},
         outputs={name: np.stack([a[name] for a in answers]) for name in answers[0]},
     )
+
+
+def _check_alike(answers: Sequence[Arrays]) -> None:
+    for name in answers[0]:
+        if len({answer[name].shape for answer in answers}) > 1:
+            raise UsageError(
+                f"The output {name!r} is of another length for each input: such answers cannot be "
+                "kept as golden vectors.",
+                "Leave them out: --golden none",
+            )
 
 
 def tolerance_of(vectors: Golden, runner: Answering, floor: float) -> dict[str, float]:
@@ -103,7 +114,7 @@ def tolerance_of(vectors: Golden, runner: Answering, floor: float) -> dict[str, 
     answers: list[Arrays] = []
     if not runner.unchecked_ops:
         rows = range(len(vectors))
-        answers = [runner.run({k: v[i] for k, v in vectors.inputs.items()}) for i in rows]
+        answers = [runner.run_one({k: v[i] for k, v in vectors.inputs.items()}) for i in rows]
     limits = {}
     for name, expected in vectors.outputs.items():
         real = expected.astype(np.float64)

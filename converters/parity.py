@@ -6,6 +6,8 @@ and nothing but sums is kept.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,11 +15,13 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.base import Arrays, Source
 from converters.targets.base import Runner
+from edge_sdk.backends import Array
 from edge_sdk.errors import EdgeError
-from edge_sdk.spec import Agreement, Classification, Limits, Postprocess, Shortfall, Signature
+from edge_sdk.spec import Agreement, Classification, Postprocess, Shortfall, Signature
 
 On = Literal["evaluation", "calibration", "random"]
 Progress = Callable[[int], None]
@@ -29,6 +33,7 @@ class Tally:
 
     Attributes:
         scores: name of the output that holds a score per class; None if there is none.
+        squares, error_squares: sums by output, of the original's numbers and of the differences.
     """
 
     scores: str | None
@@ -42,23 +47,24 @@ class Tally:
     right: int = 0
     source_right: int = 0
     labelled: int = 0
-    worst: dict[str, float] = field(default_factory=dict)
+    squares: Counter[str] = field(default_factory=Counter)
+    error_squares: Counter[str] = field(default_factory=Counter)
 
     def add(
         self, expected: Arrays, found: Arrays, labels: npt.NDArray[np.int64] | None = None
     ) -> None:
-        """Take one batch into account. A NaN that the original had not is an infinite difference."""
+        """Count one batch. A NaN that the original had not is an infinite difference."""
         count = len(next(iter(expected.values())))
         self.samples += count
         for name, want in expected.items():
-            a = np.asarray(want, np.float64).reshape(count, -1)
-            b = np.asarray(found[name], np.float64).reshape(count, -1)
-            with np.errstate(invalid="ignore"):
+            a, b = _reals(want), _reals(found[name])
+            with np.errstate(invalid="ignore", over="ignore"):
                 gap = np.nan_to_num(np.abs(a - b), nan=np.inf)
-            gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
-            largest = float(gap.max(initial=0.0))
-            self.worst[name] = max(self.worst.get(name, 0.0), largest)
-            self.max_difference = max(self.max_difference, largest)
+                gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
+                # 1e-12 stands for an original that answers nothing but zeros.
+                self.squares[name] += float(np.square(a[np.isfinite(a)]).sum()) + 1e-12 * a.size
+                self.error_squares[name] += float(np.square(gap).sum())
+            self.max_difference = max(self.max_difference, float(gap.max(initial=0.0)))
             self.sum_difference += float(gap.sum())
             self.elements += gap.size
             self.sum_cosine += float(_cosines(a, b).sum())
@@ -71,6 +77,12 @@ class Tally:
                 self.labelled += count
                 self.right += int((b == labels).sum())
                 self.source_right += int((a == labels).sum())
+
+    @property
+    def relative_error(self) -> float:
+        """The root-mean-square difference as a share of the original's, of the worst output."""
+        shares = (math.sqrt(error / self.squares[k]) for k, error in self.error_squares.items())
+        return max(shares, default=0.0)
 
     def agreement(self, on: On, runner: Runner) -> Agreement:
         """The sums as a verdict's evidence."""
@@ -92,6 +104,12 @@ class Tally:
             accuracy=self.right / self.labelled if self.labelled else None,
             source_accuracy=self.source_right / self.labelled if self.labelled else None,
         )
+
+
+def _reals(array: Array) -> npt.NDArray[np.float64]:
+    """One row of real numbers per sample; a complex number is two."""
+    rows = np.ascontiguousarray(array).reshape(len(array), -1)
+    return (rows.view(rows.real.dtype) if rows.dtype.kind == "c" else rows).astype(np.float64)
 
 
 def _cosines(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -142,7 +160,10 @@ def compare(
             except EdgeError as error:
                 failures[name] = f"it does not run: {error}"
             else:
-                tallies[name].add(expected, found, labels)
+                if other := _other_shape(expected, found):
+                    failures[name] = other
+                else:
+                    tallies[name].add(expected, found, labels)
         progress(start + count)
     return tallies, failures
 
@@ -150,7 +171,7 @@ def compare(
 def judge(agreement: Agreement, limits: Limits) -> tuple[Shortfall, ...]:
     """Which limits the agreement misses; none means proven.
 
-    On random inputs accuracy says nothing, and neither does argmax: noise leaves scores nearly even.
+    On random inputs argmax says nothing: noise leaves scores nearly even.
     """
     found: list[Shortfall] = []
 
@@ -165,6 +186,8 @@ def judge(agreement: Agreement, limits: Limits) -> tuple[Shortfall, ...]:
     if agreement.on != "random":
         at_least("argmax agreement", agreement.argmax, limits.argmax)
     at_least("cosine similarity", agreement.cosine, limits.cosine)
+    if agreement.samples:
+        at_most("relative error", tally.relative_error, recipe.error)
     at_most("greatest difference", agreement.max_difference, limits.max_difference)
     if agreement.accuracy is not None and agreement.source_accuracy is not None:
         drop = agreement.source_accuracy - agreement.accuracy

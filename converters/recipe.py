@@ -29,8 +29,10 @@ class Recipe:
         name: as above.
         formats: targets that have it.
         calibrated: whether it needs real inputs to choose ranges from.
-        limits: what a variant must measure before it is called converted. They catch a build that is
-            wrong; how much loss is too much for a use is its owner's to say (a budget).
+        limits: what a variant must measure before it is called converted. They catch a build
+            that is wrong; how much loss is too much for a use is its owner's to say (a budget).
+        error: the greatest root-mean-square difference of any output, as a share of the original's
+            root mean square. Cosines and argmaxes do not see a factor, nor much of a single number.
         tolerance: the floor of its golden tolerance, as a share of the outputs' span: what another
             machine's arithmetic may add to the difference measured here.
     """
@@ -38,6 +40,7 @@ class Recipe:
     name: str
     formats: tuple[Format, ...]
     limits: Limits
+    error: float
     tolerance: float
     calibrated: bool = False
 
@@ -48,11 +51,11 @@ _QUANTIZED = Limits(cosine=0.95, accuracy_drop=0.02)
 RECIPES: dict[str, Recipe] = {
     r.name: r
     for r in (
-        Recipe("fp32", ("tflite", "coreml", "onnx"), _FAITHFUL, tolerance=1e-4),
-        Recipe("fp16", ("tflite", "coreml"), _FAITHFUL, tolerance=5e-3),
-        Recipe("int8", ("tflite",), _QUANTIZED, tolerance=5e-2, calibrated=True),
-        Recipe("int8-dynamic", ("tflite",), _QUANTIZED, tolerance=5e-2),
-        Recipe("int8-weights", ("tflite", "coreml"), _QUANTIZED, tolerance=5e-3),
+        Recipe("fp32", ("tflite", "coreml", "onnx"), _FAITHFUL, error=1e-3, tolerance=1e-4),
+        Recipe("fp16", ("tflite", "coreml"), _FAITHFUL, error=2e-2, tolerance=5e-3),
+        Recipe("int8", ("tflite",), _QUANTIZED, error=0.5, tolerance=5e-2, calibrated=True),
+        Recipe("int8-dynamic", ("tflite",), _QUANTIZED, error=0.5, tolerance=5e-2),
+        Recipe("int8-weights", ("tflite", "coreml"), _QUANTIZED, error=0.5, tolerance=5e-3),
     )
 }
 
@@ -97,7 +100,7 @@ def plan(formats: list[str], recipes: list[str], *, calibrated: bool) -> tuple[O
         here = [f for f in chosen if f in recipe.formats]
         if not here:
             raise UsageError(
-                f"{' and '.join(chosen)} {'has' if len(chosen) == 1 else 'have'} no recipe {name!r}.",
+                f"{' and '.join(chosen)}: no recipe {name!r}.",
                 f"It exists for {', '.join(recipe.formats)}: add --formats {recipe.formats[0]}",
             )
         if recipe.calibrated and not calibrated:

@@ -89,7 +89,7 @@ def read_samples(
     """Read DATA for a model of that signature.
 
     Raises:
-        UsageError: missing, unreadable, empty, or of names, shapes, types or labels that do not fit.
+        UsageError: missing, unreadable, empty, or its names, shapes, types or labels do not fit.
     """
     if isinstance(data, Mapping):
         return _from_arrays(data, "the mapping", signature, labels)

@@ -51,8 +51,9 @@ def commands_page() -> str:
     """Every command's help and the fields of its JSON."""
     parts = [
         "# Commands\n\n<!-- made by scripts/docs -->\n\n"
-        "Results go to stdout, progress and errors to stderr; nothing is ever asked. With `--json`\n"
-        "stdout is one object, and an error is one object on stderr (`error`, `hint`, `exit_code`).\n",
+        "Results go to stdout, progress and errors to stderr; nothing is ever asked. With\n"
+        "`--json` stdout is one object, and an error is one on stderr (`error`, `hint`,\n"
+        "`exit_code`).\n",
         EXIT_CODES,
     ]
     for name in sorted(point.name for point in entry_points(group=ENTRY_POINTS)):
@@ -94,8 +95,8 @@ def benchmarks_page() -> str:
     """Every result that is kept, as ratios."""
     parts = [
         "# Benchmarks\n\n<!-- made by scripts/docs from benchmarks/results -->\n\n"
-        "Ratios against a named peer measured in the same run; 1.0 is the peer. `make bench` measures\n"
-        "them anew on your machine.\n"
+        "Ratios against a named peer measured in the same run; 1.0 is the peer. `make bench`\n"
+        "measures them anew on your machine.\n"
     ]
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())

@@ -1,6 +1,6 @@
 """Every error edgeloop raises on purpose, by whose move it is next.
 
-    EdgeError                 the root: a message (what, where) and a hint (the next command to type)
+    EdgeError                 the root: a message (what, where), a hint (what to type next)
     +-- UsageError        2   the caller's: a wrong argument, a bad input file, a wrong shape
     +-- UnavailableError  3   the machine's: an extra, a delegate, a disk or a broker is not there
     +-- ArtifactError     4   nobody's to trust: an artifact is corrupt, tampered with or not ours

@@ -102,12 +102,9 @@ def contact_sheet(video: Path) -> Path:
         frames.append(frame)
     reader.release()
     picked = np.linspace(0, len(frames) - 1, SHEET["columns"] * SHEET["rows"]).astype(int)
-    scaled = [
-        cv2.resize(frames[i], None, fx=SHEET["scale"], fy=SHEET["scale"]) for i in picked
-    ]
+    scaled = [cv2.resize(frames[i], None, fx=SHEET["scale"], fy=SHEET["scale"]) for i in picked]
     rows = [
-        np.hstack(scaled[i : i + SHEET["columns"]])
-        for i in range(0, len(scaled), SHEET["columns"])
+        np.hstack(scaled[i : i + SHEET["columns"]]) for i in range(0, len(scaled), SHEET["columns"])
     ]
     picture = video.with_suffix(".png")
     cv2.imwrite(str(picture), np.vstack(rows))
@@ -130,9 +127,7 @@ def edge(*words: Any) -> None:
 
 def edge_json(*words: Any) -> dict[str, Any]:
     """Run one ``edge`` command for its JSON."""
-    done = subprocess.run(
-        [EDGE, *map(str, words), "--json"], stdout=subprocess.PIPE, check=False
-    )
+    done = subprocess.run([EDGE, *map(str, words), "--json"], stdout=subprocess.PIPE, check=False)
     if done.returncode:
         sys.exit(done.returncode)
     answer: dict[str, Any] = json.loads(done.stdout)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from converters.report import figures
-from converters.report.margin import change_of
+from converters.report.accuracy import change_of
 from edge_sdk.spec import Shortfall, VariantReport
 
 LONGEST_BRIEF = 160

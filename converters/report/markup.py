@@ -15,9 +15,9 @@ Child = str | None
 Attribute = str | int | float | None
 
 _VOID = frozenset({"br", "meta"})
-# Of the C0 controls HTML allows tab, newline and form feed; of the rest, none. A lone surrogate
-# (from a file name that is not UTF-8) could not even be encoded.
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
+# Of the control characters HTML allows white space alone. A lone surrogate (from a file name that
+# is not UTF-8) could not even be encoded.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Html(str):

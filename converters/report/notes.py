@@ -42,8 +42,8 @@ def _about_inputs(report: ConversionReport) -> Iterator[Note]:
         yield Note(
             Tone.DOUBTFUL,
             "Judged on the calibration data",
-            "The quantization ranges were chosen from the very inputs that the variants were then "
-            "judged on, which flatters them. A fair judgement: edge convert … --evaluate DATA",
+            "Quantization ranges were chosen from the very inputs that the judgement is on, which "
+            "flatters a calibrated variant. A fair judgement: edge convert … --evaluate DATA",
         )
     if judged_on - {"random"} and all(agreement.accuracy is None for agreement in found):
         yield Note(
@@ -60,8 +60,9 @@ def _about_engines(report: ConversionReport) -> Iterator[Note]:
         yield Note(
             Tone.DOUBTFUL,
             "Looked at, not run",
-            f"{inspected}: some operations could not be run here. Names, types and shapes were "
-            "checked; no output was compared. Run it on its own platform before you rely on it.",
+            f"{inspected}: some operations could not be run here. The structure was read and its "
+            "types were checked; no output was compared. Run it on its own platform before you "
+            "rely on it.",
         )
     evaluated = _names(
         v
@@ -79,10 +80,10 @@ def _about_engines(report: ConversionReport) -> Iterator[Note]:
     if any(standing(v) in (Standing.PROVEN, Standing.AGREES) for v in report.variants):
         yield Note(
             Tone.PLAIN,
-            "Proven on a CPU",
+            "Compared on a CPU",
             "The comparison ran in the engines named under “Checked by”. A GPU, an NPU or another "
             "version may round differently: edge verify X.edge repeats the check on the device, "
-            "with the golden vectors that the artifact carries.",
+            "with the artifact's golden vectors, if it carries any.",
         )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from converters.report import figures
-from converters.report.margin import change_of
-from converters.report.markup import Html, foreign, join, tag
+from converters.report.accuracy import accuracy_of_original, change_of
+from converters.report.markup import Html, foreign, tag
 from converters.report.verdict import judged_on
 from edge_sdk.spec import Agreement, ConversionReport, VariantReport
 from edge_sdk.text import bytes_text
@@ -26,10 +26,10 @@ def _tile(name: str, figure: str, *below: Html | str | None) -> Html:
 
 
 def _original(report: ConversionReport) -> Html:
-    found = [v.agreement.source_accuracy for v in report.variants if v.agreement]
-    known = [f"accuracy {figures.percent(accuracy)}" for accuracy in found if accuracy is not None]
-    words = [foreign(report.provenance.source_format), *known[:1]]
-    return _tile("Original", bytes_text(report.source_size), join(words, ", "))
+    accuracy = accuracy_of_original(report)
+    known = None if accuracy is None else f", accuracy {figures.percent(accuracy)}"
+    kind = foreign(report.provenance.source_format)
+    return _tile("Original", bytes_text(report.source_size), kind, known)
 
 
 def _smallest(report: ConversionReport) -> Html | None:

@@ -7,65 +7,19 @@ as by colour.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from converters.report.axes import Axis, share_axis, size_axis, tick_decimals
 from converters.report.labels import Box, Label, place
-from converters.report.margin import margin_of
+from converters.report.marks import Mark, Measure, marks_of, measure_of, range_of
 from converters.report.markup import Html, foreign, join, rows, tag
 from converters.report.symbols import FORMATS, shape, sign
-from edge_sdk.spec import Agreement, ConversionReport, VariantReport
+from edge_sdk.spec import ConversionReport
 from edge_sdk.text import bytes_text
 
 LONGEST_NAME = 26
 """A name longer than this is cut in its middle on the plot; the table has it whole."""
-OUTLIER = 3.0
-"""A refused variant may stretch the axis to this many times what the others need, not further."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What the vertical axis shows.
-
-    Attributes:
-        title: its name.
-        of: the number of one variant, None if it has none.
-        original: the original's own number.
-        scale, unit: ticks are this many times the number, followed by the unit.
-        least_span: differences much below this are not worth the whole height.
-    """
-
-    title: str
-    of: Callable[[Agreement], float | None]
-    original: float
-    scale: float
-    unit: str
-    least_span: float
-
-    def tick(self, value: float, decimals: int) -> str:
-        """A number on the axis."""
-        return f"{self.scale * value:.{decimals}f}{self.unit}"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """One point of the plot.
-
-    Attributes:
-        kind: the format, or ``original``.
-        margin: half the height of its interval of chance; 0 if there is none.
-        beyond: whether its number lies below the axis, so that it is drawn at the foot.
-    """
-
-    name: str
-    kind: str
-    size: int
-    value: float
-    margin: float = 0.0
-    refused: bool = False
-    beyond: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,61 +53,9 @@ def plot(report: ConversionReport) -> Html | None:
     )
 
 
-def measure_of(report: ConversionReport) -> Measure | None:
-    """The most telling number that at least one variant has: accuracy, same argmax, cosine."""
-    found = [v.agreement for v in report.variants if v.agreement and v.size]
-    accuracies = [a.source_accuracy for a in found if a.source_accuracy is not None]
-    if accuracies and any(a.accuracy is not None for a in found):
-        return Measure("Accuracy", lambda a: a.accuracy, accuracies[0], 100, "%", 0.002)
-    if any(a.argmax is not None for a in found):
-        return Measure("Same argmax", lambda a: a.argmax, 1.0, 100, "%", 0.002)
-    if any(a.cosine is not None for a in found):
-        return Measure("Cosine similarity", lambda a: a.cosine, 1.0, 1, "", 1e-5)
-    return None
-
-
-def marks_of(report: ConversionReport, measure: Measure) -> tuple[Mark, ...]:
-    """The original and every variant that has both a size and a number, the axis in mind."""
-    marks = [Mark("original", "original", report.source_size, measure.original)]
-    for variant in report.variants:
-        value = measure.of(variant.agreement) if variant.agreement else None
-        if value is not None and math.isfinite(value) and variant.size:
-            marks.append(_mark(variant, value, measure))
-    low, _ = _range(marks, measure)
-    return tuple(
-        Mark(m.name, m.kind, m.size, m.value, m.margin, m.refused, beyond=m.value < low)
-        for m in sorted(marks, key=lambda m: (m.kind != "original", m.refused, m.size, m.name))
-        if m.size > 0
-    )
-
-
-def _mark(variant: VariantReport, value: float, measure: Measure) -> Mark:
-    margin = margin_of(variant.agreement) if measure.title == "Accuracy" else None
-    return Mark(
-        name=variant.id,
-        kind=variant.format,
-        size=variant.size,
-        value=value,
-        margin=margin or 0.0,
-        refused=variant.status == "refused",
-    )
-
-
-def _range(marks: Sequence[Mark], measure: Measure) -> tuple[float, float]:
-    """What the axis must reach: all marks, but for refused ones far below the rest."""
-    kept = [m for m in marks if not m.refused]
-    if len(kept) < 2:
-        kept = list(marks)
-    low = min(m.value - m.margin for m in kept)
-    high = max(m.value + m.margin for m in kept)
-    span = max(high - low, measure.least_span)
-    reach = [m.value for m in marks if m.value >= high - OUTLIER * span]
-    return min(low, *reach), max(high, *reach)
-
-
 def _drawing(marks: Sequence[Mark], measure: Measure, canvas: _Canvas) -> Html:
     frame = canvas.frame
-    low, high = _range(marks, measure)
+    low, high = range_of(marks, measure)
     across = size_axis([m.size for m in marks], frame.left, frame.right, canvas.most_ticks)
     up = share_axis(low, high, frame.bottom - 16, frame.top + 10, measure.least_span)
     points = [(across.at(m.size), frame.bottom - 5 if m.beyond else up.at(m.value)) for m in marks]
@@ -206,7 +108,7 @@ def _grid(across: Axis, up: Axis, measure: Measure, canvas: _Canvas) -> Html:
             join(
                 [
                     _line(frame.left, up.at(t), frame.right, up.at(t), "grid"),
-                    _words(measure.tick(t, decimals), frame.left - 8, up.at(t) + 4, "end"),
+                    _words(measure.text(t, decimals), frame.left - 8, up.at(t) + 4, "end"),
                 ]
             )
             for t in up.ticks
@@ -253,7 +155,7 @@ def _whisker(mark: Mark, x: float, up: Axis) -> Html | None:
 
 def _symbol(mark: Mark, point: tuple[float, float], measure: Measure) -> Html:
     style = f"mark {mark.kind}{' refused' if mark.refused else ''}"
-    hint = f"{mark.name}: {bytes_text(mark.size)}, {measure.tick(mark.value, _digits(measure))}"
+    hint = f"{mark.name}: {bytes_text(mark.size)}, {measure.text(mark.value)}"
     return tag("g", tag("title", hint), shape("beyond" if mark.beyond else mark.kind, *point),
                class_=style)  # fmt: skip
 
@@ -274,12 +176,8 @@ def _label(mark: Mark, measure: Measure) -> str:
         half = (LONGEST_NAME - 1) // 2
         name = f"{name[:half]}…{name[-half:]}"
     if mark.beyond:
-        return f"{name}, refused at {measure.tick(mark.value, _digits(measure))}"
+        return f"{name}, refused at {measure.text(mark.value)}"
     return f"{name}, refused" if mark.refused else name
-
-
-def _digits(measure: Measure) -> int:
-    return 2 if measure.unit else 6
 
 
 def _legend(marks: Sequence[Mark]) -> Html:

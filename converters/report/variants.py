@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from converters.report import figures
+from converters.report.accuracy import accuracy_of_original, change_of, margin_of
 from converters.report.checks import Check, Outcome, checks, reasons
 from converters.report.icons import badge
-from converters.report.margin import change_of, margin_of
 from converters.report.markup import Html, foreign, join, rows, tag
 from converters.report.symbols import FORMATS, sign
 from converters.report.verdict import Standing, standing
@@ -63,14 +63,7 @@ def variant_table(report: ConversionReport) -> Html:
 
 def _columns(report: ConversionReport) -> tuple[_Column, ...]:
     widest = max([1.0, *(_share(v.size, report.source_size) for v in report.variants)])
-    accuracy = next(
-        (
-            v.agreement.source_accuracy
-            for v in report.variants
-            if v.agreement and v.agreement.source_accuracy is not None
-        ),
-        None,
-    )
+    accuracy = accuracy_of_original(report)
 
     def measured(show: Callable[[Agreement], Html | None]) -> Cell:
         return lambda variant: show(variant.agreement) if variant.agreement else None

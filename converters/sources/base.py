@@ -1,4 +1,4 @@
-"""What a source is to the rest of the conversion: a signature, a reference to compare with, bytes."""
+"""What a source is to the rest of the conversion: a signature, and answers to compare with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ class Source(Protocol):
 
     Attributes:
         name: its file name, or the object's own name.
-        kind: ``keras``, ``savedmodel``, ``tflite`` or ``onnx``.
         sha256: digest of its bytes (of a folder: of its files' names and digests).
         size: bytes.
         signature: inputs and outputs; the batch axis is ``"batch"`` where it may vary.
@@ -31,7 +30,8 @@ class Source(Protocol):
     signature: Signature
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """``keras``, ``savedmodel``, ``tflite`` or ``onnx``."""
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """The original's answers to many samples, by output name.

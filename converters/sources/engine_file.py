@@ -1,4 +1,4 @@
-"""A model file that an engine of ours already runs: ``.tflite`` and ``.onnx``, wrapped as they are."""
+"""A model file that an engine of ours runs already, wrapped as it is: ``.tflite``, ``.onnx``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EngineFileSource:
         """Load ``path`` to make sure that it runs; ``shapes`` fix what its inputs leave open.
 
         Raises:
-            UsageError: it is not a model of that format, or was cut short, or ``shapes`` do not fit.
+            UsageError: it is not a model of that format, was cut short, or ``shapes`` do not fit.
             UnavailableError: no engine here runs it.
         """
         self.path, self.name = path, path.name

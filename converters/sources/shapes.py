@@ -23,8 +23,7 @@ def with_shape(tensor: TensorSpec, shapes: Mapping[str, tuple[int, ...]]) -> Ten
     if not tensor.accepts(given):
         raise UsageError(
             f"--input {tensor.name}:{'x'.join(map(str, given))} does not fit {tensor}.",
-            f"Give a length for every axis, and only change those without one: "
-            f"{fixing(tensor)}",
+            f"Give a length for every axis, and only change those without one: {fixing(tensor)}",
         )
     shape: tuple[Dim, ...] = tuple(
         BATCH if dim == BATCH and length == 1 else length

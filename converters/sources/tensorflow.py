@@ -11,21 +11,20 @@ import hashlib
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from converters.engines import at_work, engine, tool_version
-from converters.sources.base import Arrays
+from converters.sources.base import Arrays, one_by_one
+from converters.sources.shapes import BATCH, check_known, fixed_shape, with_shape
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.files import sha256_tree, tree
-from edge_sdk.spec import Dim, Signature, TensorSpec
-from edge_sdk.text import nearest
+from edge_sdk.spec import Dim, DType, Signature, TensorSpec
 
-BATCH = "batch"
-
-Function = Callable[..., Mapping[str, Any]]
+Function = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Tensors by input name to tensors by output name."""
 
 
 class TensorFlowSource:
@@ -42,27 +41,66 @@ class TensorFlowSource:
         owner: Any,
         inputs: tuple[TensorSpec, ...],
     ) -> None:
-        """Trace ``function``; ``owner`` keeps its variables alive."""
+        """Trace ``function``; ``owner`` keeps its variables alive.
+
+        Raises:
+            UsageError: an input or output is no array of numbers, or an input's shape is open.
+            ConversionError: TensorFlow cannot trace it.
+        """
         self.name, self.kind, self.sha256, self.size = name, kind, sha256, size
         self._owner = owner
-        tf = engine("tensorflow")
+        self._inputs = tuple(tensor.name for tensor in inputs)
+        self._function = function
+        for tensor in inputs:
+            fixed_shape(tensor)
         with at_work(f"Tracing {name}"):
-            self._reference = tf.function(
-                function, input_signature=None, autograph=False, reduce_retracing=False
-            ).get_concrete_function(**_tensor_specs(tf, inputs))
+            self._reference = self._traced(inputs)
+            found = dict(sorted(self._reference.structured_outputs.items()))
             outputs = tuple(
                 TensorSpec(name=key, dtype=t.dtype.name, shape=_dims(t.shape, inputs))
-                for key, t in sorted(self._reference.structured_outputs.items())
+                for key, t in found.items()
             )
-        self._function = function
+        _check_numbers(inputs, "input")
+        _check_numbers(outputs, "output")
         self.signature = Signature(inputs=inputs, outputs=outputs)
+        self._together: bool | None = None
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
-        """See ``Source.run``."""
+        """See ``Source.run``: all at once if that is the same to this model, else one by one."""
+        if self._together is None:
+            count = len(next(iter(inputs.values())))
+            if count > 1:
+                self._together = self._alike({k: v[:2] for k, v in inputs.items()})
+        if self._together:
+            return self.run_one(inputs)
+        return one_by_one(self.run_one, inputs, self.signature)
+
+    def run_one(self, inputs: Arrays) -> dict[str, Array]:
+        """See ``Source.run_one``."""
         tf = engine("tensorflow")
         with at_work(f"Running {self.name}"):
-            outputs = self._reference(**{k: tf.constant(v) for k, v in inputs.items()})
+            outputs = self._reference(*(tf.constant(inputs[name]) for name in self._inputs))
             return {name: np.asarray(tensor) for name, tensor in outputs.items()}
+
+    def _alike(self, inputs: Arrays) -> bool:
+        """Whether samples run together give what they give alone, but for rounding.
+
+        Not so where a model has no batch axis or mixes samples: a transpose, a softmax over axis 0.
+        On a device it will see one sample at a time.
+        """
+        tensors = (*self.signature.inputs, *self.signature.outputs)
+        if any(tensor.shape[:1] != (BATCH,) for tensor in tensors):
+            return False
+        single = one_by_one(self.run_one, inputs, self.signature)
+        try:
+            together = self.run_one(inputs)
+        except ConversionError:
+            return False
+        return all(
+            together[name].shape == array.shape
+            and np.allclose(together[name], array, rtol=1e-3, atol=1e-5, equal_nan=True)
+            for name, array in single.items()
+        )
 
     def tools(self) -> dict[str, str]:
         """See ``Source.tools``."""
@@ -71,19 +109,27 @@ class TensorFlowSource:
     def frozen(self) -> Any:
         """The function with batch 1 and every variable a constant: a TensorFlow ConcreteFunction.
 
-        Its inputs and outputs come in the order of their sorted names.
+        Its inputs and outputs come in the signature's order. Loops stay whole: only TensorFlow
+        itself can read what they would be lowered to.
+
+        Raises:
+            ConversionError: it holds what cannot be made a constant.
         """
-        tf = engine("tensorflow")
         convert = engine("tensorflow.python.framework.convert_to_constants")
         fixed = tuple(
             TensorSpec(name=t.name, dtype=t.dtype, shape=fixed_shape(t))
             for t in self.signature.inputs
         )
         with at_work(f"Freezing {self.name}"):
-            concrete = tf.function(self._function, autograph=False).get_concrete_function(
-                **_tensor_specs(tf, fixed)
+            frozen = convert.convert_variables_to_constants_v2(
+                self._traced(fixed), lower_control_flow=False
             )
-            return convert.convert_variables_to_constants_v2(concrete)
+        if len(frozen.inputs) != len(fixed):
+            raise ConversionError(
+                f"{self.name} holds a lookup table, or another thing that is no constant.",
+                "Export the model without it, and look things up in the application.",
+            )
+        return frozen
 
     def named_frozen(self) -> Any:
         """The frozen function as a ``tf.function`` of positional tensors that carry our names."""
@@ -91,7 +137,8 @@ class TensorFlowSource:
         frozen = self.frozen()
         names = [t.name for t in self.signature.outputs]
         specs = [
-            tf.TensorSpec(t.shape, t.dtype, name=t.name.partition(":")[0]) for t in frozen.inputs
+            tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
+            for name, tensor in zip(self._inputs, frozen.inputs, strict=True)
         ]
 
         def call(*tensors: Any) -> dict[str, Any]:
@@ -109,28 +156,20 @@ class TensorFlowSource:
             module.call = self.named_frozen()
             tf.saved_model.save(module, str(folder), signatures={"serving_default": module.call})
 
-
-def fixed_shape(tensor: TensorSpec) -> tuple[int, ...]:
-    """The tensor's shape with batch 1.
-
-    Raises:
-        UsageError: another axis has no length; says how to give one.
-    """
-    shape: list[int] = []
-    for dim in tensor.shape:
-        if isinstance(dim, int):
-            shape.append(dim)
-        elif dim == BATCH:
-            shape.append(1)
-        else:
-            example = "x".join(
-                str(d) if isinstance(d, int) else "1" if d == BATCH else "320" for d in tensor.shape
+    def _traced(self, inputs: tuple[TensorSpec, ...]) -> Any:
+        """The function for inputs of those shapes, which it takes in that order."""
+        tf = engine("tensorflow")
+        specs = [
+            tf.TensorSpec(
+                [d if isinstance(d, int) else None for d in t.shape], t.dtype, name=t.name
             )
-            raise UsageError(
-                f"The input {tensor} has an axis without a length ({dim}).",
-                f"Fix it: --input {tensor.name}:{example}",
-            )
-    return tuple(shape)
+            for t in inputs
+        ]
+
+        def call(*tensors: Any) -> Mapping[str, Any]:
+            return self._function(dict(zip(self._inputs, tensors, strict=True)))
+
+        return tf.function(call, autograph=False).get_concrete_function(*specs)
 
 
 def from_keras(
@@ -139,22 +178,28 @@ def from_keras(
     """A source of a Keras model in memory.
 
     Raises:
-        UsageError: the model has no defined inputs, or ``shapes`` do not fit them.
+        UsageError: it is no Keras model, has no defined inputs, or ``shapes`` do not fit them.
     """
     keras = engine("keras")
+    if not isinstance(model, keras.Model):
+        raise UsageError(
+            f"A {type(model).__name__} is not a model that edgeloop reads.",
+            "Give a Keras model, or the path of a file or a SavedModel.",
+        )
     if not getattr(model, "inputs", None):
         raise UsageError(
-            f"The Keras model {name} has no defined inputs yet.",
-            "Call it once on real data, or begin it with keras.Input(shape).",
+            f"The Keras model {name} does not say what its inputs are.",
+            "Begin it with keras.Input(shape); or call it once, export it, and convert the "
+            "SavedModel: model.export('folder')",
         )
     inputs = tuple(
-        _with_shape(TensorSpec(name=t.name, dtype=str(t.dtype), shape=_shape(t.shape)), shapes)  # type: ignore[arg-type]
+        with_shape(TensorSpec(name=t.name, dtype=str(t.dtype), shape=_shape(t.shape)), shapes)  # type: ignore[arg-type]
         for t in model.inputs
     )
-    _check_known(shapes, [t.name for t in inputs])
+    check_known(shapes, [t.name for t in inputs])
     structure = None if isinstance(model, keras.Sequential) else model.input
 
-    def function(**tensors: Any) -> dict[str, Any]:
+    def function(tensors: Mapping[str, Any]) -> dict[str, Any]:
         flat = [tensors[t.name] for t in inputs]
         packed = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
         return _named(model(packed, training=False), model, keras)
@@ -209,29 +254,63 @@ def open_saved_model(folder: Path, *, shapes: Mapping[str, tuple[int, ...]]) -> 
             loaded = tf.saved_model.load(str(folder))
     except ConversionError as error:
         raise UsageError(error.message, _UNREADABLE) from error
-    signatures = dict(loaded.signatures)
-    if not signatures:
-        raise UsageError(
-            f"{folder} has no signature that could be called.",
-            "Save it with one: model.export(folder), or tf.saved_model.save(…, signatures=…)",
-        )
-    name = "serving_default" if "serving_default" in signatures else sorted(signatures)[0]
-    function = signatures[name]
+    function = _serving(dict(loaded.signatures), folder)
     _, arguments = function.structured_input_signature
     inputs = tuple(
-        _with_shape(TensorSpec(name=key, dtype=s.dtype.name, shape=_shape(s.shape)), shapes)
-        for key, s in arguments.items()
+        with_shape(_opened(key, spec, shapes), shapes) for key, spec in sorted(arguments.items())
     )
-    _check_known(shapes, [t.name for t in inputs])
+    check_known(shapes, [t.name for t in inputs])
     return TensorFlowSource(
         name=folder.name,
         kind="savedmodel",
         sha256=sha256_tree(folder),
         size=sum(file.stat().st_size for file in tree(folder).values()),
-        function=lambda **tensors: function(**tensors),
+        function=lambda tensors: function(**tensors),
         owner=loaded,
         inputs=inputs,
     )
+
+
+def _serving(signatures: Mapping[str, Any], folder: Path) -> Any:
+    """The signature to serve: ``serving_default``, or the only one."""
+    if not signatures:
+        raise UsageError(
+            f"{folder} has no signature that could be called.",
+            "Save it with one: model.export(folder), or tf.saved_model.save(…, signatures=…)",
+        )
+    if "serving_default" not in signatures and len(signatures) > 1:
+        raise UsageError(
+            f"{folder} has the signatures {', '.join(sorted(signatures))}; none is the default.",
+            "Save it with one: tf.saved_model.save(…, signatures={'serving_default': …})",
+        )
+    return signatures.get("serving_default") or next(iter(signatures.values()))
+
+
+def _opened(name: str, spec: Any, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
+    """A SavedModel's input; where not even the number of its axes is known, as ``--input`` says."""
+    if spec.shape.rank is not None:
+        return TensorSpec(name=name, dtype=spec.dtype.name, shape=_shape(spec.shape))
+    if name not in shapes:
+        raise UsageError(
+            f"The input {name!r} may have any number of axes.",
+            f"Fix them: --input {name}:1x224x224x3",
+        )
+    axes = range(1, len(shapes[name]))
+    return TensorSpec(
+        name=name, dtype=spec.dtype.name, shape=(BATCH, *(f"dim{axis}" for axis in axes))
+    )
+
+
+def _check_numbers(tensors: tuple[TensorSpec, ...], kind: str) -> None:
+    """Refuse what no target could take: nothing at all, text, handles."""
+    if not tensors:
+        raise UsageError(f"The model has no {kind}s.", f"Export it with at least one {kind}.")
+    for tensor in tensors:
+        if tensor.dtype not in get_args(DType) or tensor.dtype == "string":
+            raise UsageError(
+                f"The {kind} {tensor} holds no numbers.",
+                "Export the part that works on numbers; the rest is for the application.",
+            )
 
 
 _UNREADABLE = (
@@ -269,29 +348,6 @@ def _named(results: Any, model: Any, keras: Any) -> dict[str, Any]:
     return dict(zip(names, flat, strict=True))
 
 
-def _with_shape(tensor: TensorSpec, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
-    """The tensor with the lengths that ``--input`` fixes; a batch of 1 stays free for evaluation."""
-    given = shapes.get(tensor.name)
-    if given is None:
-        return tensor
-    if not tensor.accepts(given):
-        raise UsageError(
-            f"--input {tensor.name}:{'x'.join(map(str, given))} does not fit {tensor}.",
-            "Give a length for every axis, and only change those without one.",
-        )
-    shape: tuple[Dim, ...] = tuple(
-        BATCH if dim == BATCH and length == 1 else length
-        for dim, length in zip(tensor.shape, given, strict=True)
-    )
-    return TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=shape)
-
-
-def _check_known(shapes: Mapping[str, tuple[int, ...]], names: list[str]) -> None:
-    for name in shapes:
-        if name not in names:
-            raise UsageError(f"The model has no input {name!r}.", nearest(name, names))
-
-
 def _shape(shape: Any) -> tuple[Dim, ...]:
     """A TensorFlow or Keras shape; an unknown first axis is the batch."""
     return tuple(
@@ -311,12 +367,3 @@ def _dims(shape: Any, inputs: tuple[TensorSpec, ...]) -> tuple[Dim, ...]:
         int(d) if d is not None else BATCH if axis == 0 and batched else f"dim{axis}"
         for axis, d in enumerate(shape)
     )
-
-
-def _tensor_specs(tf: Any, inputs: tuple[TensorSpec, ...]) -> dict[str, Any]:
-    return {
-        t.name: tf.TensorSpec(
-            [d if isinstance(d, int) else None for d in t.shape], t.dtype, name=t.name
-        )
-        for t in inputs
-    }

@@ -22,7 +22,10 @@ class Answering(Protocol):
     """Operations it could not run, only look at; if there are any, ``run`` must not be called."""
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
-        """The answer to one batch, by output name."""
+        """The answers to many samples; see ``Source.run``."""
+
+    def run_one(self, inputs: Arrays) -> dict[str, Array]:
+        """The answer to one sample, everything in the signature's own shapes."""
 
 
 class Runner(Answering, Protocol):
@@ -79,5 +82,21 @@ def check_names(found: Signature, declared: Signature, what: str) -> None:
         if sorted(t.name for t in made) != sorted(t.name for t in wanted):
             raise ConversionError(
                 f"{what} was made with other {kind} than the source: "
-                f"{sorted(t.name for t in made)} instead of {sorted(t.name for t in wanted)}."
+                f"{sorted(t.name for t in made)} instead of {sorted(t.name for t in wanted)}.",
+                "Give them, in the model, names of letters, digits and _, and each its own tensor.",
+            )
+
+
+def check_distinct(signature: Signature, format_name: str) -> None:
+    """Make sure that no output has an input's name, in formats where names are values.
+
+    Raises:
+        ConversionError: one has.
+    """
+    inputs = {t.name for t in signature.inputs}
+    for tensor in signature.outputs:
+        if tensor.name in inputs:
+            raise ConversionError(
+                f"{format_name} cannot have an input and an output of one name: {tensor.name!r}.",
+                "Rename one of them in the model.",
             )

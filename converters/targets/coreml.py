@@ -4,8 +4,8 @@ coremltools converts everywhere but predicts on macOS only. What it made is chec
 its MIL program, in float32 on the stored weights: the graph and the weights are proven, Apple's own
 half-precision arithmetic is not.
 
-Two builds of one model differ in random UUIDs and a date; both are normalised away, so that the same
-model gives the same bytes.
+Two builds of one model differ in random UUIDs and a date; both are normalised away, so that the
+same model gives the same bytes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.base import Arrays
 from converters.sources.tensorflow import TensorFlowSource
-from converters.targets.base import Emitted, check_names
+from converters.targets.base import Emitted, check_distinct, check_names
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format, Signature
@@ -82,8 +82,10 @@ class CoreMlTarget:
         ct = engine("coremltools")
         frozen = self._source.frozen()
         inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
-        wanted = [t.name for t in self._source.signature.outputs]
-        _check_names([*inputs, *wanted])
+        signature = self._source.signature
+        wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
+        _check_names(wanted)
+        check_distinct(signature, "Core ML")
         with at_work(
             f"Converting {self._source.name} to Core ML",
             "Another target may have the operation: --formats tflite",
@@ -106,7 +108,7 @@ class CoreMlTarget:
                 skip_model_load=True,
             )
             spec = model.get_spec()
-            _rename_outputs(ct, spec, dict(zip(outputs, wanted, strict=True)))
+            _rename(ct, spec, [*inputs, *outputs], wanted)
             model = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
         self._models[precision] = model
         return model
@@ -133,6 +135,10 @@ class MilRunner:
         """See ``Runner.run``."""
         return self._program.run_many(inputs)
 
+    def run_one(self, inputs: Arrays) -> dict[str, Array]:
+        """See ``Runner.run_one``."""
+        return self._program.run(inputs)
+
 
 def _plain_names(tensors: list[Any]) -> list[str]:
     """The names of a graph's operations, without the number of the operation's output."""
@@ -149,12 +155,12 @@ def _check_names(names: list[str]) -> None:
             )
 
 
-def _rename_outputs(ct: Any, spec: Any, names: Mapping[str, str]) -> None:
-    """Rename by way of names nobody has: an old name may be another output's new one."""
-    for number, old in enumerate(names):
-        ct.utils.rename_feature(spec, old, f"edgeloop_output_{number}", rename_inputs=False)
-    for number, new in enumerate(names.values()):
-        ct.utils.rename_feature(spec, f"edgeloop_output_{number}", new, rename_inputs=False)
+def _rename(ct: Any, spec: Any, names: list[str], wanted: list[str]) -> None:
+    """Rename by way of names nobody has: an old name may be another's new one."""
+    for number, name in enumerate(names):
+        ct.utils.rename_feature(spec, name, f"edgeloop_{number}")
+    for number, name in enumerate(wanted):
+        ct.utils.rename_feature(spec, f"edgeloop_{number}", name)
 
 
 def _normalise(package: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from converters.engines import at_work
-from converters.sources.base import Arrays
+from converters.sources.base import Arrays, one_by_one
 from converters.targets.base import check_names
 from edge_sdk.backends import Array, backend_for
 from edge_sdk.errors import ConversionError, EdgeError
@@ -52,11 +50,9 @@ class EngineRunner:
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run``: sample by sample, as a device would."""
-        count = len(next(iter(inputs.values())))
         with at_work(f"Running {self._session.variant}"):
-            rows = [
-                self._session.run({name: array[i : i + 1] for name, array in inputs.items()})
-                for i in range(count)
-            ]
-        return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+            return one_by_one(self.run_one, inputs, self._session.signature)
 
+    def run_one(self, inputs: Arrays) -> dict[str, Array]:
+        """See ``Runner.run_one``."""
+        return self._session.run(inputs)

@@ -9,7 +9,7 @@ from converters.engines import at_work, engine, tool_version
 from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.tensorflow import TensorFlowSource
-from converters.targets.base import Emitted
+from converters.targets.base import Emitted, check_distinct
 from converters.targets.engine_runner import EngineRunner
 from edge_sdk.spec import Format
 
@@ -31,11 +31,15 @@ class OnnxTarget:
         """See ``Target.emit``."""
         onnx, tf2onnx = engine("onnx"), engine("tf2onnx")
         what = f"{self.format}-{recipe.name}"
+        path = self._folder / f"{what}.onnx"
+        check_distinct(self._source.signature, "ONNX")
         function = self._source.named_frozen()
         with at_work(
             f"Converting {self._source.name} to ONNX",
             "Another target may have the operation: --formats tflite",
         ):
+            # Its names count on from conversion to conversion, and would make their bytes differ.
+            tf2onnx.utils.INTERNAL_NAME = 1
             proto, _ = tf2onnx.convert.from_function(
                 function, input_signature=function.input_signature, opset=OPSET
             )
@@ -43,8 +47,7 @@ class OnnxTarget:
             proto.graph.name, proto.graph.doc_string = self._source.name, ""
             onnx.checker.check_model(proto, full_check=True)
             model: bytes = proto.SerializeToString(deterministic=True)
-        path = self._folder / f"{what}.onnx"
-        path.write_bytes(model)
+            path.write_bytes(model)
         runner = EngineRunner(model, self.format, self._source.signature, what)
         return Emitted(path, runner.signature, runner)
 

@@ -6,6 +6,7 @@ changed is known: TensorFlow's own quantizing converter would trace and optimize
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 from converters.engines import at_work, engine, tool_version
 from converters.recipe import Recipe
 from converters.samples import Samples
+from converters.sources.base import alone
 from converters.sources.tensorflow import TensorFlowSource
 from converters.targets.base import Emitted
 from converters.targets.engine_runner import EngineRunner
@@ -42,11 +44,12 @@ class TfliteTarget:
                 model = self._quantized(recipe, calibration)
             if model == self._float:
                 raise ConversionError(
-                    f"{what} is the float build unchanged: the quantizer found nothing it can quantize.",
+                    f"{what} is the float build unchanged: nothing in it could be quantized.",
                     "Leave the recipe out.",
                 )
         path = self._folder / f"{what}.tflite"
-        path.write_bytes(model)
+        with at_work(f"Writing {what}"):
+            path.write_bytes(model)
         runner = EngineRunner(model, self.format, self._source.signature, what)
         return Emitted(path, runner.signature, runner)
 
@@ -65,6 +68,7 @@ class TfliteTarget:
         with at_work(
             f"Converting {self._source.name} to TFLite",
             "Another target may have the operation: --formats onnx",
+            gist=_missing_operations,
         ):
             model: bytes = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
             return model
@@ -77,9 +81,21 @@ class TfliteTarget:
         if job.need_calibration:
             if calibration is None:
                 raise ConversionError(f"{recipe.name} needs calibration data.")
-            ranges = job.calibrate({SIGNATURE: list(calibration.one_by_one())})
+            signature = self._source.signature
+            rows = [
+                alone(batch, signature, index)
+                for _, batch in calibration.batches()
+                for index in range(len(next(iter(batch.values()))))
+            ]
+            ranges = job.calibrate({SIGNATURE: rows})
         result = job.quantize(ranges) if ranges is not None else job.quantize()
         return bytes(result.quantized_model)
+
+
+def _missing_operations(said: str) -> str:
+    """The operations that TFLite lacks, out of the converter's pages about them; else nothing."""
+    operations = re.findall(r"^\ttf\.(\w+\([^)]*\))", said, re.MULTILINE)
+    return f"TFLite has no operation {', '.join(operations)}" if operations else ""
 
 
 def _recipe(quantizer: Any, name: str) -> Any:

@@ -72,7 +72,7 @@ class Backend(Protocol):
         """Its version.
 
         Raises:
-            UnavailableError: it is not installed or does not import here; says which command mends it.
+            UnavailableError: it is not installed or does not import here; says what mends it.
         """
 
     def delegates(self) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """The seam to MQTT brokers: one narrow connection, whatever is at the other end.
 
-A ``Broker`` is one client's connection that keeps itself up: it connects, subscribes anew after every
-reconnection, backs off with jitter, and hands over what comes in. It promises little, since brokers
-promise little: a QoS 0 message may be lost; a QoS 1 message is at the broker when ``publish`` returns,
-and may be lost behind it. Whoever needs more counts on acknowledgements of its own.
+A ``Broker`` is one client's connection that keeps itself up: it connects, subscribes anew after
+every reconnection, backs off with jitter, and hands over what comes in. It promises little, since
+brokers promise little: a QoS 0 message may be lost; a QoS 1 message is at the broker when
+``publish`` returns, and may be lost behind it. Whoever needs more counts on acknowledgements of
+its own.
 
 To add one: satisfy ``Broker``, name its URL scheme in ``edge_sdk.broker.SCHEMES``, and run
 ``tests/contract/test_brokers.py`` over it.

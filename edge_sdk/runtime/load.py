@@ -88,7 +88,7 @@ def load(
         if signature is None or engine_signature is None:
             signature = engine_signature = model.signature
         else:
-            _check_promise(path, signature, engine_signature, model.signature)
+            _check_promise(path, engine_signature, model.signature)
         processing = Processing(
             signature=signature,
             engine_signature=engine_signature,
@@ -180,16 +180,14 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _check_promise(path: Path, signature: Signature, variant: Signature, found: Signature) -> None:
+def _check_promise(path: Path, promised: Signature, found: Signature) -> None:
     """Whether a manifest describes the model that came with it. Raises ArtifactError if not."""
     for side in ("inputs", "outputs"):
-        declared, promised, real = (getattr(s, side) for s in (signature, variant, found))
-        if {t.name for t in declared} != {t.name for t in promised}:
-            raise ArtifactError(f"{path}: a variant has other {side} than the artifact.")
-        if [(t.dtype, len(t.shape)) for t in promised] != [(t.dtype, len(t.shape)) for t in real]:
+        said, is_so = getattr(promised, side), getattr(found, side)
+        if [(t.dtype, len(t.shape)) for t in said] != [(t.dtype, len(t.shape)) for t in is_so]:
             raise ArtifactError(
-                f"{path}: the manifest says {side} {', '.join(map(str, promised))}, "
-                f"the model has {', '.join(map(str, real))}."
+                f"{path}: the manifest says {side} {', '.join(map(str, said))}, "
+                f"the model has {', '.join(map(str, is_so))}."
             )
 
 

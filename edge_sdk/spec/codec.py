@@ -21,6 +21,9 @@ from edge_sdk.spec.word import Word
 
 W = TypeVar("W", bound=Word)
 
+UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What msgspec raises of bytes that it cannot read; the last two are not in its own hierarchy."""
+
 
 def encode(word: Word) -> bytes:
     """The canonical JSON of ``word``, UTF-8.
@@ -30,7 +33,8 @@ def encode(word: Word) -> bytes:
             not Unicode, a number that is not finite where there must be one.
     """
     try:
-        compact = msgspec.json.encode(word, order="deterministic")
+        plain = msgspec.to_builtins(word, order="deterministic", str_keys=True)
+        compact = msgspec.json.encode(plain)
         msgspec.json.decode(compact, type=type(word))
     except (msgspec.MsgspecError, UnicodeEncodeError) as error:
         raise UsageError(f"This {type(word).__name__} cannot be written: {error}.") from error
@@ -45,7 +49,7 @@ def decode(data: bytes, kind: type[W], where: str) -> W:
     """
     try:
         return msgspec.json.decode(data, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+    except UNREADABLE as error:
         raise ArtifactError(f"{where} cannot be read: {error}.") from error
 
 

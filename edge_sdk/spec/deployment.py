@@ -1,14 +1,16 @@
 """Deployments: what a device should run, what it does run, and the states in between.
 
-``Desired`` is the fleet's word, signed, with a counter per device that only grows: a device obeys the
-highest it has seen and no other, so that neither a forged nor a replayed one moves it. It names the
-whole goal, not a change, so that whatever was lost in between does not matter. ``Reported`` is the
-device's word.
+``Desired`` is the fleet's word, signed, with a counter per device that only grows: a device obeys
+the highest it has seen and no other, so that neither a forged nor a replayed one moves it. It
+names the whole goal, not a change, so that whatever was lost in between does not matter.
+``Reported`` is the device's word.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+
+from msgspec import field
 
 from edge_sdk.spec.manifest import Name, SemVer, Sha256
 from edge_sdk.spec.word import Word
@@ -65,7 +67,7 @@ class Desired(Word, frozen=True, kw_only=True):
     device: str
     counter: int
     issued_ms: int
-    apps: dict[str, Assignment] = {}
+    apps: dict[str, Assignment] = field(default_factory=dict)
 
 
 class Signed(Word, frozen=True, kw_only=True):
@@ -119,4 +121,4 @@ class Reported(Word, frozen=True, kw_only=True):
     """
 
     counter: int = 0
-    apps: dict[str, AppState] = {}
+    apps: dict[str, AppState] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Sealing and opening envelopes: messages to the bytes of an MQTT payload, and back.
 
-Opening is two steps, so that a relay or a store never needs to understand what it carries: ``open_``
-reads the envelope and leaves the body's bytes as they are, unknown fields and all; ``read`` decodes the
-body once its type is known.
+Opening is two steps, so that a relay or a store never needs to understand what it carries:
+``open_`` reads the envelope and leaves the body's bytes as they are, unknown fields and all;
+``read`` decodes the body once its type is known.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from edge_sdk.errors import FleetError
+from edge_sdk.spec.codec import UNREADABLE
 from edge_sdk.spec.wire import BODIES, MAX_MESSAGE_BYTES, VERSION, Envelope, Message
 
 _encoder = msgspec.msgpack.Encoder()
@@ -58,7 +59,7 @@ def open_(payload: bytes) -> Envelope:
         raise FleetError(f"A message of {len(payload)} bytes is over the limit.")
     try:
         envelope = _envelopes.decode(payload)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise FleetError(f"A message is not an envelope: {error}") from error
     if envelope.version > VERSION:
         raise FleetError(
@@ -79,7 +80,7 @@ def read(envelope: Envelope) -> Message | None:
         return None
     try:
         message: Message = decoder.decode(envelope.body)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise FleetError(f"A {envelope.type} message cannot be read: {error}") from error
     return message
 

@@ -1,16 +1,18 @@
 """Sketches: what may leave a device instead of its data.
 
-Counts in bins whose edges were fixed beforehand. They merge by addition, exactly, in any order, so a
-fleet's histogram is the histogram of the fleet; and no raw value is in them. The arithmetic of
+Counts in bins whose edges were fixed beforehand. They merge by addition, exactly, in any order, so
+a fleet's histogram is the histogram of the fleet; and no raw value is in them. The arithmetic of
 updating and merging is in ``edge_sdk.telemetry``; these are the words on the wire and on disk.
 
-Latencies fall into logarithmic bins: bin ``i`` holds values in ``(ratio ** (i - 1), ratio ** i]``, so a
-percentile is right within the ratio (Masson et al., DDSketch, VLDB 2019, §2.1, with fixed ratio).
-Features fall between quantiles of the reference data, with bins for what is below, above and not a
-number.
+Latencies fall into logarithmic bins: bin ``i`` holds values in ``(ratio ** (i - 1), ratio ** i]``,
+so a percentile is right within the ratio (Masson et al., DDSketch, VLDB 2019, §2.1, with fixed
+ratio). Features fall between quantiles of the reference data, with bins for what is below, above
+and not a number.
 """
 
 from __future__ import annotations
+
+from msgspec import field
 
 from edge_sdk.spec.word import Word
 
@@ -26,7 +28,7 @@ class LogHistogram(Word, frozen=True, kw_only=True):
         zeros: how many were zero or below.
     """
 
-    counts: dict[int, int] = {}
+    counts: dict[int, int] = field(default_factory=dict)
     ratio: float = LATENCY_RATIO
     zeros: int = 0
 
@@ -115,7 +117,7 @@ class Window(Word, frozen=True, kw_only=True):
     dropped: int = 0
     crashes: int = 0
     latency: LogHistogram = LogHistogram()
-    classes: dict[int, int] = {}
-    features: dict[str, BinCounts] = {}
+    classes: dict[int, int] = field(default_factory=dict)
+    features: dict[str, BinCounts] = field(default_factory=dict)
     comparison: Comparison | None = None
     memory_bytes: int = 0

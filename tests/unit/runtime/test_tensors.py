@@ -12,7 +12,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.runtime.tensors import Feed, dequantize, quantize, reading
 from edge_sdk.spec import Quantization, TensorSpec
 
-SCALES = st.floats(1e-4, 10, width=32)
+SCALES = st.floats(2**-13, 8, width=32)
 REALS = arrays.arrays(np.float32, 16, elements=st.floats(-1e4, 1e4, width=32))
 INTEGERS = [np.dtype(name) for name in ("int8", "uint8", "int16")]
 
@@ -69,7 +69,7 @@ def test_reading_another_precision() -> None:
 
 def test_an_array_that_fits_is_not_copied() -> None:
     x = np.float32([1, 2])
-    assert Feed(spec("float32"), spec("float32")).convert(x) is x
+    assert np.shares_memory(Feed(spec("float32"), spec("float32")).convert(x), x)
 
 
 @pytest.mark.parametrize("shape", [(), (0,), (3, 0, 2)])

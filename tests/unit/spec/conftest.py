@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pkgutil
+from importlib import import_module
 from typing import Any
 
 import msgspec
@@ -14,6 +16,10 @@ from edge_sdk.spec import Word
 
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 _ASCII = st.characters(codec="ascii")
+
+
+for module in pkgutil.iter_modules(edge_sdk.spec.__path__):
+    import_module(f"{edge_sdk.spec.__name__}.{module.name}")
 
 
 def _every_word(root: type[Word]) -> list[type[Word]]:
@@ -47,6 +53,12 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.booleans()
         case inspect.NoneType():
             return st.none()
+        case inspect.BytesType():
+            return st.binary(max_size=40)
+        case inspect.RawType():
+            return st.just(msgspec.Raw(b"null"))
+        case inspect.EnumType():
+            return st.sampled_from(list(kind.cls))
         case inspect.LiteralType():
             return st.sampled_from(kind.values)
         case inspect.UnionType():
@@ -56,7 +68,7 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
         case inspect.VarTupleType():
             return st.lists(_values(kind.item_type), max_size=3).map(tuple)
         case inspect.DictType():
-            return st.dictionaries(_TEXT, _values(kind.value_type), max_size=3)
+            return st.dictionaries(_values(kind.key_type), _values(kind.value_type), max_size=3)
     raise NotImplementedError(kind)
 
 

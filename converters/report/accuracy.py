@@ -1,4 +1,4 @@
-"""How much of a change in accuracy may be chance.
+"""Accuracy, its change, and how much of the change may be chance.
 
 The original and a variant answer the same inputs, so only inputs that they answer differently can
 change the accuracy; of 10,000 that agree on 99.5 %, at most 50. The interval is that of paired
@@ -11,10 +11,16 @@ from __future__ import annotations
 
 import math
 
-from edge_sdk.spec import Agreement
+from edge_sdk.spec import Agreement, ConversionReport
 
 Z = 1.96
 """Standard normal quantile of a two-sided 95 % interval."""
+
+
+def accuracy_of_original(report: ConversionReport) -> float | None:
+    """The original's own accuracy, as measured beside a variant; None without labels."""
+    found = [v.agreement.source_accuracy for v in report.variants if v.agreement]
+    return next((accuracy for accuracy in found if accuracy is not None), None)
 
 
 def change_of(agreement: Agreement | None) -> float | None:
