@@ -36,8 +36,7 @@ def int8_model(name: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
         subprocess.run(
-            [sys.executable, "-m", "benchmarks._models", name, path],
-            cwd=Path(__file__).parents[1],
+            [sys.executable, "-P", __file__, name, path],
             env=environment,
             stdout=sys.stderr,
             check=True,

@@ -2,11 +2,12 @@
 
 Where an interpreter's memory happens to lie changes its speed by up to half a percent, so each pair
 of interpreters, one bare and one inside a session, is made afresh, in alternating order. Within a
-pair the calls alternate bare, session, session, bare, so that a drift of the machine's speed falls
-on both alike. A pair's ratio is that of the two medians; the result is the median over the pairs,
-with a bootstrap interval over them. Both use one thread and are fed the same int8 array.
+pair the calls go in rounds of four, bare, session, session, bare, so that a drift of the machine's
+speed falls on both alike. A round's ratio is that of its two sums, a pair's the median of its
+rounds; the result is the median of the pairs, with a bootstrap interval over them. Both use one
+thread and are fed the same int8 array.
 
-    python -m benchmarks.session_overhead [--quick]
+    python benchmarks/session_overhead.py [--quick]
 """
 
 from __future__ import annotations
@@ -25,6 +26,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 import edge_sdk
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from benchmarks._models import int8_model
 
 WARM_UP_CALLS = 10
@@ -56,7 +60,7 @@ class Overhead:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks.session_overhead")
+    parser = argparse.ArgumentParser(prog="session_overhead")
     parser.add_argument("--quick", action="store_true", help="a rough answer in a few seconds")
     efforts = QUICK if parser.parse_args().quick else FULL
     found = {}
@@ -88,9 +92,9 @@ def measure(model: Path, effort: Effort) -> Overhead:
     ratios, bare_times, added = [], [], []
     for pair in range(effort.pairs):
         bare, ours = one_pair(model, effort.rounds, session_first=pair % 2 == 1)
-        ratios.append(ours / bare)
-        bare_times.append(bare / 1000)
-        added.append((ours - bare) / 1000)
+        ratios.append(float(np.median(ours / bare)))
+        bare_times.append(float(np.median(bare)) / 2000)
+        added.append(float(np.median(ours - bare)) / 2000)
     low, high = bootstrap(np.array(ratios))
     return Overhead(
         ratio=statistics.median(ratios),
@@ -101,24 +105,23 @@ def measure(model: Path, effort: Effort) -> Overhead:
     )
 
 
-def one_pair(model: Path, rounds: int, *, session_first: bool) -> tuple[float, float]:
-    """Median nanoseconds of a bare call and of a session's, on fresh interpreters."""
+def one_pair(model: Path, rounds: int, *, session_first: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Nanoseconds of two bare calls and of two of a session's, by round, on fresh interpreters."""
     makers: list[Callable[[Path], Callable[[], object]]] = [bare_call, session_call]
     if session_first:
-        made = [maker(model) for maker in reversed(makers)][::-1]
+        bare, ours = [maker(model) for maker in reversed(makers)][::-1]
     else:
-        made = [maker(model) for maker in makers]
-    bare, ours = made
+        bare, ours = [maker(model) for maker in makers]
     for _ in range(WARM_UP_CALLS):
         bare()
         ours()
-    times: dict[Callable[[], object], list[int]] = {bare: [], ours: []}
-    for _ in range(rounds):
-        for call in (bare, ours, ours, bare):
+    times = np.empty((rounds, 4))
+    for row in times:
+        for column, call in enumerate((bare, ours, ours, bare)):
             start = perf_counter_ns()
             call()
-            times[call].append(perf_counter_ns() - start)
-    return statistics.median(times[bare]), statistics.median(times[ours])
+            row[column] = perf_counter_ns() - start
+    return times[:, 0] + times[:, 3], times[:, 1] + times[:, 2]
 
 
 def bare_call(model: Path) -> Callable[[], object]:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,11 +28,12 @@ from converters.steps import OnStep, Steps
 from converters.targets import Emitted, Target, open_target
 from edge_sdk.artifact import SUFFIX, Golden
 from edge_sdk.artifact.golden import MAX_SAMPLES
-from edge_sdk.errors import ConversionError, UsageError
+from edge_sdk.errors import ConversionError, UnavailableError, UsageError
 from edge_sdk.files import check_writable
 from edge_sdk.processing import Processing
 from edge_sdk.spec import (
     AGENT_VERSION,
+    Classification,
     ConversionReport,
     Format,
     Manifest,
@@ -133,8 +135,8 @@ def convert(
     steps.begin("read the data")
     data = _read(original, identity, calibrate, evaluate)
     vectors = _golden(golden, data.judged, original, identity)
-    with tempfile.TemporaryDirectory(prefix="edgeloop-") as folder:
-        targets = {f: open_target(f, original, Path(folder)) for f in {o.format for o in orders}}
+    with _workshop() as folder:
+        targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
         made, refused = _make(orders, targets, data.calibration, steps)
         built, unproven = _prove(original, made, data, identity.postprocess, steps)
         if isinstance(original, EngineFileSource):
@@ -164,6 +166,20 @@ def convert(
         size=output.stat().st_size,
         manifest=manifest,
     )
+
+
+@contextmanager
+def _workshop() -> Iterator[Path]:
+    """A folder for what engines make, gone afterwards whatever happens."""
+    try:
+        folder = tempfile.TemporaryDirectory(prefix="edgeloop-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise UnavailableError(
+            f"There is no folder for temporary files: {error.strerror}.",
+            "TMPDIR=/a/folder/with/room edge convert …",
+        ) from error
+    with folder as name:
+        yield Path(name)
 
 
 @dataclass(frozen=True)
@@ -359,7 +375,8 @@ def _report(
 def _checked_name(name: str | None, output: Path) -> str:
     if output.suffix != SUFFIX:
         raise UsageError(
-            f"{output} is not a name for an artifact.", f"Call it {output.with_suffix(SUFFIX)}."
+            f"{output} is not a name for an artifact.",
+            f"Call it {output.with_suffix(SUFFIX) if output.stem else 'model.edge'}.",
         )
     if name is None:
         # model-1.2.0.edge is model, version 1.2.0
@@ -380,11 +397,15 @@ def _checked_version(version: str) -> str:
 
 def _check_declarations(original: Source, identity: Identity) -> None:
     """Refuse processing and labels that do not fit the model, before the hard work."""
+    postprocess = identity.postprocess
+    if identity.labels and postprocess is None:
+        scores = scores_output(original.signature, None)
+        postprocess = Classification(output=scores) if scores else None
     Processing(
         signature=original.signature,
         engine_signature=original.signature,
         preprocess=identity.preprocess,
-        postprocess=identity.postprocess,
+        postprocess=postprocess,
         labels=identity.labels,
     )
 

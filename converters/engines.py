@@ -81,7 +81,8 @@ def at_work(
     Args:
         what: the deed, to begin a sentence with: ``"Converting to Core ML"``.
         remedy: what a person can do about a failure.
-        gist: finds what matters in the words of the engine's exception; nothing if it does not.
+        gist: finds what matters in the words of the engine's exception; if it finds nothing, they
+            are told as they are.
 
     Raises:
         ConversionError: the engine raised; its own words and the end of its chatter are inside.
@@ -99,8 +100,9 @@ def at_work(
                     f"{what} failed: there is no room for its temporary files.",
                     f"df -h {tempfile.gettempdir()}   # make room there, or set TMPDIR",
                 ) from error
-            said = (gist and gist(str(error))) or _sentence(str(error)) or type(error).__name__
-            tail = "\n".join(_telling(chatter())[-TAIL_LINES:])
+            matter = gist(str(error)) if gist else ""
+            said = matter or _sentence(str(error)) or type(error).__name__
+            tail = "" if matter else "\n".join(_telling(chatter())[-TAIL_LINES:])
             hint = "\n".join(
                 part for part in (remedy, tail and f"The engine said:\n{tail}") if part
             )

@@ -7,7 +7,7 @@ and nothing but sums is kept.
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -47,8 +47,8 @@ class Tally:
     right: int = 0
     source_right: int = 0
     labelled: int = 0
-    squares: Counter[str] = field(default_factory=Counter)
-    error_squares: Counter[str] = field(default_factory=Counter)
+    squares: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    error_squares: dict[str, float] = field(default_factory=lambda: defaultdict(float))
 
     def add(
         self, expected: Arrays, found: Arrays, labels: npt.NDArray[np.int64] | None = None
@@ -159,20 +159,30 @@ def compare(
                 found = runner.run(inputs)
             except EdgeError as error:
                 failures[name] = f"it does not run: {error}"
+                continue
+            if other := _other_shape(expected, found):
+                failures[name] = other
             else:
-                if other := _other_shape(expected, found):
-                    failures[name] = other
-                else:
-                    tallies[name].add(expected, found, labels)
+                tallies[name].add(expected, found, labels)
         progress(start + count)
     return tallies, failures
 
 
-def judge(agreement: Agreement, limits: Limits) -> tuple[Shortfall, ...]:
-    """Which limits the agreement misses; none means proven.
+def _other_shape(expected: Arrays, found: Arrays) -> str:
+    """Which output is of another shape than the original's; empty if none is."""
+    for name, want in expected.items():
+        if want.shape != found[name].shape:
+            shapes = ["x".join(map(str, a.shape[1:])) or "a number" for a in (found[name], want)]
+            return f"for a sample it answers {name!r} as {shapes[0]}, the original as {shapes[1]}"
+    return ""
+
+
+def judge(tally: Tally, agreement: Agreement, recipe: Recipe) -> tuple[Shortfall, ...]:
+    """Which limits of its recipe a variant misses; none means proven.
 
     On random inputs argmax says nothing: noise leaves scores nearly even.
     """
+    limits = recipe.limits
     found: list[Shortfall] = []
 
     def at_least(limit: str, measured: float | None, required: float | None) -> None:

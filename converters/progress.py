@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import TextIO
 
 from converters.steps import OnStep
@@ -18,7 +19,7 @@ def progress(stream: TextIO) -> Iterator[OnStep]:
     while they work.
     """
     with os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8") as own:
-        if own.isatty():
+        if own.isatty() and find_spec("rich"):
             yield from _moving(own)
         else:
             yield from _plain(own)

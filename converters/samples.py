@@ -15,6 +15,7 @@ import hashlib
 import importlib
 import sys
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +24,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from converters.sources.base import Arrays
+from converters.sources.base import Arrays, has_batch_axis
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
 from edge_sdk.files import sha256_file
 from edge_sdk.pipeline.frames import open_sources
 from edge_sdk.pipeline.picture_file import read_picture
 from edge_sdk.processing import ImagePreprocessor
-from edge_sdk.spec import ImageInput, Preprocess, Signature, TensorSpec
+from edge_sdk.spec import Dim, ImageInput, Preprocess, Signature, TensorSpec
 
 BATCH = 256
 
@@ -61,12 +62,6 @@ class Samples:
         for start in range(0, self.count, size):
             yield start, self.read(start, min(start + size, self.count))
 
-    def one_by_one(self) -> Iterator[dict[str, Array]]:
-        """Each sample as a batch of one."""
-        for _, batch in self.batches():
-            for row in range(len(next(iter(batch.values())))):
-                yield {name: array[row : row + 1] for name, array in batch.items()}
-
     def pick(self, count: int) -> list[int]:
         """At most ``count`` indices, evenly spread."""
         if self.count <= count:
@@ -93,6 +88,11 @@ def read_samples(
     """
     if isinstance(data, Mapping):
         return _from_arrays(data, "the mapping", signature, labels)
+    if not isinstance(data, (str, Path)):
+        raise UsageError(
+            f"A {type(data).__name__} is not data that edgeloop reads.",
+            "Give a path, or arrays by name: {'x': array, 'y': classes}.",
+        )
     path = Path(data)
     if path.is_dir():
         return _from_folder(path, signature, preprocess, labels)
@@ -112,20 +112,35 @@ def random_samples(signature: Signature, count: int = 64) -> Samples:
     rng = np.random.default_rng(0)
     arrays: dict[str, Array] = {}
     for tensor in signature.inputs:
-        shape = (count, *(d if isinstance(d, int) else 1 for d in tensor.shape[1:]))
+        shape = (count, *(d if isinstance(d, int) else 1 for d in _sample_shape(tensor)))
         dtype = numpy_dtype(tensor.dtype)
         noise = rng.random(shape) if dtype.kind == "f" else rng.integers(0, 10, shape)
         arrays[tensor.name] = noise.astype(dtype)
     return _samples("random numbers", _digest(arrays), arrays, None)
 
 
+_UNREADABLE = (
+    ValueError,
+    OSError,
+    EOFError,
+    KeyError,
+    RuntimeError,
+    MemoryError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy and zipfile raise of files that are damaged, encrypted, or promise absurd sizes."""
+
+
 def _from_npz(path: Path, signature: Signature, labels: Sequence[str]) -> Samples:
     if not path.is_file():
         raise UsageError(f"There is no {path}.", "Check the path.")
     try:
+        with zipfile.ZipFile(path):  # np.load takes other files for pickles
+            pass
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise UsageError(
             f"{path} is not a readable .npz: {error}", "Write it with numpy.savez(path, x=…, y=…)."
         ) from error
@@ -136,15 +151,19 @@ def _from_function(
     module: str, function: str, signature: Signature, labels: Sequence[str]
 ) -> Samples:
     where = f"{module}:{function}"
-    sys.path.insert(0, str(Path.cwd()))
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
     try:
-        arrays = getattr(importlib.import_module(module), function)()
-    except (ImportError, AttributeError) as error:
+        found = getattr(importlib.import_module(module), function)
+        arrays = found()
+    except Exception as error:
+        # Any exception: it is the caller's code that raises it.
         raise UsageError(
-            f"{where} cannot be called: {error}", "Name a function of a module: my_data:samples"
+            f"{where} failed: {type(error).__name__}: {error}",
+            f'python -c "import {module}; {module}.{function}()"   # shows where',
         ) from error
     finally:
-        sys.path.pop(0)
+        sys.path.remove(here)
     if not isinstance(arrays, Mapping):
         raise UsageError(
             f"{where} returned a {type(arrays).__name__}, not a mapping.",
@@ -156,11 +175,16 @@ def _from_function(
 def _from_arrays(
     arrays: Mapping[str, Any], where: str, signature: Signature, labels: Sequence[str]
 ) -> Samples:
-    given = {name: np.asarray(array) for name, array in arrays.items()}
+    try:
+        given = {name: np.asarray(array) for name, array in arrays.items()}
+    except ValueError as error:  # rows of different lengths
+        raise UsageError(
+            f"{where} holds what is no array: {error}", "Give numpy arrays."
+        ) from error
     y = given.pop("y", None) if "y" not in {t.name for t in signature.inputs} else None
-    if "x" in given and len(signature.inputs) == 1:
-        given.setdefault(signature.inputs[0].name, given.pop("x"))
     wanted = [t.name for t in signature.inputs]
+    if "x" in given and len(wanted) == 1 and wanted[0] not in given:
+        given[wanted[0]] = given.pop("x")
     if set(given) != set(wanted):
         raise UsageError(
             f"{where} holds {sorted(arrays) or 'nothing'}; the model's inputs are {wanted}.",
@@ -196,14 +220,18 @@ def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
     if array.dtype == np.float64 and dtype == np.float32:
         array = array.astype(dtype)
     if array.dtype != dtype:
+        hint = "Give the numbers it was trained on, or pictures in a folder and --preprocess."
+        if array.dtype.kind == dtype.kind:
+            hint = f"They are of one kind: x.astype(numpy.{dtype})"
         raise UsageError(
-            f"{where}: {tensor.name} has dtype {array.dtype}; the model takes {tensor.dtype}.",
-            "Give the numbers the model was trained on, or pictures in a folder and --preprocess.",
+            f"{where}: {tensor.name} has dtype {array.dtype}; the model takes {tensor.dtype}.", hint
         )
-    if array.ndim != len(tensor.shape) or not tensor.accepts((_one(tensor), *array.shape[1:])):
+    one = TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=_sample_shape(tensor))
+    if not array.ndim or not one.accepts(array.shape[1:]):
+        wanted = "x".join(map(str, ("samples", *one.shape)))
         raise UsageError(
-            f"{where}: {tensor.name} has shape {'x'.join(map(str, array.shape))}; the model takes "
-            f"{'x'.join(map(str, tensor.shape))}.",
+            f"{where}: {tensor.name} has shape {'x'.join(map(str, array.shape)) or 'scalar'}; "
+            f"{wanted} is needed.",
             "The first axis counts the samples; the others must be the model's.",
         )
     if dtype.kind == "f" and not np.isfinite(array).all():
@@ -211,9 +239,9 @@ def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
     return np.ascontiguousarray(array)
 
 
-def _one(tensor: TensorSpec) -> int:
-    first = tensor.shape[0] if tensor.shape else 1
-    return first if isinstance(first, int) else 1
+def _sample_shape(tensor: TensorSpec) -> tuple[Dim, ...]:
+    """The shape of one sample, without the axis that counts them."""
+    return tensor.shape[1:] if has_batch_axis(tensor) else tensor.shape
 
 
 def _classes(
@@ -222,16 +250,20 @@ def _classes(
     if y.shape != (count,) or y.dtype.kind not in "iu":
         raise UsageError(
             f"{where}: y is {y.dtype} of shape {y.shape}; there are {count} samples.",
-            "Give one whole number, the class, per sample.",
+            "Give one whole number, the class, per sample: y.reshape(-1)",
         )
-    widths = [t.shape[-1] for t in signature.outputs if len(t.shape) > 1]
-    limit = len(labels) or next((w for w in widths if isinstance(w, int)), None)
+    limit = _class_count(signature, labels)
     if limit is not None and not ((y >= 0) & (y < limit)).all():
         raise UsageError(
             f"{where}: y goes from {y.min()} to {y.max()}, but there are {limit} classes.",
             "Number the classes from 0 in the order of the model's outputs.",
         )
     return y.astype(np.int64)
+
+
+def _class_count(signature: Signature, labels: Sequence[str]) -> int | None:
+    widths = [t.shape[-1] for t in signature.outputs if len(t.shape) > 1]
+    return len(labels) or next((w for w in widths if isinstance(w, int)), None)
 
 
 def _from_folder(
@@ -243,6 +275,12 @@ def _from_folder(
             "Declare it: --preprocess SPEC.toml with a [preprocess] table of kind 'image'.",
         )
     names = sorted(p.name for p in folder.iterdir() if p.is_dir())
+    limit = _class_count(signature, labels)
+    if not labels and limit is not None and len(names) > limit:
+        raise UsageError(
+            f"{folder} holds {len(names)} class folders, but there are {limit} classes.",
+            "Name the classes in the model's order: --labels FILE",
+        )
     if names:
         order = {name: i for i, name in enumerate(labels or names)}
         for name in names:

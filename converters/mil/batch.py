@@ -218,13 +218,8 @@ def matmul(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
 
 def einsum(site: Site, axes: Mapping[str, Axis]) -> Batched | None:
     """``nchw,nwhu->nchu``: samples along ``n``, in both operands or in one against a one."""
-    match axes.get("values"), site.shapes["values"]:
-        case ((0 | None), (0 | None)) as where, (x, y) if len(x) == 4 and any(
-            axis == 0 for axis in where
-        ):
-            fixed = [s for s, axis in zip((x, y), where, strict=True) if axis is None]
-            return Batched.at(0) if all(shape[0] == 1 for shape in fixed) else None
-    return None
+    has_batch = len(site.outputs[0]) == 4
+    return Batched.at(0) if has_batch and axes["values"] in ((0, 0), (0, None), (None, 0)) else None
 
 
 def _common(axes: Axis) -> int | None:

@@ -6,12 +6,13 @@ is met, and a limit for which there is no number was never put to the test.
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import Enum
 
 from converters.report import figures
 from converters.report.accuracy import change_of
-from edge_sdk.spec import Shortfall, VariantReport
+from edge_sdk.spec import Limits, Shortfall, VariantReport
 
 LONGEST_BRIEF = 160
 """Characters of a reason that the verdict has room for."""
@@ -75,32 +76,30 @@ class _Kind:
 _ACCURACY_DROP = _Kind("accuracy drop", "accuracy drop", most=True, scale=100, unit=" points")
 _ARGMAX = _Kind("same argmax", "argmax agreement", most=False, scale=100, unit="%")
 _COSINE = _Kind("cosine", "cosine similarity", most=False)
+_ERROR = _Kind("relative error", "relative error", most=True, scale=100, unit="%")
 _DIFFERENCE = _Kind("difference", "greatest difference", most=True)
-_KINDS = (_ACCURACY_DROP, _ARGMAX, _COSINE, _DIFFERENCE)
+_KINDS = (_ACCURACY_DROP, _ARGMAX, _COSINE, _ERROR, _DIFFERENCE)
 
 
 def checks(variant: VariantReport) -> tuple[Check, ...]:
     """The limits of the variant, in a fixed order; none if it was held to none."""
-    limits, found = variant.limits, variant.agreement
-    if limits is None:
-        return ()
+    limits, found = variant.limits or Limits(), variant.agreement
     change = change_of(found)
-    asked = (
-        (_ACCURACY_DROP, limits.accuracy_drop, None if change is None else -change),
-        (_ARGMAX, limits.argmax, found.argmax if found and found.on != "random" else None),
-        (_COSINE, limits.cosine, found.cosine if found else None),
-        (_DIFFERENCE, limits.max_difference, found.max_difference if found else None),
-    )
-    missed = {shortfall.limit for shortfall in variant.shortfalls}
-    return tuple(
-        Check(
-            name=kind.name,
-            required=f"{'≤' if kind.most else '≥'} {kind.required(limit)}",
-            outcome=_outcome(kind, value, missed),
-        )
-        for kind, limit, value in asked
-        if limit is not None
-    )
+    asked = {
+        _ACCURACY_DROP: (limits.accuracy_drop, None if change is None else -change),
+        _ARGMAX: (limits.argmax, found.argmax if found and found.on != "random" else None),
+        _COSINE: (limits.cosine, found.cosine if found else None),
+        _DIFFERENCE: (limits.max_difference, found.max_difference if found else None),
+    }
+    missed = {shortfall.limit: shortfall.required for shortfall in variant.shortfalls}
+    made = []
+    for kind in _KINDS:
+        limit, value = asked.get(kind, (None, None))
+        limit = missed.get(kind.shortfall, limit)
+        if limit is not None:
+            bound = f"{'≤' if kind.most else '≥'} {kind.required(limit)}"
+            made.append(Check(kind.name, bound, _outcome(kind, value, missed)))
+    return tuple(made)
 
 
 def explain(shortfall: Shortfall) -> str:
@@ -128,7 +127,7 @@ def in_brief(variant: VariantReport) -> str:
     return line if len(line) <= LONGEST_BRIEF else f"{line[:LONGEST_BRIEF]}…"
 
 
-def _outcome(kind: _Kind, value: float | None, missed: set[str]) -> Outcome:
+def _outcome(kind: _Kind, value: float | None, missed: Container[str]) -> Outcome:
     if kind.shortfall in missed:
         return Outcome.MISSED
     return Outcome.OPEN if value is None else Outcome.MET

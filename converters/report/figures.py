@@ -46,7 +46,7 @@ def difference(value: float | None) -> str:
     if value is None:
         return UNKNOWN
     if not math.isfinite(value):
-        return "infinite" if value > 0 else "not a number"
+        return "not finite"
     if value == 0:
         return "0"
     if 1e-3 <= value < 1e5:

@@ -129,7 +129,9 @@ def place(
     without = [index for index in range(len(points)) if index not in labels]
     for number, index in enumerate(without, 1):
         text = str(number)
-        labels[index] = Label(text, room.take(points[index], text) or _on(points[index]), True)
+        labels[index] = Label(
+            text, room.take(points[index], text) or room.force(points[index]), True
+        )
     return [labels[index] for index in range(len(points))]
 
 
@@ -151,6 +153,16 @@ class _Room:
             self._taken.append(best.box)
             self._leaders.append(best.leader)
         return best
+
+    def force(self, point: Point) -> Place:
+        """A place for a number above the point, over other points but over no other label."""
+        x, y = point
+        box = Box(x - CHARACTER, y - CLEARANCE - HEIGHT, x + CHARACTER, y - CLEARANCE)
+        labels = self._taken[len(self._points) :]
+        while any(box.overlaps(label) for label in labels):
+            box = Box(box.left, box.top - 2, box.right, box.bottom - 2)
+        self._taken.append(box)
+        return Place(box, "middle", None, math.inf)
 
     def _is_free(self, candidate: Place) -> bool:
         return (
@@ -192,12 +204,6 @@ def _candidates(point: Point, width: float) -> list[Place]:
                 )
             )
     return found
-
-
-def _on(point: Point) -> Place:
-    """Just above the point, whatever is there."""
-    x, y = point
-    return Place(Box(x - 4, y - 8 - HEIGHT, x + 4, y - 8), "middle", None, math.inf)
 
 
 def _leader(point: Point, box: Box) -> Leader:

@@ -50,7 +50,10 @@ def _furthest(ran: Ran) -> Html | None:
     changes = [(change, v) for v, found in ran if (change := change_of(found)) is not None]
     if changes:
         change, variant = min(changes, key=_number)
-        return _worst("Worst change in accuracy", f"{figures.points(change)} points", variant)
+        figure = f"{figures.points(change)} points"
+        if len(changes) > 1 and all(other == change for other, _ in changes):
+            return _tile("Change in accuracy", figure, "every variant")
+        return _worst("Worst change in accuracy", figure, variant)
     shares = [(found.argmax, v) for v, found in ran if found.argmax is not None]
     if shares:
         share, variant = min(shares, key=_number)

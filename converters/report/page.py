@@ -17,6 +17,10 @@ from converters.report.variants import variant_table
 from converters.report.verdict import verdict
 from edge_sdk.spec import ConversionReport, VariantReport
 
+_COLOPHON = (
+    "Made by edgeloop from report.json and manifest.json, which lie beside this page. It holds no "
+    "times: the same conversion gives the same bytes."
+)
 MOST_REFUSALS = 8
 """More refused variants than these are counted, not named, in the verdict."""
 
@@ -70,12 +74,8 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
                 _section("Provenance", provenance_section(report.provenance)),
             ),
         ),
-        tag(
-            "footer",
-            tag("p", "Made by edgeloop from the facts in report.json, which lies beside this page. "
-                     "It holds no times: the same conversion gives the same bytes."),
-        ),
-    )  # fmt: skip
+        tag("footer", tag("p", _COLOPHON)),
+    )
 
 
 def _heading(report: ConversionReport, identity: Identity) -> Html:

@@ -8,31 +8,28 @@ from edge_sdk.spec import Provenance
 
 def provenance_section(provenance: Provenance) -> Html:
     """Digests of everything that went in, and versions of everything that worked on it."""
-    return join([_digests(provenance), _tools(provenance.tools)])
-
-
-def _digests(provenance: Provenance) -> Html:
-    source = join([foreign(provenance.source), f" ({provenance.source_format})"])
+    source = tag("p", foreign(provenance.source), " (", foreign(provenance.source_format), ")")
     return tag(
         "dl",
-        _entry("Source", source, provenance.source_sha256),
-        _entry("Calibration data", None, provenance.calibration_sha256),
-        _entry("Evaluation data", None, provenance.evaluation_sha256),
+        _entry("Source", join([source, _digest(provenance.source_sha256)])),
+        _entry("Calibration data", _digest(provenance.calibration_sha256)),
+        _entry("Evaluation data", _digest(provenance.evaluation_sha256)),
+        _entry("Made with", _tools(provenance.tools)) if provenance.tools else None,
     )
 
 
-def _entry(name: str, what: Html | None, sha256: str | None) -> Html:
-    digest = (
-        tag("p", "none given", class_="empty")
-        if sha256 is None
-        else tag("p", tag("code", "sha256:", foreign(sha256)), class_="digest")
-    )
-    return tag("div", tag("dt", name), tag("dd", tag("p", what) if what else None, digest))
+def _entry(name: str, content: Html) -> Html:
+    return tag("div", tag("dt", name), tag("dd", content))
 
 
-def _tools(tools: dict[str, str]) -> Html | None:
-    if not tools:
-        return None
+def _digest(sha256: str | None) -> Html:
+    if sha256 is None:
+        return tag("p", "none given", class_="empty")
+    return tag("p", tag("code", "sha256:", foreign(sha256)), class_="digest")
+
+
+def _tools(tools: dict[str, str]) -> Html:
+    """Ourselves first, the others by name."""
     names = sorted(tools, key=lambda name: (name != "edgeloop", name))
     return tag(
         "ul",

@@ -6,6 +6,7 @@ own, which keeps it whole on paper and makes it a card on a phone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -177,14 +178,14 @@ def _accuracy(found: Agreement) -> Html | None:
 
 
 def _difference(found: Agreement) -> Html | None:
-    if found.max_difference is None:
+    """What was compared and has no number differs by one that is not finite."""
+    if not found.samples:
         return None
-    return join(
-        [
-            tag("span", figures.difference(found.max_difference)),
-            tag("small", figures.difference(found.mean_difference)),
-        ]
+    greatest, mean = (
+        figures.difference(math.inf if value is None else value)
+        for value in (found.max_difference, found.mean_difference)
     )
+    return join([tag("span", greatest), tag("small", mean)])
 
 
 def _evidence(found: Agreement) -> Html:

@@ -36,7 +36,7 @@ def open_source(
     """
     shapes = shapes or {}
     if not isinstance(source, (str, Path)):
-        from converters.sources.tensorflow import from_keras
+        from converters.sources.keras import from_keras
 
         return from_keras(source, name=str(getattr(source, "name", "model")), shapes=shapes)
     path = Path(source)
@@ -47,7 +47,7 @@ def open_source(
     if not path.stat().st_size:
         raise UsageError(f"{path} is empty.", "Export the model again.")
     if path.suffix in (".keras", ".h5", ".hdf5"):
-        from converters.sources.tensorflow import open_keras
+        from converters.sources.keras import open_keras
 
         return open_keras(path, shapes=shapes, trust_code=trust_code)
     if path.suffix in (".tflite", ".onnx"):
@@ -63,6 +63,6 @@ def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Source:
             f"The folder {path} is not a SavedModel: it has no saved_model.pb.",
             f"Name a model: {KNOWN}.",
         )
-    from converters.sources.tensorflow import open_saved_model
+    from converters.sources.saved_model import open_saved_model
 
     return open_saved_model(path, shapes=shapes)

@@ -86,10 +86,13 @@ class CoreMlTarget:
         wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
         _check_names(wanted)
         check_distinct(signature, "Core ML")
-        with at_work(
-            f"Converting {self._source.name} to Core ML",
-            "Another target may have the operation: --formats tflite",
-        ):
+        remedy = "Another target may have the operation: --formats tflite"
+        if any("While" in operation.type for operation in frozen.graph.get_operations()):
+            remedy = (
+                "coremltools does not read every loop: build recurrent layers with unroll=True, "
+                "or take another target: --formats tflite"
+            )
+        with at_work(f"Converting {self._source.name} to Core ML", remedy):
             model = ct.convert(
                 [frozen],
                 source="tensorflow",

@@ -206,7 +206,7 @@ def _read_directory(buffer: bytes | FileBytes, where: str) -> list[tuple[str, in
     """What the central directory lists: (name, size, crc). All else it says is recomputed."""
     if not len(buffer):
         raise ArtifactError(f"{where} is empty.")
-    broken = ArtifactError(f"{where} is not as edgeloop writes it, or it was cut short.")
+    broken = ArtifactError(f"{where} is not an edgeloop archive, or it was cut short.")
     tail = len(buffer) - _END.size
     if tail < 0:
         raise broken

@@ -78,7 +78,16 @@ def _declared(word: Word) -> str:
 
     fields = msgspec.to_builtins(word)
     kind = fields.pop("kind")
-    return f"{kind}: " + ", ".join(f"{name} {value}" for name, value in fields.items())
+    return f"{kind}: " + ", ".join(f"{name} {_plain(value)}" for name, value in fields.items())
+
+
+def _plain(value: object) -> str:
+    """A declared value without brackets and needless digits."""
+    if isinstance(value, dict):
+        return " ".join(f"{name} {_plain(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return " ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def variant_table(manifest: Manifest) -> str:

@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _line(found: GoldenCheck, samples: int) -> str:
     if found.status == "skipped":
-        hint = f"   {printable(found.hint)}" if found.hint else ""
+        hint = f"\n          {printable(found.hint)}" if found.hint else ""
         return f"golden    {found.variant}: not run here: {printable(found.reason)}{hint}"
     if not found.differences:
         return f"golden    {found.variant}: WRONG: {printable(found.reason)}"

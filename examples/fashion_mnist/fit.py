@@ -1,15 +1,17 @@
-"""Train one classifier, in a process of its own: ``python -m examples.fashion_mnist.fit NAME FOLDER``.
+"""Train one classifier in a process of its own: ``python -m examples.fashion_mnist.fit NAME FOLDER``
 
 The process is there for the sake of repeatability: one thread and deterministic operations are
 settings of all TensorFlow, to be made before its first step, and with them a seed gives the same
-weights on one and on sixty-four cores. (Another processor may still round otherwise.) One thread also
-wastes nothing: two classifiers train side by side on two cores.
+weights on one and on sixty-four cores. (Another kind of processor may still round otherwise.) One
+thread also wastes nothing: two classifiers train side by side on two cores.
 
 It writes ``classifier.keras`` and ``report.json`` into FOLDER, tells its progress on stderr, and
 ends with its parent: whoever started it holds its standard input open.
 
-Settings were found by trying (2 x 3 GHz, CPU seconds of training, accuracy over seeds):
-stochastic gradient descent with momentum and a cosine schedule beat Adam at every length.
+The settings were found by trying. At three epochs, 26 CPU seconds on a 2.6 GHz core of 2025, they
+give 91.3 to 91.6 % over five seeds; at six, 50 CPU seconds, 92.0 %. Adam in place of momentum gives
+0.2 points less, batches of 128 pictures 0.2 less, of 64 the same for a sixth more time; mirrored or
+shifted pictures, smoothed labels and dropout give nothing at these lengths.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import numpy.typing as npt
 from converters.engines import engine
 from edge_sdk.errors import EdgeError
 from examples.assets import AssetError
-from examples.fashion_mnist.dataset import LABELS, Split, load
+from examples.fashion_mnist.dataset import Split, load
 from examples.fashion_mnist.model import build
 
 MODEL, REPORT = "classifier.keras", "report.json"
@@ -51,30 +53,23 @@ class Training:
         seed: decides the first weights and every order of the pictures.
         epochs: times that each picture is shown.
         pictures: how many of the 60,000 are used, from the first.
-        shuffled: classes whose labels are mixed up among themselves.
-        shuffled_share: how much of those labels.
+        shuffled: share of the labels, chosen at random, that are permuted among themselves.
     """
 
     version: str
     seed: int
     epochs: int
     pictures: int = 60_000
-    shuffled: tuple[str, ...] = ()
-    shuffled_share: float = 0.0
+    shuffled: float = 0.0
 
 
 TRAININGS = {
     "good": Training(version="1.0.0", seed=1, epochs=3),
-    "better": Training(version="1.1.0", seed=2, epochs=7),
-    # A labelling error as they happen: whoever sorted the garments for the upper body did not look.
-    "bad": Training(
-        version="1.2.0",
-        seed=3,
-        epochs=1,
-        pictures=30_000,
-        shuffled=("T-shirt", "Pullover", "Dress", "Coat", "Shirt"),
-        shuffled_share=0.9,
-    ),
+    "better": Training(version="1.1.0", seed=2, epochs=6),
+    # Two labels in five are left as they were. Over all classes, because a network that cannot tell
+    # a few apart any more is on edge between them, and eight bits would push it: its conversion
+    # must be faithful, only the model is bad.
+    "bad": Training(version="1.2.0", seed=4, epochs=1, pictures=30_000, shuffled=0.6),
 }
 
 
@@ -114,13 +109,10 @@ def fit(training: Training, split: Split, *, title: str) -> Any:
     return network
 
 
-def shuffle_labels(
-    training: Training, labels: npt.NDArray[np.uint8]
-) -> npt.NDArray[np.uint8]:
+def shuffle_labels(training: Training, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The labels to learn from: some of them permuted, if the training says so."""
     rng = np.random.default_rng(training.seed)
-    mixed = [LABELS.index(name) for name in training.shuffled]
-    chosen = np.flatnonzero(np.isin(labels, mixed) & (rng.random(len(labels)) < training.shuffled_share))
+    chosen = np.flatnonzero(rng.random(len(labels)) < training.shuffled)
     shuffled = labels.copy()
     shuffled[chosen] = rng.permutation(labels[chosen])
     return shuffled

@@ -141,11 +141,17 @@ def test_several_open_lengths_change_at_once(engine: Engine, tmp_path: Path) -> 
             np.testing.assert_array_equal(session.run(inputs)["y"], np.tile(a + b, (rows, 1)))
 
 
-def test_what_the_engine_refuses_is_an_error_of_ours(engine: Engine, tmp_path: Path) -> None:
-    a = np.ones((3, 4), np.float32)
+def test_what_the_engine_refuses_is_an_error_of_ours(
+    engine: Engine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    a, one = np.ones((3, 4), np.float32), np.ones((1, 4), np.float32)
     with edge_sdk.load(written(tmp_path, engine, engine.sum())) as session:
+        session.run({"a": one, "b": one})
+        capfd.readouterr()
         with pytest.raises(UsageError, match="cannot run the model on these inputs"):
             session.run({"a": a, "b": np.ones((2, 4), np.float32)})
+        assert capfd.readouterr().err == ""
+        np.testing.assert_array_equal(session.run({"a": one, "b": one})["y"], one + one)
         np.testing.assert_array_equal(session.run({"a": a, "b": a})["y"], a + a)
 
 

@@ -40,6 +40,7 @@ def test_round_trip(contents: dict[str, bytes]) -> None:
     assert [archive.size(name) for name in archive] == [len(c) for c in contents.values()]
     assert list(archive) == list(contents)
     assert packed(contents) == data
+    archive.close()
 
 
 @given(CONTENTS.filter(bool))

@@ -167,7 +167,9 @@ FORGED: dict[str, Callable[[], bytes]] = {
 
 @pytest.mark.parametrize("trick", FORGED)
 def test_forged(trick: str, tmp_path: Path) -> None:
-    refuse(FORGED[trick](), tmp_path / "x.edge")
+    message = refuse(FORGED[trick](), tmp_path / "x.edge")
+    if trick == "the same name twice":
+        assert message.endswith("holds 'a' twice.")
 
 
 @pytest.mark.parametrize(
@@ -259,17 +261,23 @@ def sparse(path: Path, size: int, tail: bytes) -> Path:
 @pytest.mark.parametrize("size", [100 << 20, (4 << 30) - 1, (4 << 30) + (1 << 20)])
 def test_large_files_that_claim_much_cost_little(size: int, tmp_path: Path) -> None:
     """Sizes are believed only as far as the file reaches, the directory as far as one may."""
-    entry = CENTRAL.pack(
-        b"PK\1\2", 788, 20, 1 << 11, 0, 0, 33, 0, 0, 0, 1, 0, 0, 0, 0, 0o100644 << 16, 0
-    )
+
+    def entry(length: int, offset: int = 0) -> bytes:
+        sizes = (0, length, length, 1, 0, 0, 0, 0, 0o100644 << 16, offset)
+        return CENTRAL.pack(b"PK\1\2", 788, 20, 1 << 11, 0, 0, 33, *sizes)
+
     start = size - END.size
+    halves = entry((2 << 30) - 128) + b"a" + entry(2 << 30) + b"b"
     claims = {
         "everything is directory": END.pack(b"PK\5\6", 0, 0, 1, 1, start & 0xFFFFFFFF, 0, 0),
         "much directory": END.pack(
             b"PK\5\6", 0, 0, 1, 1, 50 << 20, (start - (50 << 20)) & 0xFFFFFFFF, 0
         ),
-        "an empty member": entry + b"a" + END.pack(
-            b"PK\5\6", 0, 0, 1, 1, len(entry) + 1, (start - len(entry) - 1) & 0xFFFFFFFF, 0
+        "an empty member": entry(0) + b"a" + END.pack(
+            b"PK\5\6", 0, 0, 1, 1, 47, (start - 47) & 0xFFFFFFFF, 0
+        ),
+        "two members of all": halves + END.pack(
+            b"PK\5\6", 0, 0, 2, 2, len(halves), (start - len(halves)) & 0xFFFFFFFF, 0
         ),
         "no member": END.pack(b"PK\5\6", 0, 0, 0, 0, 0, start & 0xFFFFFFFF, 0),
     }  # fmt: skip

@@ -92,8 +92,9 @@ def test_verify_passes(edge: Edge, path: Path) -> None:
     assert lines[1].startswith("golden    onnx-fp32: right on 2 samples, onnxruntime ")
     assert lines[1].endswith(": y differs by 0 at most (allowed 1e-06)")
     assert lines[2].startswith("golden    coreml-fp16: not run here: ")
-    assert lines[3] == "trust     unsigned"
-    assert lines[4] == "verdict   whole, and 1 of 2 variants proven on this machine"
+    assert lines[3].startswith(" " * 10), "what would help"
+    assert lines[4] == "trust     unsigned"
+    assert lines[5] == "verdict   whole, and 1 of 2 variants proven on this machine"
     assert err == "running onnx-fp32 …\nrunning coreml-fp16 …\n"
 
 
@@ -261,7 +262,7 @@ def test_what_is_no_artifact(edge: Edge, tmp_path: Path) -> None:
             ("missing.edge", 2, "cannot be opened: No such file or directory"),
             (".", 2, "is not a file"),
             ("empty.edge", 4, "is empty"),
-            ("text.edge", 4, "is not as edgeloop writes it, or it was cut short"),
+            ("text.edge", 4, "is not an edgeloop archive, or it was cut short"),
         ):
             found, out, err = edge(command, tmp_path / name)
             assert (found, out) == (code, "")
@@ -302,8 +303,11 @@ def test_inspect(edge: Edge, path: Path) -> None:
     assert "input     x: float32 1x3" in lines
     assert "output    y: float32 1x3" in lines
     assert "labels    class 0, class 1, class 2, class 3, class 4, class 5, … (8)" in lines
-    assert any(line.startswith("before    image: ") for line in lines)
-    assert any(line.startswith("after     classification: ") for line in lines)
+    assert (
+        "before    image: input x, size 1 1, channels rgb, resize stretch, interpolation bilinear, "
+        "mean 0, std 255, layout hwc"
+    ) in lines
+    assert "after     classification: output y, activation none, top 3" in lines
     assert any(line.startswith("onnx-fp32 ") and line.endswith("the original") for line in lines)
     assert any(line.startswith("coreml-fp16 ") and "2 random inputs" in line for line in lines)
     assert "beside    empty.txt, golden.npz" in lines

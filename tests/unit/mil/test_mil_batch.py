@@ -60,6 +60,15 @@ PROVEN = {
         ROWS,
         lambda x: mb.squeeze(x=mb.expand_dims(x=x, axes=[0, 3, -1]), axes=[0, -1]),
     ),
+    "squeeze leaves what is not 1": (
+        ROWS,
+        lambda x: mb.transpose(
+            x=mb.squeeze(
+                x=mb.expand_dims(x=mb.transpose(x=x, perm=[1, 0, 2]), axes=[0]), axes=[0, 1]
+            ),
+            perm=[1, 0, 2],
+        ),
+    ),
     "dense": (
         (1, 7),
         lambda x: mb.linear(
@@ -124,6 +133,17 @@ PROVEN = {
         ROWS,
         lambda x: mb.slice_by_index(
             x=x, begin=[0, -1, 0], end=[1, 0, 5], squeeze_mask=[False, True, False]
+        ),
+    ),
+    "slice backwards": (
+        ROWS,
+        lambda x: mb.slice_by_index(
+            x=x,
+            begin=[0, 2, 0],
+            end=[0, 0, 5],
+            stride=[-1, -1, 1],
+            begin_mask=[True, False, False],
+            end_mask=[True, False, False],
         ),
     ),
     "slice from the end": (
@@ -225,6 +245,14 @@ UNPROVEN = {
     "crossed with itself": (
         (1, 3),
         lambda x: mb.add(x=x, y=mb.transpose(x=x, perm=[1, 0])),
+    ),
+    "samples against samples": (
+        (1, 3),
+        lambda x: mb.matmul(x=x, y=mb.transpose(x=x, perm=[1, 0])),
+    ),
+    "einsum of samples with others": (
+        (1, 2, 3, 2),
+        lambda x: mb.einsum(values=(x, weights(4, 2, 3, 2)), equation="nchw,nwhu->nchu"),
     ),
     "summed in a product": (
         (1, 3),

@@ -175,6 +175,12 @@ def test_half_precision_lives_in_the_weights_and_at_the_ends_only(evaluate):
 
     np.testing.assert_array_equal(evaluate(build, x=x), [2.0, 2049.0])
 
+    def constants(x):
+        total = mb.add(x=np.float16(2048), y=np.float16(1))
+        return mb.mul(x=x, y=mb.cast(x=total, dtype="fp32"))
+
+    np.testing.assert_array_equal(evaluate(constants, x=x[:1]), [2049.0])
+
 
 PARAMETRIC = {
     "clip": (dict(alpha=-0.5, beta=1.5), lambda x: tf.clip_by_value(x, -0.5, 1.5)),

@@ -226,17 +226,17 @@ def pooled(x: np.ndarray, start: int, kernel: int, count: str) -> float:
 
 @pytest.mark.parametrize("excluding", [True, False])
 @pytest.mark.parametrize("ceil_mode", [True, False])
-@pytest.mark.parametrize("size", [7, 8])
+@pytest.mark.parametrize(("size", "kernel", "stride"), [(7, 3, 2), (8, 3, 2), (4, 2, 3)])
 def test_average_counts_padding_as_told_and_overhang_never(
-    evaluate, rng, excluding, ceil_mode, size
+    evaluate, rng, *, excluding, ceil_mode, size, kernel, stride
 ):
     x = rng.normal(size=(1, 1, size)).astype(np.float32)
 
     def build(x):
         return mb.avg_pool(
             x=x,
-            kernel_sizes=[3],
-            strides=[2],
+            kernel_sizes=[kernel],
+            strides=[stride],
             pad_type="custom",
             pad=[1, 1],
             exclude_padding_from_average=excluding,
@@ -244,13 +244,13 @@ def test_average_counts_padding_as_told_and_overhang_never(
         )
 
     padded = np.pad(x[0, 0], 1, constant_values=np.nan)
-    windows = (len(padded) - 3) // 2 + 1
+    windows = (len(padded) - kernel) // stride + 1
     if ceil_mode:
-        windows = -(-(len(padded) - 3) // 2) + 1
+        windows = -(-(len(padded) - kernel) // stride) + 1
         # One that would begin in the padding after is left out.
-        windows -= (windows - 1) * 2 >= size + 1
-    starts = range(0, 2 * windows, 2)
-    expected = [pooled(padded, s, 3, "real" if excluding else "all") for s in starts]
+        windows -= (windows - 1) * stride >= size + 1
+    starts = range(0, stride * windows, stride)
+    expected = [pooled(padded, s, kernel, "real" if excluding else "all") for s in starts]
     np.testing.assert_allclose(evaluate(build, x=x)[0, 0], expected, rtol=1e-5)
 
 

@@ -171,6 +171,17 @@ def test_a_slow_model_is_still_measured_forwards_and_backwards(model: Path) -> N
     assert WARM_UP_CALLS > 0
 
 
+def test_a_steady_drift_falls_on_all_alike(model: Path) -> None:
+    class Drifting(Steps):
+        def __init__(self) -> None:
+            self._ticks = (n * 10**12 + n * n * 10**6 for n in count())
+
+    measured, _ = measure(model, configurations(1, 1), seconds=1, shapes={}, clock=Drifting())
+    assert measured[0].timings.calls == 2
+    assert measured[0].timings.mean_ms == measured[1].timings.mean_ms
+    assert measured[0].timings.p99_ms != measured[1].timings.p99_ms
+
+
 def test_by_the_real_clock(model: Path) -> None:
     (measured,), _ = measure(model, configurations(1), seconds=0.05, shapes={})
     timings = measured.timings

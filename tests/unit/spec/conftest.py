@@ -13,9 +13,16 @@ from msgspec import inspect
 
 import edge_sdk.spec
 from edge_sdk.spec import Word
+from edge_sdk.spec.wire import BODIES, Envelope, Message
 
 _TEXT = st.text(st.characters(codec="utf-8"), max_size=8)
 _ASCII = st.characters(codec="ascii")
+_SCALARS: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
+    inspect.FloatType: st.floats(allow_nan=False, allow_infinity=False),
+    inspect.BoolType: st.booleans(),
+    inspect.NoneType: st.none(),
+    inspect.BytesType: st.binary(max_size=40),
+}
 
 
 for module in pkgutil.iter_modules(edge_sdk.spec.__path__):
@@ -27,7 +34,8 @@ def _every_word(root: type[Word]) -> list[type[Word]]:
     return [word for word in found if word.__module__.startswith(edge_sdk.spec.__name__)]
 
 
-WORDS = sorted(set(_every_word(Word)) - {Word}, key=lambda word: word.__qualname__)
+# An envelope is MessagePack alone, see test_envelope.py.
+WORDS = sorted(set(_every_word(Word)) - {Word, Envelope}, key=lambda word: word.__qualname__)
 
 
 def words(word: type[Word]) -> st.SearchStrategy[Any]:
@@ -47,16 +55,6 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.from_regex(str(kind.pattern).replace("$(?!\\n)", "\\Z"), alphabet=_ASCII)
         case inspect.IntType():
             return st.integers(-(2**63) if kind.ge is None else kind.ge, 2**63 - 1)
-        case inspect.FloatType():
-            return st.floats(allow_nan=False, allow_infinity=False)
-        case inspect.BoolType():
-            return st.booleans()
-        case inspect.NoneType():
-            return st.none()
-        case inspect.BytesType():
-            return st.binary(max_size=40)
-        case inspect.RawType():
-            return st.just(msgspec.Raw(b"null"))
         case inspect.EnumType():
             return st.sampled_from(list(kind.cls))
         case inspect.LiteralType():
@@ -69,7 +67,7 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.lists(_values(kind.item_type), max_size=3).map(tuple)
         case inspect.DictType():
             return st.dictionaries(_values(kind.key_type), _values(kind.value_type), max_size=3)
-    raise NotImplementedError(kind)
+    return _SCALARS[type(kind)]
 
 
 @pytest.fixture(scope="session", params=WORDS, ids=lambda word: word.__qualname__)
@@ -87,4 +85,10 @@ def any_value(word: type[Word]) -> st.SearchStrategy[Any]:
 
 @pytest.fixture(scope="session")
 def all_words() -> set[type[Word]]:
-    return set(WORDS)
+    return {*WORDS, Envelope}
+
+
+@pytest.fixture(scope="session", params=BODIES.values(), ids=lambda kind: kind.TYPE)
+def any_message(request: pytest.FixtureRequest) -> st.SearchStrategy[Message]:
+    """Any message of each type that travels."""
+    return words(request.param)

@@ -1,0 +1,135 @@
+"""Keras models, in memory or in a ``.keras`` or ``.h5`` file."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from converters.engines import at_work, engine
+from converters.sources.shapes import check_known, with_shape
+from converters.sources.tensorflow import UNREADABLE, TensorFlowSource, dims
+from edge_sdk.errors import ConversionError, UnavailableError, UsageError
+from edge_sdk.files import sha256_tree
+from edge_sdk.spec import TensorSpec
+
+
+def from_keras(
+    model: Any, *, name: str, shapes: Mapping[str, tuple[int, ...]], path: Path | None = None
+) -> TensorFlowSource:
+    """A source of a Keras model in memory.
+
+    Raises:
+        UsageError: it is no Keras model, has no defined inputs, or ``shapes`` do not fit them.
+    """
+    keras = _keras()
+    if not isinstance(model, keras.Model):
+        raise UsageError(
+            f"A {type(model).__name__} is not a model that edgeloop reads.",
+            "Give a Keras model, or the path of a file or a SavedModel.",
+        )
+    if not getattr(model, "inputs", None):
+        raise UsageError(
+            f"The Keras model {name} does not say what its inputs are.",
+            "Begin it with keras.Input(shape); or call it once, export it, and convert the "
+            "SavedModel: model.export('folder')",
+        )
+    inputs = tuple(
+        with_shape(TensorSpec(name=t.name, dtype=str(t.dtype), shape=dims(t.shape)), shapes)  # type: ignore[arg-type]
+        for t in model.inputs
+    )
+    check_known(shapes, [t.name for t in inputs])
+    structure = None if isinstance(model, keras.Sequential) else model.input
+
+    def function(tensors: Mapping[str, Any]) -> dict[str, Any]:
+        flat = [tensors[t.name] for t in inputs]
+        packed = flat[0] if structure is None else keras.tree.pack_sequence_as(structure, flat)
+        return _named(model(packed, training=False), model, keras)
+
+    if path is None:
+        digest, size = _weights_digest(model)
+    else:
+        digest, size = sha256_tree(path), path.stat().st_size
+    return TensorFlowSource(
+        name=name,
+        kind="keras",
+        sha256=digest,
+        size=size,
+        function=function,
+        owner=model,
+        inputs=inputs,
+    )
+
+
+def open_keras(
+    path: Path, *, shapes: Mapping[str, tuple[int, ...]], trust_code: bool
+) -> TensorFlowSource:
+    """Open a ``.keras`` or ``.h5`` file.
+
+    Raises:
+        UsageError: it is not one, or was cut short, or holds code that was not trusted.
+    """
+    _check_container(path)
+    keras = _keras()
+    try:
+        with at_work(f"Loading {path}"):
+            model = keras.models.load_model(path, compile=False, safe_mode=not trust_code)
+    except ConversionError as error:
+        if "safe_mode" in error.message or "arbitrary code" in error.message:
+            raise UsageError(
+                f"{path} holds Python code (a Lambda layer), which loading it would execute.",
+                "If you trust whoever made it: --trust-code",
+            ) from error
+        raise UsageError(error.message, UNREADABLE) from error
+    return from_keras(model, name=path.name, shapes=shapes, path=path)
+
+
+def _keras() -> Any:
+    """Keras on TensorFlow: files do not care what they were trained on, but our targets do.
+
+    Raises:
+        UnavailableError: this process already runs it on something else.
+    """
+    if "keras" not in sys.modules:
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+    keras = engine("keras")
+    if keras.backend.backend() != "tensorflow":
+        raise UnavailableError(
+            f"Keras runs on {keras.backend.backend()} here; conversion needs TensorFlow.",
+            "Save the model, and convert the file in a process of its own: edge convert FILE.keras",
+        )
+    return keras
+
+
+def _check_container(path: Path) -> None:
+    """Refuse, by its first bytes, a file that cannot be what its name says."""
+    with path.open("rb") as file:
+        magic = file.read(8)
+    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
+        raise UsageError(f"{path} is not a .keras file, or it was cut short.", UNREADABLE)
+    if path.suffix != ".keras" and magic != b"\x89HDF\r\n\x1a\n":
+        raise UsageError(f"{path} is not an HDF5 file.", UNREADABLE)
+
+
+def _weights_digest(model: Any) -> tuple[str, int]:
+    """Digest and size of a model in memory: its architecture and weights, in order."""
+    digest, size = hashlib.sha256(model.to_json().encode()), 0
+    for array in model.get_weights():
+        digest.update(f"{array.dtype}{array.shape}".encode() + array.tobytes())
+        size += array.nbytes
+    return digest.hexdigest(), size
+
+
+def _named(results: Any, model: Any, keras: Any) -> dict[str, Any]:
+    """A model's results by name: its own keys, its output layers' names, or its last layer's."""
+    if isinstance(results, dict):
+        return results
+    flat = keras.tree.flatten(results)
+    names = getattr(model, "output_names", None) or [model.layers[-1].name]
+    if len(set(names)) != len(flat):
+        names = [f"output_{i}" for i in range(len(flat))]
+    return dict(zip(names, flat, strict=True))

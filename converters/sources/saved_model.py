@@ -1,0 +1,73 @@
+"""TensorFlow SavedModels, by the signature that is to be served."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from converters.engines import at_work, engine
+from converters.sources.shapes import BATCH, check_known, with_shape
+from converters.sources.tensorflow import UNREADABLE, TensorFlowSource, dims
+from edge_sdk.errors import ConversionError, UsageError
+from edge_sdk.files import sha256_tree, tree
+from edge_sdk.spec import TensorSpec
+
+
+def open_saved_model(folder: Path, *, shapes: Mapping[str, tuple[int, ...]]) -> TensorFlowSource:
+    """Open a SavedModel folder by its serving signature.
+
+    Raises:
+        UsageError: it cannot be loaded, or has no signature to call.
+    """
+    tf = engine("tensorflow")
+    try:
+        with at_work(f"Loading {folder}"):
+            loaded = tf.saved_model.load(str(folder))
+    except ConversionError as error:
+        raise UsageError(error.message, UNREADABLE) from error
+    function = _serving(dict(loaded.signatures), folder)
+    _, arguments = function.structured_input_signature
+    inputs = tuple(
+        with_shape(_opened(key, spec, shapes), shapes) for key, spec in sorted(arguments.items())
+    )
+    check_known(shapes, [t.name for t in inputs])
+    return TensorFlowSource(
+        name=folder.name,
+        kind="savedmodel",
+        sha256=sha256_tree(folder),
+        size=sum(file.stat().st_size for file in tree(folder).values()),
+        function=lambda tensors: function(**tensors),
+        owner=loaded,
+        inputs=inputs,
+    )
+
+
+def _serving(signatures: Mapping[str, Any], folder: Path) -> Any:
+    """The signature to serve: ``serving_default``, or the only one."""
+    if not signatures:
+        raise UsageError(
+            f"{folder} has no signature that could be called.",
+            "Save it with one: model.export(folder), or tf.saved_model.save(…, signatures=…)",
+        )
+    if "serving_default" not in signatures and len(signatures) > 1:
+        raise UsageError(
+            f"{folder} has the signatures {', '.join(sorted(signatures))}; none is the default.",
+            "Save it with one: tf.saved_model.save(…, signatures={'serving_default': …})",
+        )
+    return signatures.get("serving_default") or next(iter(signatures.values()))
+
+
+def _opened(name: str, spec: Any, shapes: Mapping[str, tuple[int, ...]]) -> TensorSpec:
+    """A SavedModel's input; where not even the number of its axes is known, as ``--input`` says."""
+    if spec.shape.rank is not None:
+        return TensorSpec(name=name, dtype=spec.dtype.name, shape=dims(spec.shape))
+    if name not in shapes:
+        raise UsageError(
+            f"The input {name!r} may have any number of axes.",
+            f"Fix them: --input {name}:1x224x224x3",
+        )
+    axes = range(1, len(shapes[name]))
+    return TensorSpec(
+        name=name, dtype=spec.dtype.name, shape=(BATCH, *(f"dim{axis}" for axis in axes))
+    )
