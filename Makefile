@@ -12,7 +12,7 @@ assets: setup  ## real models and data, into a cache outside the repository
 	@.venv/bin/python scripts/assets
 
 demo: setup  ## the main job, on a real model: convert, prove, run
-	@.venv/bin/python examples/demo.py
+	@.venv/bin/python -m examples.demo
 
 test: assets  ## static checks, then all tests
 	@scripts/test

@@ -6,12 +6,17 @@ conversion = convert("flowers.keras", "flowers-1.0.0.edge", calibrate="photos/")
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from converters.conversion import Conversion, convert
 
 __all__ = ["Conversion", "convert"]
+
+# From 1.29 on, ONNX Runtime tells its maker about the machine and its models, unless this is set
+# before it is loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 
 def __getattr__(name: str) -> Any:

@@ -376,7 +376,7 @@ def _checked_name(name: str | None, output: Path) -> str:
     if output.suffix != SUFFIX:
         raise UsageError(
             f"{output} is not a name for an artifact.",
-            f"Call it {output.with_suffix(SUFFIX) if output.stem else 'model.edge'}.",
+            f"Call it {output.with_suffix(SUFFIX) if output.stem.strip('.') else 'model.edge'}.",
         )
     if name is None:
         # model-1.2.0.edge is model, version 1.2.0

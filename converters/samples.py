@@ -228,11 +228,11 @@ def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
         )
     one = TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=_sample_shape(tensor))
     if not array.ndim or not one.accepts(array.shape[1:]):
-        wanted = "x".join(map(str, ("samples", *one.shape)))
+        wanted = "x".join(map(str, ("N", *one.shape)))
         raise UsageError(
             f"{where}: {tensor.name} has shape {'x'.join(map(str, array.shape)) or 'scalar'}; "
             f"{wanted} is needed.",
-            "The first axis counts the samples; the others must be the model's.",
+            "N counts the samples; the other axes must be the model's.",
         )
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise UsageError(f"{where}: {tensor.name} holds NaN or infinity.", "Clean the data.")
@@ -248,9 +248,11 @@ def _classes(
     y: Array, count: int, where: str, signature: Signature, labels: Sequence[str]
 ) -> npt.NDArray[np.int64]:
     if y.shape != (count,) or y.dtype.kind not in "iu":
+        mend = "y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else "y.reshape(-1).astype(int)"
         raise UsageError(
-            f"{where}: y is {y.dtype} of shape {y.shape}; there are {count} samples.",
-            "Give one whole number, the class, per sample: y.reshape(-1)",
+            f"{where}: y is {y.dtype} of shape {'x'.join(map(str, y.shape)) or 'scalar'}; "
+            f"there are {count} samples.",
+            f"Give one whole number, the class, for each sample: {mend}",
         )
     limit = _class_count(signature, labels)
     if limit is not None and not ((y >= 0) & (y < limit)).all():
@@ -274,7 +276,7 @@ def _from_folder(
             f"{folder} holds pictures, and it is not said how they become the model's input.",
             "Declare it: --preprocess SPEC.toml with a [preprocess] table of kind 'image'.",
         )
-    names = sorted(p.name for p in folder.iterdir() if p.is_dir())
+    names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
     limit = _class_count(signature, labels)
     if not labels and limit is not None and len(names) > limit:
         raise UsageError(

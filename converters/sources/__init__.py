@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.sources.base import Source
+from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
 
 __all__ = ["Source", "open_source"]
@@ -54,6 +55,8 @@ def open_source(
         from converters.sources.engine_file import EngineFileSource
 
         return EngineFileSource(path, "tflite" if path.suffix == ".tflite" else "onnx", shapes)
+    if path.suffix == SUFFIX:
+        raise UsageError(f"{path} is an artifact already.", f"edge inspect {path}")
     raise UsageError(f"{path} is not a model that edgeloop reads.", f"It reads {KNOWN}.")
 
 

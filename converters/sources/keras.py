@@ -84,6 +84,10 @@ def open_keras(
                 f"{path} holds Python code (a Lambda layer), which loading it would execute.",
                 "If you trust whoever made it: --trust-code",
             ) from error
+        if "No model config" in error.message:
+            raise UsageError(
+                f"{path} holds weights and no model.", "Save both: model.save('model.keras')"
+            ) from error
         raise UsageError(error.message, UNREADABLE) from error
     return from_keras(model, name=path.name, shapes=shapes, path=path)
 
@@ -108,11 +112,14 @@ def _keras() -> Any:
 def _check_container(path: Path) -> None:
     """Refuse, by its first bytes, a file that cannot be what its name says."""
     with path.open("rb") as file:
-        magic = file.read(8)
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        raise UsageError(f"{path} is not a .keras file, or it was cut short.", UNREADABLE)
-    if path.suffix != ".keras" and magic != b"\x89HDF\r\n\x1a\n":
-        raise UsageError(f"{path} is not an HDF5 file.", UNREADABLE)
+        is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
+    is_zip = zipfile.is_zipfile(path)
+    if path.suffix == ".keras" and not is_zip:
+        hint = f"It is HDF5: call it {path.stem}.h5." if is_hdf5 else UNREADABLE
+        raise UsageError(f"{path} is not a .keras file, or it was cut short.", hint)
+    if path.suffix != ".keras" and not is_hdf5:
+        hint = f"It is a zip: call it {path.stem}.keras." if is_zip else UNREADABLE
+        raise UsageError(f"{path} is not an HDF5 file.", hint)
 
 
 def _weights_digest(model: Any) -> tuple[str, int]:

@@ -62,8 +62,7 @@ def backend_for(model_format: Format, names: tuple[str, ...] | None = None) -> B
         raise refusals[0]
     if model_format == "coreml":
         raise UnavailableError(
-            "Core ML models run on Apple systems only, and edgeloop does not run them there yet.",
-            "Choose another variant of the artifact: edge inspect X.edge",
+            "Core ML models run on Apple systems only, and edgeloop does not run them there yet."
         )
     raise UnavailableError(
         f"No backend that was asked for runs {model_format} models.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Callable
@@ -41,7 +42,7 @@ async def open_socket(host: str, port: int, tls: ssl.SSLContext | None) -> socke
         sock = await _first_that_answers(host, port)
     except OSError as error:
         raise UnavailableError(
-            f"The broker {host}:{port} cannot be reached: {error.strerror or error}."
+            f"The broker {host}:{port} cannot be reached: {_reason(error)}."
         ) from error
     if tls is None:
         return sock
@@ -61,12 +62,19 @@ async def open_socket(host: str, port: int, tls: ssl.SSLContext | None) -> socke
     except OSError as error:
         wrapped.close()
         raise UnavailableError(
-            f"TLS with the broker {host}:{port} failed: {error.strerror or error}."
+            f"TLS with the broker {host}:{port} failed: {_reason(error)}."
         ) from error
     except BaseException:
         wrapped.close()
         raise
     return wrapped
+
+
+def _reason(error: OSError) -> str:
+    """asyncio words its own errors; the system's words are the ones people know."""
+    if isinstance(error, (socket.gaierror, ssl.SSLError)) or error.errno is None:
+        return str(error.strerror or error)
+    return os.strerror(error.errno)
 
 
 async def _first_that_answers(host: str, port: int) -> socket.socket:

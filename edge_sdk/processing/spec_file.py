@@ -14,16 +14,15 @@ the nearest right one. (A manifest is read leniently: there it may come from a n
 
 from __future__ import annotations
 
-import importlib
-import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.errors import UsageError
 from edge_sdk.spec import Classification, Detection, ImageInput, Postprocess, Preprocess, Word
 from edge_sdk.text import nearest
+from edge_sdk.toml_file import read_text, read_toml
 
 _TABLES: dict[str, dict[str, type[Word]]] = {
     "preprocess": {"image": ImageInput},
@@ -39,7 +38,7 @@ def read_processing(path: Path | str) -> tuple[Preprocess | None, Postprocess | 
         UnavailableError: Python 3.10 without ``tomli``.
     """
     path = Path(path)
-    document = _read_toml(path)
+    document = read_toml(path)
     if not document:
         raise UsageError(
             f"{path} declares nothing.", "Write a [preprocess] or a [postprocess] table in it."
@@ -58,7 +57,7 @@ def read_labels(path: Path | str) -> tuple[str, ...]:
         UsageError: missing, unreadable, empty, not UTF-8 text, or with a blank line in the middle.
     """
     path = Path(path)
-    labels = tuple(line.strip() for line in _read_text(path).rstrip().splitlines())
+    labels = tuple(line.strip() for line in read_text(path).rstrip().splitlines())
     if not labels:
         raise UsageError(f"{path} holds no labels.", "Write one class name a line.")
     if "" in labels:
@@ -103,31 +102,3 @@ def _plain(error: msgspec.ValidationError) -> str:
     text, _, where = str(error).partition(" - at `$.")
     text = text[:1].lower() + text[1:]
     return f"{where.rstrip('`')}: {text}" if where else text
-
-
-def _read_toml(path: Path) -> dict[str, Any]:
-    text = _read_text(path)
-    # tomllib came with Python 3.11; tomli is the same reader for 3.10.
-    reader = "tomllib" if sys.version_info >= (3, 11) else "tomli"
-    try:
-        toml = importlib.import_module(reader)
-    except ImportError as error:
-        raise UnavailableError(
-            f"{path} is TOML, which Python 3.10 cannot read by itself.", "pip install tomli"
-        ) from error
-    try:
-        document: dict[str, Any] = toml.loads(text)
-    except toml.TOMLDecodeError as error:
-        raise UsageError(f"{path} is not TOML: {error}.", "See https://toml.io.") from error
-    return document
-
-
-def _read_text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"{path} cannot be read: {error.strerror or error}.", "Check the path."
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not UTF-8 text.", "Is it another kind of file?") from error

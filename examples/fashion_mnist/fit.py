@@ -1,4 +1,6 @@
-"""Train one classifier in a process of its own: ``python -m examples.fashion_mnist.fit NAME FOLDER``
+"""Train one classifier, in a process of its own.
+
+    python -m examples.fashion_mnist.fit NAME FOLDER      # what ``train`` starts
 
 The process is there for the sake of repeatability: one thread and deterministic operations are
 settings of all TensorFlow, to be made before its first step, and with them a seed gives the same
@@ -106,7 +108,10 @@ def fit(training: Training, split: Split, *, title: str) -> Any:
         verbose=0,
         callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=tell)],
     )
-    return network
+    # Without the optimizer, whose momenta would double the file.
+    trained = build()
+    trained.set_weights(network.get_weights())
+    return trained
 
 
 def shuffle_labels(training: Training, labels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
@@ -139,14 +144,15 @@ def main() -> int:
     training = TRAININGS[args.name]
     title = f"{args.name} {training.version}"
     try:
-        say(f"{title}: training on {training.pictures:,} pictures, {training.epochs} epochs")
         tensorflow = engine("tensorflow")
         tensorflow.config.set_visible_devices([], "GPU")
         tensorflow.config.threading.set_intra_op_parallelism_threads(1)
         tensorflow.config.threading.set_inter_op_parallelism_threads(1)
         tensorflow.config.experimental.enable_op_determinism()
+        split = load("train")
+        say(f"{title}: training on {training.pictures:,} pictures, epochs: {training.epochs}")
         start_s = time.process_time()
-        network = fit(training, load("train"), title=title)
+        network = fit(training, split, title=title)
         cpu_s = time.process_time() - start_s
         report = {"accuracy": accuracy(network, load("test")), "cpu_seconds": round(cpu_s, 1)}
     except (EdgeError, AssetError) as error:
@@ -160,7 +166,9 @@ def main() -> int:
 
 def _end_with_parent() -> None:
     """Wait for the end of standard input, which comes when nobody holds its other end any more."""
-    sys.stdin.buffer.read()
+    # Not through sys.stdin: its lock, held here, would break the interpreter's own ending.
+    while os.read(sys.stdin.fileno(), 1):
+        pass
     os._exit(1)
 
 

@@ -36,7 +36,14 @@ from edge_sdk.cli.main import main
 from edge_sdk.cli.verify import Verification
 from edge_sdk.errors import ArtifactError
 from edge_sdk.runtime.selfcheck import check
-from edge_sdk.spec import Classification, ImageInput, Provenance, Signature
+from edge_sdk.spec import (
+    Classification,
+    Detection,
+    ImageInput,
+    Provenance,
+    Signature,
+    SsdAnchors,
+)
 from edge_sdk.text import bytes_text
 
 Edge = Callable[..., tuple[int, str, str]]
@@ -311,6 +318,14 @@ def test_inspect(edge: Edge, path: Path) -> None:
     assert any(line.startswith("onnx-fp32 ") and line.endswith("the original") for line in lines)
     assert any(line.startswith("coreml-fp16 ") and "2 random inputs" in line for line in lines)
     assert "beside    empty.txt, golden.npz" in lines
+
+
+def test_inspect_of_a_detector(edge: Edge, path: Path) -> None:
+    anchors = SsdAnchors(strides=(8, 16), per_cell=2)
+    write(path, postprocess=Detection(boxes="y", scores="y", anchors=anchors, min_score=0.25))
+    line = next(line for line in edge("inspect", path)[1].splitlines() if "detection" in line)
+    assert "anchors strides 8 16 per_cell 2, " in line
+    assert "min_score 0.25, " in line
 
 
 def test_inspect_in_json(edge: Edge, path: Path) -> None:

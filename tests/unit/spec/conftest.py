@@ -21,7 +21,6 @@ _SCALARS: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
     inspect.FloatType: st.floats(allow_nan=False, allow_infinity=False),
     inspect.BoolType: st.booleans(),
     inspect.NoneType: st.none(),
-    inspect.BytesType: st.binary(max_size=40),
 }
 
 
@@ -55,6 +54,9 @@ def _values(kind: inspect.Type) -> st.SearchStrategy[Any]:
             return st.from_regex(str(kind.pattern).replace("$(?!\\n)", "\\Z"), alphabet=_ASCII)
         case inspect.IntType():
             return st.integers(-(2**63) if kind.ge is None else kind.ge, 2**63 - 1)
+        case inspect.BytesType():
+            least = kind.min_length or 0
+            return st.binary(min_size=least, max_size=kind.max_length or least + 40)
         case inspect.EnumType():
             return st.sampled_from(list(kind.cls))
         case inspect.LiteralType():
