@@ -26,282 +26,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import Enum
 
 from msgspec.structs import replace
 
+from device_agent.core.effects import Cancel, Check, Collect, Effect, Fetch, Proceed, Run, Watch
+from device_agent.core.events import (
+    Activated,
+    Crashed,
+    Desired,
+    Event,
+    Failure,
+    Fetched,
+    Healthy,
+    Idle,
+    NotActivated,
+    NotShadowed,
+    OfAttempt,
+    Rebooted,
+    RollBack,
+    Shadowed,
+    Unfetchable,
+    Unfit,
+    Unhealthy,
+    Verified,
+)
+from device_agent.core.standing import Role, Update, answering, goal, in_flight, named
 from edge_sdk.errors import EdgeError, UpdateError
-from edge_sdk.spec.deployment import AppState, ArtifactRef, Assignment, State
-from edge_sdk.spec.manifest import Sha256
-from edge_sdk.spec.word import Word
+from edge_sdk.spec.deployment import ArtifactRef
+from edge_sdk.spec.deployment import State as S
 
 MAX_BOOTS = 3
 """Restarts of the agent within one risky step before the candidate is held to be the cause: a model
 can take the whole machine down, and then there is nobody left to count its crashes."""
 
 
-class Role(str, Enum):
-    """What an artifact is brought in for."""
-
-    SERVE = "serve"
-    SHADOW = "shadow"
-
-
-class Update(Word, frozen=True, kw_only=True):
-    """Where one application stands. This is what the journal holds.
-
-    Attributes:
-        counter: of the newest Desired that named this application.
-        wanted: what that Desired said.
-        state: where the attempt stands, or how the last one ended.
-        role, target: what is being brought in, and for what; no target between attempts.
-        attempt: counts attempts, for ever.
-        serving: what was last committed; None if nothing serves.
-        previous: what was committed before it.
-        shadow: the candidate that runs beside it.
-        boots: restarts of the agent since this step of the attempt began.
-        reason: why the last attempt ended as it did; empty if it went well.
-        refused: digests that failed here and are still wanted.
-    """
-
-    counter: int = 0
-    wanted: Assignment = Assignment()
-    state: State = State.COMMITTED
-    role: Role = Role.SERVE
-    target: ArtifactRef | None = None
-    attempt: int = 0
-    serving: ArtifactRef | None = None
-    previous: ArtifactRef | None = None
-    shadow: ArtifactRef | None = None
-    boots: int = 0
-    reason: str = ""
-    refused: tuple[Sha256, ...] = ()
-
-
-# ---------------------------------------------------------------------------------------- events
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Something happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Desired(Event):
-    """The fleet, its signature and counter checked, wants this."""
-
-    counter: int
-    assignment: Assignment
-
-
-@dataclass(frozen=True, slots=True)
-class RollBack(Event):
-    """Somebody at the device wants the previous version back."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rebooted(Event):
-    """The agent has just read its journal; nothing of what it started before still runs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Crashed(Event):
-    """The worker died, or stopped answering."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Idle(Event):
-    """An attempt is over: is there something else to do?"""
-
-
-@dataclass(frozen=True, slots=True)
-class OfAttempt(Event):
-    """Something that was set going in an attempt came to its end."""
-
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Failure(OfAttempt):
-    """…badly."""
-
-    reason: str
-
-
-class Fetched(OfAttempt):
-    """Everything that this device needs of the target is in its slot, checked."""
-
-    __slots__ = ()
-
-
-class Unfetchable(Failure):
-    """It cannot be had here, for now: no room, no engine for it, an agent too old, not published."""
-
-    __slots__ = ()
-
-
-class Verified(OfAttempt):
-    """It loads here and gives the golden answers."""
-
-    __slots__ = ()
-
-
-class Unfit(Failure):
-    """It does not load here, or its answers are wrong."""
-
-    __slots__ = ()
-
-
-class Activated(OfAttempt):
-    """It answers now, in place of what served."""
-
-    __slots__ = ()
-
-
-class NotActivated(Failure):
-    """The worker could not take it into service."""
-
-    __slots__ = ()
-
-
-class Healthy(OfAttempt):
-    """Probation is over and nothing was wrong."""
-
-    __slots__ = ()
-
-
-class Unhealthy(Failure):
-    """Probation found something wrong."""
-
-    __slots__ = ()
-
-
-class Shadowed(OfAttempt):
-    """It runs beside what serves."""
-
-    __slots__ = ()
-
-
-class NotShadowed(Failure):
-    """It cannot run beside what serves, or no longer."""
-
-    __slots__ = ()
-
-
-# --------------------------------------------------------------------------------------- effects
-
-
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What the shell must do; doing it twice does no harm."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fetch(Effect):
-    """Bring what this device needs of the artifact into its slot."""
-
-    artifact: ArtifactRef
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Check(Effect):
-    """Load it away from the running model, and compare its answers with the golden ones."""
-
-    artifact: ArtifactRef
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Run(Effect):
-    """See to it that exactly this runs, from now on and after every restart of the worker."""
-
-    serve: ArtifactRef | None
-    shadow: ArtifactRef | None
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Watch(Effect):
-    """Begin probation of what answers now."""
-
-    artifact: ArtifactRef
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel(Effect):
-    """Stop fetching, checking, watching: the attempt is over."""
-
-
-@dataclass(frozen=True, slots=True)
-class Collect(Effect):
-    """Throw away the slots that no application needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Proceed(Effect):
-    """Say ``Idle`` once the state is reported."""
-
-
 class IllegalEvent(EdgeError):
     """The event has no meaning in this state; nothing changed. A bug of the shell's."""
-
-
-# --------------------------------------------------------------------------- reading an update
-
-
-def in_flight(update: Update) -> bool:
-    """Whether an attempt is under way."""
-    return update.target is not None
-
-
-def answering(update: Update) -> ArtifactRef | None:
-    """What should answer now: the candidate from its activation on, else what is committed."""
-    on_trial = update.state in (State.ACTIVATING, State.PROBATION)
-    return update.target if on_trial else update.serving
-
-
-def needed(update: Update) -> frozenset[str]:
-    """Digests whose slots must be kept."""
-    kept = (update.serving, update.previous, update.target, update.shadow)
-    return frozenset(ref.digest for ref in kept if ref is not None)
-
-
-def view(update: Update) -> AppState:
-    """What the fleet is told of it."""
-    on_probation = update.state is State.PROBATION
-    return AppState(
-        serving=update.target if on_probation else update.serving,
-        previous=update.serving if on_probation else update.previous,
-        shadow=update.shadow,
-        target=update.target,
-        state=update.state,
-        attempt=update.attempt,
-        reason=update.reason,
-        refused=update.refused,
-    )
-
-
-def goal(update: Update) -> tuple[Role, ArtifactRef] | None:
-    """What has to be brought in for ``wanted`` to be so; None if nothing can or need be."""
-    serve, shadow = update.wanted.serve, update.wanted.shadow
-    if serve is None:
-        return None
-    if update.serving is None or serve.digest != update.serving.digest:
-        return None if serve.digest in update.refused else (Role.SERVE, serve)
-    if shadow is None or shadow.digest in (serve.digest, *update.refused):
-        return None
-    runs = update.shadow is not None and update.shadow.digest == shadow.digest
-    return None if runs else (Role.SHADOW, shadow)
-
-
-def _named(assignment: Assignment) -> tuple[str, ...]:
-    return tuple(ref.digest for ref in (assignment.serve, assignment.shadow) if ref is not None)
 
 
 # ------------------------------------------------------------------------- changes of an update
@@ -309,23 +69,26 @@ def _named(assignment: Assignment) -> tuple[str, ...]:
 Change = Callable[[Update, Event], Update]
 
 
-def _keep(update: Update, event: Event) -> Update:
+def _keep(update: Update, _: Event) -> Update:
     return update
 
 
-def _commit(update: Update, event: Event) -> Update:
+def _commit(update: Update, _: Event) -> Update:
     return replace(update, serving=update.target, previous=update.serving, target=None)
 
 
-def _settle(update: Update, event: Event) -> Update:
+def _settle(update: Update, _: Event) -> Update:
     return replace(update, shadow=update.target or update.shadow, target=None)
+
+
+def _why(event: Event) -> str:
+    return event.reason if isinstance(event, Failure | Crashed | RollBack) else ""
 
 
 def _let_go(update: Update, event: Event) -> Update:
     candidate = update.target or update.shadow
     name = f"{candidate.name} {candidate.version}: " if candidate else ""
-    reason = name + getattr(event, "reason", "")
-    return replace(update, target=None, shadow=None, reason=reason)
+    return replace(update, target=None, shadow=None, reason=name + _why(event))
 
 
 def _refuse(update: Update, event: Event) -> Update:
@@ -359,19 +122,19 @@ def _watch(update: Update) -> Effect:
 
 
 def _run(update: Update) -> Effect:
-    candidate = update.target if update.state is State.SHADOWING else None
+    candidate = update.target if update.state is S.SHADOWING else None
     return Run(answering(update), candidate or update.shadow, update.attempt)
 
 
-def _cancel(update: Update) -> Effect:
+def _cancel(_: Update) -> Effect:
     return Cancel()
 
 
-def _collect(update: Update) -> Effect:
+def _collect(_: Update) -> Effect:
     return Collect()
 
 
-def _proceed(update: Update) -> Effect:
+def _proceed(_: Update) -> Effect:
     return Proceed()
 
 
@@ -382,17 +145,16 @@ def _proceed(update: Update) -> Effect:
 class Row:
     """What an event does: the next state, the change, and the effects, in order."""
 
-    state: State
+    state: S
     change: Change = _keep
     effects: tuple[Make, ...] = ()
 
 
-S = State
 _ENDED = (_cancel, _run, _collect)
 _BACK = Row(S.ROLLED_BACK, _refuse, _ENDED)
 """Back to what is committed; a first deployment has nothing to go back to and has FAILED."""
 
-TABLE: dict[tuple[Role, State], dict[type[Event], Row]] = {
+TABLE: dict[tuple[Role, S], dict[type[Event], Row]] = {
     (Role.SERVE, S.DOWNLOADING): {
         Fetched: Row(S.VERIFYING, _keep, (_check,)),
         Unfetchable: Row(S.FAILED, _let_go, _ENDED),
@@ -446,7 +208,7 @@ TABLE: dict[tuple[Role, State], dict[type[Event], Row]] = {
     },
 }
 
-BLAMED: dict[State, type[Failure]] = {
+BLAMED: dict[S, type[Failure]] = {
     S.VERIFYING: Unfit,
     S.ACTIVATING: NotActivated,
     S.PROBATION: Unhealthy,
@@ -498,19 +260,19 @@ def _desired(update: Update, event: Event) -> Answer:
     """A newer goal pre-empts; one heard before changes nothing."""
     if not isinstance(event, Desired) or event.counter <= update.counter:
         return update, ()
-    named = _named(event.assignment)
+    still = named(event.assignment)
     update = replace(
         update,
         counter=event.counter,
         wanted=event.assignment,
-        refused=tuple(digest for digest in update.refused if digest in named),
+        refused=tuple(digest for digest in update.refused if digest in still),
     )
     if in_flight(update) and goal(update) == (update.role, update.target):
         return update, ()
     return _pursue(update)
 
 
-def _idle(update: Update, event: Event) -> Answer:
+def _idle(update: Update, _: Event) -> Answer:
     if in_flight(update) or goal(update) is None:
         return update, ()
     return _pursue(update)
@@ -546,12 +308,16 @@ def _rest(update: Update) -> Update:
         return replace(
             rested, state=S.COMMITTED, reason="", serving=None, previous=previous, shadow=None
         )
-    keeps = update.shadow is not None and wanted.shadow == update.shadow
+    keeps = (
+        update.shadow is not None
+        and wanted.shadow is not None
+        and wanted.shadow.digest == update.shadow.digest
+    )
     rested = replace(rested, shadow=update.shadow if keeps else None)
-    if any(digest in update.refused for digest in _named(wanted)):
+    if any(digest in update.refused for digest in named(wanted)):
         if not in_flight(update) and update.state in (S.FAILED, S.ROLLED_BACK):
             return rested
-        return replace(rested, state=S.FAILED, reason="This device gave up on it before.")
+        return replace(rested, state=S.FAILED, reason="this device gave up on it before")
     return replace(rested, state=S.SHADOWING if keeps else S.COMMITTED, reason="")
 
 
@@ -574,7 +340,7 @@ def _roll_back(update: Update, event: Event) -> Answer:
         previous=None,
         shadow=None,
         boots=0,
-        reason=getattr(event, "reason", ""),
+        reason=_why(event),
         refused=(*kept, *given_up),
     )
     return back, (_run(back), Collect())

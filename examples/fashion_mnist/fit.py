@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
 import threading
 import time
@@ -140,6 +141,8 @@ def main() -> int:
     parser.add_argument("name", choices=TRAININGS)
     parser.add_argument("folder", type=Path, help="gets classifier.keras and report.json")
     args = parser.parse_args()
+    # Control-C reaches the parent too, which ends us.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     training = TRAININGS[args.name]
     title = f"{args.name} {training.version}"

@@ -25,6 +25,7 @@ from edge_sdk.processing import ImagePreprocessor, read_labels, read_processing
 from edge_sdk.spec import Classification, ImageInput, TensorSpec
 from examples.assets import asset
 from examples.fashion_mnist import dataset, train
+from examples.fashion_mnist.fit import TRAININGS
 
 ROOT = Path(__file__).resolve().parents[2]
 DECLARED = ROOT / "examples" / "fashion_mnist"
@@ -63,10 +64,18 @@ def copied(trained: dict[str, train.Trained], own_cache: Path) -> Path:
     return Path(shutil.copy(source, own_cache))
 
 
-def run_train(*words: str, **options: Any) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "examples.fashion_mnist.train", *words]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    return subprocess.Popen(command, cwd=ROOT, text=True, **pipes, **options)
+def run_train(*words: str, **environment: str) -> subprocess.Popen[str]:
+    """Start the command in a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "examples.fashion_mnist.train", *words],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
 
 
 def kept(folder: Path) -> list[str]:
@@ -122,7 +131,7 @@ def test_the_command_prints_accuracy_and_path(trained: dict[str, train.Trained])
     assert err == ""
     for line, (name, each) in zip(out.splitlines(), trained.items(), strict=True):
         share = f"{each.record.accuracy:.2%}"
-        assert line.split() == [name, train.fit.TRAININGS[name].version, share, str(each.path)]
+        assert line.split() == [name, TRAININGS[name].version, share, str(each.path)]
 
 
 def cut(path: Path) -> None:
@@ -169,20 +178,37 @@ def test_a_harmed_file_is_trained_again_once_and_comes_out_the_same(
         assert np.array_equal(weights, same)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
+def interrupt_all(process: subprocess.Popen[str]) -> None:
+    """Do as Control-C does: parent and child get the signal."""
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def interrupt(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (interrupt_all, 130),
+        (interrupt, 130),
+        (subprocess.Popen.terminate, -signal.SIGTERM),
+        (subprocess.Popen.kill, -signal.SIGKILL),
+    ],
+)
 def test_an_interrupted_training_ends_and_leaves_nothing(
-    own_cache: Path, tmp_path: Path, name: str
+    own_cache: Path, tmp_path: Path, end: Any, code: int
 ) -> None:
-    process = run_train("good", env={**os.environ, "TMPDIR": str(tmp_path)})
+    process = run_train("good", TMPDIR=str(tmp_path))
     assert process.stderr is not None
     assert "training on" in process.stderr.readline()
-    process.send_signal(signal.Signals[name])
+    end(process)
     # Ends only when the training child, which shares the pipe, has ended too.
     out, err = process.communicate(timeout=60)
     assert out == ""
     assert "Traceback" not in err
     assert "test pictures" not in err
-    assert process.returncode == (130 if name == "SIGINT" else -signal.Signals[name])
+    assert process.returncode == code
     assert kept(own_cache) == []
 
 
@@ -193,7 +219,7 @@ def test_a_training_that_fails_is_reported_and_keeps_nothing(
     (engines / "tensorflow").mkdir(parents=True)
     broken = engines / "tensorflow" / "__init__.py"
     broken.write_text("raise ImportError('no such processor')", encoding="utf-8")
-    process = run_train("bad", env={**os.environ, "PYTHONPATH": str(engines)})
+    process = run_train("bad", PYTHONPATH=str(engines))
     out, err = process.communicate()
     assert (process.returncode, out) == (3, "")
     assert "no such processor" in err
