@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
 from edge_sdk.spec import ConversionReport, VariantReport
-from edge_sdk.text import bytes_text, table
+from edge_sdk.text import bytes_text, printable, table
 
 if TYPE_CHECKING:
     from converters.conversion import Conversion
@@ -107,11 +107,20 @@ def describe(conversion: Conversion) -> str:
             f"next: edge verify {conversion.artifact}",
         ]
     else:
-        kept = ",".join(dict.fromkeys(v.recipe for v in report.variants if v.status != "refused"))
         lines.append("Nothing was written: a variant that was asked for is not good enough.")
-        if kept:
-            lines.append(f"Without it: --recipe {kept}")
-    return "\n".join(lines)
+        lines += _without_refused(report)
+    return "\n".join(printable(line) for line in "\n".join(lines).splitlines())
+
+
+def _without_refused(report: ConversionReport) -> list[str]:
+    """The options that ask for all but the refused variants, if options can say that."""
+    kept = [v for v in report.variants if v.status != "refused"]
+    formats = list(dict.fromkeys(v.format for v in kept))
+    recipes = list(dict.fromkeys(v.recipe for v in kept))
+    refused = [v for v in report.variants if v.status == "refused"]
+    if not kept or any(v.format in formats and v.recipe in recipes for v in refused):
+        return []
+    return [f"Without it: --formats {','.join(formats)} --recipe {','.join(recipes)}"]
 
 
 def report_table(report: ConversionReport) -> str:

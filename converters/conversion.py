@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from converters.baseline import measure_baseline
 from converters.identity import Identity
 from converters.package import Built, golden_of, package, tolerance_of
 from converters.parity import On, compare, judge, scores_output
@@ -137,14 +138,17 @@ def convert(
     vectors = _golden(golden, data.judged, original, identity)
     with _workshop() as folder:
         targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
+        tools = _tools(original, targets)  # now, lest one turns out to be missing after the work
         made, refused = _make(orders, targets, data.calibration, steps)
         built, unproven = _prove(original, made, data, identity.postprocess, steps)
         if isinstance(original, EngineFileSource):
             built = [_wrapped(original)]
-        report = _report(original, identity, data, targets, orders, built, refused + unproven)
+        report = _report(original, identity, data, tools, orders, built, refused + unproven)
         if not report.passed:
             steps.end()
             return Conversion(passed=False, report=report, seconds=steps.seconds)
+        steps.begin("measure the baseline")
+        baseline = measure_baseline(original.signature, identity, built, data.judged, data.on)
         steps.begin("pack the artifact")
         if vectors is not None:
             vectors = _with_tolerances(vectors, built)
@@ -155,6 +159,7 @@ def convert(
             report=report,
             built=built,
             vectors=vectors,
+            baseline=baseline,
         )
     steps.end()
     return Conversion(
@@ -339,18 +344,23 @@ def _with_tolerances(vectors: Golden, built: Sequence[Built]) -> Golden:
     )
 
 
+def _tools(original: Source, targets: Mapping[Format, Target]) -> dict[str, str]:
+    """Versions of everything that shapes the bytes."""
+    tools = {"edgeloop": AGENT_VERSION, **original.tools()}
+    for target in targets.values():
+        tools |= target.tools()
+    return dict(sorted(tools.items()))
+
+
 def _report(
     original: Source,
     identity: Identity,
     data: _JudgedOn,
-    targets: Mapping[Format, Target],
+    tools: dict[str, str],
     orders: Sequence[Order],
     built: Sequence[Built],
     refused: Sequence[VariantReport],
 ) -> ConversionReport:
-    tools = {"edgeloop": AGENT_VERSION, **original.tools()}
-    for target in targets.values():
-        tools |= target.tools()
     places = [order.id for order in orders]
     variants = [*(b.report() for b in built), *refused]
     if places:
@@ -365,7 +375,7 @@ def _report(
             source_sha256=original.sha256,
             calibration_sha256=data.calibration.sha256 if data.calibration else None,
             evaluation_sha256=data.judged.sha256 if data.on == "evaluation" else None,
-            tools=dict(sorted(tools.items())),
+            tools=tools,
         ),
         source_size=original.size,
         variants=tuple(variants),

@@ -11,13 +11,16 @@ import errno
 import logging
 import os
 import re
+import signal
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
 from typing import Any
 
 from edge_sdk.errors import ConversionError, EdgeError, UnavailableError
@@ -29,6 +32,7 @@ EXTRA_OF = {
     "tensorflow": "convert",
     "keras": "convert",
     "coremltools": "convert",
+    "ai_edge_litert": "convert",
     "tf2onnx": "convert",
     "onnx": "convert",
     "litert_quantizer": "convert",
@@ -110,10 +114,11 @@ def at_work(
 
 
 def _is_about_disk(error: Exception) -> bool:
-    """Whether the disk was full; TensorFlow has an error of its own for that."""
+    """Whether the disk was full: an OSError, or what TensorFlow and coremltools make of it."""
     codes = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    signs = [*map(os.strerror, codes), "[MIL FileWriter]"]
     return (isinstance(error, OSError) and error.errno in codes) or any(
-        os.strerror(code) in str(error) for code in codes
+        sign in str(error) for sign in signs
     )
 
 
@@ -135,11 +140,10 @@ def _telling(lines: list[str]) -> list[str]:
 @contextmanager
 def _captured() -> Iterator[Any]:
     """Point descriptors 1 and 2 at a file in memory; yields a reader of its lines so far."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    _flush()
+    kept = {number: os.dup(number) for number in (1, 2)}
     memory = os.memfd_create("chatter")
-    with os.fdopen(memory, "w+b") as file, warnings.catch_warnings():
+    with os.fdopen(memory, "w+b") as file, warnings.catch_warnings(), _interrupts_kept():
         warnings.simplefilter("ignore")
 
         def lines() -> list[str]:
@@ -149,14 +153,46 @@ def _captured() -> Iterator[Any]:
         disabled = logging.root.manager.disable
         logging.disable(logging.ERROR)
         try:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
+            for number in kept:
+                os.dup2(file.fileno(), number)
             yield lines
         finally:
             logging.disable(disabled)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(kept[0], 1)
-            os.dup2(kept[1], 2)
-            for descriptor in kept:
-                os.close(descriptor)
+            _flush()
+            for number, copy in kept.items():
+                os.dup2(copy, number)
+                os.close(copy)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as it is in a program that was started with it closed
+            stream.flush()
+
+
+@contextmanager
+def _interrupts_kept() -> Iterator[None]:
+    """Raise in the end the interrupt that an engine swallowed: coremltools has bare ``except``s."""
+    before: dict[int, Callable[[int, FrameType | None], Any]] = {}
+    caught: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        caught.append(number)
+        before[number](number, frame)
+
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if callable(handler) and threading.current_thread() is threading.main_thread():
+                before[number] = handler
+                signal.signal(number, note)
+        yield
+    except Exception as error:
+        if caught:
+            raise KeyboardInterrupt from error
+        raise
+    finally:
+        for known, handler in before.items():
+            signal.signal(known, handler)
+    if caught:
+        raise KeyboardInterrupt

@@ -27,6 +27,8 @@ from edge_sdk.spec import (
     VariantReport,
     encode,
 )
+from edge_sdk.spec.contents import BASELINE
+from edge_sdk.spec.sketch import Baseline
 
 MARGIN = 1.25
 """Golden tolerance: this many times the difference measured here, plus the recipe's floor."""
@@ -140,6 +142,7 @@ def package(
     report: ConversionReport,
     built: Sequence[Built],
     vectors: Golden | None,
+    baseline: Baseline | None,
 ) -> tuple[str, Manifest]:
     """Write the artifact; answers its digest and manifest.
 
@@ -152,6 +155,8 @@ def package(
     }
     if vectors is not None:
         contents[golden.FILE] = golden.pack(vectors)
+    if baseline is not None:
+        contents[BASELINE] = encode(baseline)
     for variant in built:
         contents |= variant.contents()
     manifest = Manifest(

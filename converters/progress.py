@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TextIO
 
@@ -12,12 +12,15 @@ from converters.steps import OnStep
 
 
 @contextmanager
-def progress(stream: TextIO) -> Iterator[OnStep]:
+def progress(stream: TextIO | None) -> Iterator[OnStep]:
     """Yields what ``convert`` wants for ``on_step``.
 
     The lines go to a copy of the stream's descriptor: engines' chatter is kept off the original one
-    while they work.
+    while they work. A program started with the stream closed has None, and nobody to tell.
     """
+    if stream is None:
+        yield lambda *_: None
+        return
     with os.fdopen(os.dup(stream.fileno()), "w", encoding="utf-8") as own:
         if own.isatty() and find_spec("rich"):
             yield from _moving(own)
@@ -28,8 +31,9 @@ def progress(stream: TextIO) -> Iterator[OnStep]:
 def _plain(stream: TextIO) -> Iterator[OnStep]:
     def on_step(step: str, done: int, total: int) -> None:
         if done == 0:
-            print(f"{step} …" if not total else f"{step} on {total} samples …", file=stream)
-            stream.flush()
+            line = f"{step} on {total} samples …\n" if total else f"{step} …\n"
+            with suppress(OSError):  # nobody reads it, or the log's disk is full: no reason to stop
+                os.write(stream.fileno(), line.encode())
 
     yield on_step
 

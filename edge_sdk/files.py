@@ -134,6 +134,18 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             part.unlink()
 
 
+def settle(part: Path, path: Path) -> None:
+    """Give a finished part its name, durably: readers see the old file or this one.
+
+    Raises:
+        OSError: it cannot be synced or renamed.
+    """
+    with part.open("rb") as file:
+        os.fsync(file.fileno())
+    part.replace(path)
+    _sync_folder(path.parent)
+
+
 def _check_replaceable(path: Path) -> None:
     """Renaming onto ``/dev/null`` would, as root, take it away from the whole machine."""
     if path.is_dir():

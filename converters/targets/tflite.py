@@ -7,6 +7,7 @@ changed is known: TensorFlow's own quantizing converter would trace and optimize
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -42,7 +43,7 @@ class TfliteTarget:
         if recipe.name != "fp32":
             with at_work(f"Quantizing to {what}", "Try another recipe: --recipe fp16"):
                 model = self._quantized(recipe, calibration)
-            if model == self._float:
+            if _types(model) == _types(self._float):
                 raise ConversionError(
                     f"{what} is the float build unchanged: nothing in it could be quantized.",
                     "Leave the recipe out.",
@@ -90,6 +91,16 @@ class TfliteTarget:
             ranges = job.calibrate({SIGNATURE: rows})
         result = job.quantize(ranges) if ranges is not None else job.quantize()
         return bytes(result.quantized_model)
+
+
+def _types(model: bytes) -> Counter[int]:
+    """How many tensors there are of each type."""
+    schema = engine("ai_edge_litert.schema_py_generated")
+    root = schema.Model.GetRootAs(model, 0)
+    graphs = [root.Subgraphs(at) for at in range(root.SubgraphsLength())]
+    return Counter(
+        graph.Tensors(at).Type() for graph in graphs for at in range(graph.TensorsLength())
+    )
 
 
 def _missing_operations(said: str) -> str:

@@ -229,7 +229,7 @@ def step(update: Update, event: Event) -> tuple[Update, tuple[Effect, ...]]:
         return anywhere(update, event)
     if isinstance(event, OfAttempt) and event.attempt != update.attempt:
         return update, ()
-    row = TABLE[update.role, update.state].get(type(event))
+    row = TABLE.get((update.role, update.state), {}).get(type(event))
     if row is None:
         raise IllegalEvent(
             f"{type(event).__name__} has no meaning in {update.state.value} ({update.role.value})."

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from types import TracebackType
+from typing import Protocol
 
 from edge_sdk.artifact import container, golden
 from edge_sdk.artifact.golden import Golden
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.files import disk_error, sha256, whole_file
-from edge_sdk.spec import FileEntry, Manifest, Signature, Variant, decode_manifest, encode
+from edge_sdk.spec import FileEntry, Manifest, Variant, decode_manifest, encode
+from edge_sdk.spec.contents import MANIFEST, contradictions, variant_files
 from edge_sdk.text import nearest
 
-MANIFEST = "manifest.json"
 SUFFIX = ".edge"
+
+
+class _Contents(Protocol):
+    """Files by name, wherever they are."""
+
+    def __contains__(self, name: str, /) -> bool: ...
+    def __iter__(self) -> Iterator[str]: ...
+    def read(self, name: str) -> bytes: ...
+    def close(self) -> None: ...
 
 
 class Artifact:
@@ -25,6 +34,7 @@ class Artifact:
     Attributes:
         path: the file.
         manifest: its description.
+        manifest_bytes: the file it was read from, unknown fields and all.
         digest: SHA-256 of the manifest's bytes, in hex: the artifact's name for machines.
     """
 
@@ -37,7 +47,7 @@ class Artifact:
             UnavailableError: it needs a newer edgeloop.
         """
         self.path = path
-        self._container = container.Container.open(path)
+        self._container: _Contents = container.Container.open(path)
         try:
             self._read_manifest()
         except BaseException:
@@ -49,6 +59,7 @@ class Artifact:
             raise ArtifactError(f"{self.path} has no {MANIFEST}: it is a zip, but no artifact.")
         data = self._container.read(MANIFEST)
         self.manifest: Manifest = decode_manifest(data, f"{self.path}: {MANIFEST}")
+        self.manifest_bytes = data
         self.digest = sha256(data)
         for problem in contradictions(self.manifest, set(self._container) - {MANIFEST}):
             raise ArtifactError(f"{self.path} {problem}.")
@@ -81,12 +92,17 @@ class Artifact:
             )
         return data
 
+    @property
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants that can be read from here."""
+        return self.manifest.variants
+
     def variant(self, variant_id: str) -> Variant:
         """The variant of that id. Raises UsageError naming those there are."""
         try:
             return self.manifest.variant(variant_id)
         except KeyError:
-            ids = [v.id for v in self.manifest.variants]
+            ids = [v.id for v in self.variants]
             raise UsageError(
                 f"{self.path} has no variant {variant_id!r}.", nearest(variant_id, ids)
             ) from None
@@ -120,48 +136,6 @@ class Artifact:
             with whole_file(target) as file:
                 file.write(self.read(name))
         return folder / variant.path
-
-
-def variant_files(manifest: Manifest, variant: Variant) -> tuple[str, ...]:
-    """The files of one variant: its model file, or all below its package."""
-    return tuple(
-        name
-        for name in manifest.files
-        if name == variant.path or name.startswith(f"{variant.path}/")
-    )
-
-
-def contradictions(manifest: Manifest, present: set[str]) -> Iterator[str]:
-    """What a manifest says that its archive, or the manifest itself, gives the lie to.
-
-    Args:
-        manifest: read or about to be written.
-        present: the files beside it in the archive.
-    """
-    listed = set(manifest.files)
-    for name in sorted(listed - present):
-        yield f"lacks {name}, which its manifest lists"
-    for name in sorted(present - listed):
-        yield f"holds {name}, which its manifest does not list"
-    names = Counter(name.casefold() for name in (*listed, MANIFEST))
-    folders = {str(folder).casefold() for name in listed for folder in PurePosixPath(name).parents}
-    for name, count in sorted(names.items()):
-        if count > 1 or name in folders:  # one would overwrite the other, on some disks or on all
-            yield f"holds {name} twice, as a folder or in other letters"
-    for variant_id, count in Counter(v.id for v in manifest.variants).items():
-        if count > 1:
-            yield f"describes the variant {variant_id} {count} times"
-    for variant in manifest.variants:
-        if not variant_files(manifest, variant):
-            yield f"has no files for the variant {variant.id}"
-        elif variant.format != "coreml" and variant.path not in listed:
-            yield f"has a folder where the variant {variant.id} has its model file"
-        if _names(variant.signature) != _names(manifest.signature):
-            yield f"has other inputs or outputs in the variant {variant.id} than in its signature"
-
-
-def _names(signature: Signature) -> tuple[list[str], list[str]]:
-    return sorted(t.name for t in signature.inputs), sorted(t.name for t in signature.outputs)
 
 
 def measure(contents: Mapping[str, container.Content]) -> dict[str, FileEntry]:

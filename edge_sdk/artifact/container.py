@@ -14,7 +14,6 @@ Format: APPNOTE.TXT 6.3.10, §4.3.7 (local header), §4.3.12 (directory), §4.3.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,12 +23,12 @@ from typing import BinaryIO
 
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.files import FileBytes
+from edge_sdk.spec.contents import MAX_NAME_BYTES, name_problem
 
 ALIGNMENT = 64
 MAX_BYTES = (1 << 32) - (1 << 24)
 """Zip without its 64-bit extension; a model beyond it does not fit a small machine either."""
 MAX_MEMBERS = 4096
-MAX_NAME_BYTES = 1024
 
 _LOCAL = struct.Struct("<4sHHHHHIIIHH")
 _CENTRAL = struct.Struct("<4sHHHHHHIIIHHHHHII")
@@ -40,7 +39,6 @@ _DATE_1980_01_01 = (1 << 5) | 1
 _VERSION, _UTF8, _STORED = 20, 1 << 11, 0
 _UNIX, _REGULAR_0644 = 3 << 8, 0o100644 << 16
 _BLOCK_BYTES = 1 << 20
-_NAME = re.compile(r"[A-Za-z0-9_+@=%,. -]+(/[A-Za-z0-9_+@=%,. -]+)*")
 
 Content = bytes | Path
 
@@ -189,17 +187,6 @@ class Container:
 
     def _corrupt(self, name: str, why: str) -> ArtifactError:
         return ArtifactError(f"{self._where}: {name} is corrupt: {why}.")
-
-
-def name_problem(name: str) -> str:
-    """Why a member may not have this name; empty if it may."""
-    if not _NAME.fullmatch(name):
-        return "only letters, digits and _+@=%,. - are allowed, in relative paths with /"
-    if any(part in (".", "..") for part in name.split("/")):
-        return "a path may not leave the artifact"
-    if len(name) > MAX_NAME_BYTES:
-        return f"a path has {MAX_NAME_BYTES} characters at most"
-    return ""
 
 
 def _read_directory(buffer: bytes | FileBytes, where: str) -> list[tuple[str, int, int]]:

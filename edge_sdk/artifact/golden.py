@@ -27,9 +27,10 @@ import numpy.typing as npt
 from edge_sdk.artifact import container
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.spec import DType
+from edge_sdk.spec.contents import GOLDEN
 
 MAX_SAMPLES = 16
-FILE = "golden.npz"
+FILE = GOLDEN
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 

@@ -79,9 +79,7 @@ def connect(
         )
     if not _NAME.fullmatch(name):
         raise UsageError(f"{name!r} is no client name: letters, digits, '-' and '_', at most 80.")
-    return SCHEMES[parts.scheme](
-        Address(parts.hostname, port, name, credentials, pace, random)
-    )
+    return SCHEMES[parts.scheme](Address(parts.hostname, port, name, credentials, pace, random))
 
 
 _EXAMPLE = "For example mqtt://127.0.0.1:1883 or mqtts://broker.example.com"
@@ -118,7 +116,7 @@ def _by_paho(address: Address, *, tls: bool, port: int) -> Broker:
 def _in_memory(address: Address) -> Broker:
     from edge_sdk.broker.memory import MemoryBroker, hub
 
-    return MemoryBroker(hub(address.host), address.name, address.credentials)
+    return MemoryBroker(hub(address.host), address.credentials)
 
 
 SCHEMES: dict[str, Callable[[Address], Broker]] = {

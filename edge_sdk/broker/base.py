@@ -57,10 +57,15 @@ class Broker(Protocol):
     def refusal(self) -> str:
         """Why the broker last refused us, or we could not reach it; empty while connected."""
 
-    def subscribe(self, pattern: str, on_message: OnMessage) -> None:
-        """Hear a topic pattern, now and after every reconnection, at QoS 0 or 1 as published.
+    def subscribe(self, pattern: str, on_message: OnMessage, *, qos: int = 0) -> None:
+        """Hear a topic pattern, now and after every reconnection, at most at ``qos``.
 
+        QoS 1 costs some brokers a durable queue for each subscriber; what devices hear is QoS 0.
         ``on_message`` must not block; what it raises is logged and drops that message alone.
+
+        Raises:
+            UsageError: it is no pattern, or it overlaps another one of this client's, of which
+                some brokers would send two copies.
         """
 
     def on_connected(self, callback: OnConnected) -> None:

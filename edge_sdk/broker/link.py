@@ -14,7 +14,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
@@ -25,6 +25,9 @@ from edge_sdk.broker.base import Credentials, Incoming
 from edge_sdk.broker.pace import Pace
 from edge_sdk.errors import EdgeError, FleetError, UnavailableError
 from edge_sdk.spec.wire import MAX_MESSAGE_BYTES
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
 
 MAX_IN_FLIGHT = 20
 _PACKETS_A_TURN = 16
@@ -83,12 +86,11 @@ class Link:
         self._on_message = on_message
         self._inbox: list[Incoming] = []
         self._accepted: asyncio.Future[None] = self._loop.create_future()
-        self._granted: dict[int, asyncio.Future[None]] = {}
+        self._asked: dict[int, tuple[asyncio.Future[None], list[str]]] = {}
         self._sent: dict[int, asyncio.Future[None]] = {}
         self._slots = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._timer: asyncio.TimerHandle | None = None
         self._tls = sock if isinstance(sock, ssl.SSLSocket) else None
-        self._asked = 0
         self.lost: asyncio.Future[EdgeError] = self._loop.create_future()
         """Done when the connection has ended: a FleetError if the broker refused something."""
 
@@ -101,10 +103,10 @@ class Link:
         client.on_publish = self._published
         client.on_message = self._arrived
         client.on_disconnect = self._disconnected
-        client.on_socket_open = lambda _c, _u, sock: self._loop.add_reader(sock, self._read)
-        client.on_socket_close = lambda _c, _u, sock: self._loop.remove_reader(sock)
-        client.on_socket_register_write = lambda _c, _u, s: self._loop.add_writer(s, self._write)
-        client.on_socket_unregister_write = lambda _c, _u, sock: self._loop.remove_writer(sock)
+        client.on_socket_open = self._may_read
+        client.on_socket_close = self._no_read
+        client.on_socket_register_write = self._may_write
+        client.on_socket_unregister_write = self._no_write
 
     async def open(self) -> None:
         """Say CONNECT and wait for the answer.
@@ -118,15 +120,18 @@ class Link:
         self._tick()
         await self._accepted
 
+    @property
+    def accepted(self) -> bool:
+        """Whether the broker has said yes, and may be asked more."""
+        return self._accepted.done() and not self.lost.done()
+
     def subscribe(self, patterns: Mapping[str, int]) -> asyncio.Future[None]:
-        """Ask for patterns and their QoS. A refusal is the result, a FleetError, and ends the link."""
-        granted = self._loop.create_future()
-        if self.lost.done():
-            granted.set_exception(self.lost.result())
-            return granted
-        _, mid = self._client.subscribe(list(patterns.items()))
-        assert_mid = -1 if mid is None else mid
-        self._granted[assert_mid] = granted
+        """Ask for patterns and their QoS; done when the broker answers. A refusal ends the link."""
+        granted: asyncio.Future[None] = self._loop.create_future()
+        _, number = self._client.subscribe(list(patterns.items()))
+        if number is None:
+            raise FleetError("The broker cannot be asked for a subscription: not connected.")
+        self._asked[number] = (granted, list(patterns))
         self._write()
         return granted
 
@@ -174,20 +179,21 @@ class Link:
             self._client.close()
 
     def lose(self, why: EdgeError) -> None:
-        """End the connection; everybody who waits for the broker hears why. The first reason counts."""
+        """End the connection and tell everybody who waits. The first reason counts."""
         if self.lost.done():
             return
         self.lost.set_result(why)
         if self._timer is not None:
             self._timer.cancel()
-        for waiting in (self._accepted, *self._granted.values()):
-            if not waiting.done():
-                waiting.set_exception(why)
-                waiting.exception()
+        if not self._accepted.done():
+            self._accepted.set_exception(why)
+            self._accepted.exception()
+        for granted, _ in self._asked.values():
+            granted.cancel()
         for sent in self._sent.values():
             if not sent.done():
                 sent.set_exception(_broken(why))
-        self._granted.clear()
+        self._asked.clear()
         self._sent.clear()
         self._loop.call_soon(self._client.close)  # not now: paho may be in the middle of a callback
 
@@ -212,8 +218,8 @@ class Link:
                 )
             if self.lost.done():
                 return
-            if len(self._inbox) == before and not (self._tls and self._tls.pending()):
-                return
+            if len(self._inbox) == before:
+                break
         if self._tls and self._tls.pending():  # decrypted already: the loop would not see it
             self._loop.call_soon(self._read)
 
@@ -222,7 +228,7 @@ class Link:
 
     def _tick(self) -> None:
         self._timer = self._loop.call_later(min(1.0, self._pace.keepalive_s / 4), self._tick)
-        self._drive(self._client.loop_misc)
+        pass
 
     def _drive(self, work: Callable[[], object]) -> None:
         if self.lost.done():
@@ -234,6 +240,18 @@ class Link:
             self.lose(UnavailableError(f"What the broker sent is not MQTT 3.1.1: {error!r}."))
 
     # What paho calls.
+
+    def _may_read(self, _client: mqtt.Client, _userdata: Any, sock: SocketLike) -> None:
+        self._loop.add_reader(sock, self._read)
+
+    def _no_read(self, _client: mqtt.Client, _userdata: Any, sock: SocketLike) -> None:
+        self._loop.remove_reader(sock)
+
+    def _may_write(self, _client: mqtt.Client, _userdata: Any, sock: SocketLike) -> None:
+        self._loop.add_writer(sock, self._write)
+
+    def _no_write(self, _client: mqtt.Client, _userdata: Any, sock: SocketLike) -> None:
+        self._loop.remove_writer(sock)
 
     def _connack(
         self, _client: mqtt.Client, _userdata: Any, _flags: Any, reason: ReasonCode, _: Any
@@ -247,9 +265,12 @@ class Link:
     def _suback(
         self, _client: mqtt.Client, _userdata: Any, mid: int, reasons: list[ReasonCode], _: Any
     ) -> None:
-        granted = self._granted.pop(mid, None)
-        if any(reason.is_failure for reason in reasons):
-            self.lose(FleetError("The broker refused a subscription: not authorized."))
+        granted, patterns = self._asked.pop(mid, (None, []))
+        refused = [
+            each for each, reason in zip(patterns, reasons, strict=False) if reason.is_failure
+        ]
+        if refused:
+            self.lose(FleetError(f"The broker refused to let us hear {', '.join(refused)}."))
         if granted is not None and not granted.done():
             granted.set_result(None)
 

@@ -9,11 +9,11 @@ import secrets
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from edge_sdk.broker.base import Credentials, Incoming, OnConnected, OnMessage
+from edge_sdk.broker.base import Credentials, OnConnected, OnMessage
 from edge_sdk.broker.link import Link
 from edge_sdk.broker.pace import Pace
 from edge_sdk.broker.sockets import open_socket, tls_context
-from edge_sdk.broker.subscriptions import Subscriptions
+from edge_sdk.broker.subscriptions import Subscriptions, tell
 from edge_sdk.broker.topics import check_message
 from edge_sdk.errors import EdgeError, FleetError, UnavailableError, UsageError
 
@@ -64,8 +64,10 @@ class PahoBroker:
 
     def subscribe(self, pattern: str, on_message: OnMessage, *, qos: int = 0) -> None:
         """Hear a topic pattern, now and after every reconnection."""
-        if self._subscriptions.add(pattern, on_message, qos) and self._link is not None:
-            self._ask(self._link, {pattern: qos})
+        if self._subscriptions.add(pattern, on_message, qos):
+            link = self._link
+            if link is not None and link.accepted:
+                self._ask(link, {pattern: qos})
 
     def on_connected(self, callback: OnConnected) -> None:
         """Be told after every connection, once all subscriptions are granted."""
@@ -104,53 +106,41 @@ class PahoBroker:
     async def _one_connection(self) -> EdgeError:
         """Connect, stay, and return what ended it."""
         try:
-            link = await self._open()
-        except EdgeError as error:
-            return error
-        try:
-            await _within(self._pace.open_timeout_s, self._introduce(link))
+            link = await _within(self._pace.open_timeout_s, self._establish())
             self._refusal = ""
             self._connected = True
-            self._tell_connected()
+            tell(self._on_connected)
             return await asyncio.shield(link.lost)
         except EdgeError as error:
             return error
         finally:
             self._connected = False
-            self._link = None
-            await link.close()
+            ended, self._link = self._link, None
+            if ended is not None:
+                await ended.close()
 
-    async def _open(self) -> Link:
+    async def _establish(self) -> Link:
         host, port = self._address
-        sock = await _within(self._pace.open_timeout_s, open_socket(host, port, self._tls))
-        return Link(
+        sock = await open_socket(host, port, self._tls)
+        link = self._link = Link(
             sock, self._client_id, self._credentials, self._pace, self._subscriptions.deliver
         )
-
-    async def _introduce(self, link: Link) -> None:
         await link.open()
-        self._link = link
         if wanted := self._subscriptions.wanted():
             self._ask(link, wanted)
-        while self._asking:
+        while self._asking:  # more may be asked meanwhile
             await asyncio.wait(self._asking)
         if link.lost.done():
             raise link.lost.result()
+        return link
 
     def _ask(self, link: Link, patterns: dict[str, int]) -> None:
         asked = link.subscribe(patterns)
         self._asking.add(asked)
         asked.add_done_callback(self._asking.discard)
 
-    def _tell_connected(self) -> None:
-        for callback in self._on_connected:
-            try:
-                callback()
-            except Exception:
-                _log.exception("A callback of on_connected failed.")
 
-
-async def _within(seconds: float, work: Coroutine[Any, Any, Any]) -> Any:
+async def _within(seconds: float, work: Coroutine[Any, Any, Link]) -> Link:
     """The result of ``work``, or UnavailableError. (Before 3.12 ``wait_for`` can lose a cancel.)"""
     task = asyncio.ensure_future(work)
     try:

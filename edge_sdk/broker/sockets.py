@@ -115,9 +115,14 @@ async def _handshake(sock: ssl.SSLSocket) -> None:
 async def _ready(
     sock: ssl.SSLSocket, add: Callable[..., None], remove: Callable[[int], bool]
 ) -> None:
-    ready = asyncio.get_running_loop().create_future()
-    add(sock.fileno(), lambda: ready.done() or ready.set_result(None))
+    ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    add(sock.fileno(), _wake, ready)
     try:
         await ready
     finally:
         remove(sock.fileno())
+
+
+def _wake(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)

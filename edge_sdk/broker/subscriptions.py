@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
-from edge_sdk.broker.base import Incoming, OnMessage
+from edge_sdk.broker.base import Incoming, OnConnected, OnMessage
 from edge_sdk.broker.topics import check_pattern, matches, overlap
 from edge_sdk.errors import UsageError
 
 _log = logging.getLogger(__name__)
+
+
+def tell(callbacks: Iterable[OnConnected]) -> None:
+    """Call each; what one raises is logged and keeps nobody else from hearing."""
+    for callback in callbacks:
+        try:
+            callback()
+        except Exception:  # noqa: BLE001  (a callback of any author)
+            _log.exception("A callback of on_connected failed.")
 
 
 class Subscriptions:
@@ -52,5 +62,5 @@ class Subscriptions:
                 for on_message in listeners:
                     try:
                         on_message(message)
-                    except Exception:
+                    except Exception:  # noqa: BLE001  (logged: one bad message is one)
                         _log.exception("A message on %s was dropped.", message.topic)

@@ -80,6 +80,19 @@ def matches(pattern: str, topic: str) -> bool:
     return len(wanted) == len(levels)
 
 
+def covers(wide: str, narrow: str) -> bool:
+    """Whether every topic that matches pattern ``narrow`` matches ``wide`` too."""
+    outer, inner = wide.split("/"), narrow.split("/")
+    for position, level in enumerate(outer):
+        if level == "#":
+            return True
+        if position == len(inner) or inner[position] == "#":
+            return False
+        if level not in ("+", inner[position]):
+            return False
+    return len(outer) == len(inner)
+
+
 def overlap(one: str, other: str) -> bool:
     """Whether some topic matches both patterns."""
     ours, theirs = one.split("/"), other.split("/")

@@ -6,19 +6,17 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from edge_sdk.artifact import SUFFIX, Artifact
+from edge_sdk.artifact import MANIFEST, SUFFIX, Artifact, ArtifactFolder
 from edge_sdk.backends import MODULES, Backend, backend, backend_for
 from edge_sdk.backends.delegates import read_requests
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.session import Session
 from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, Variant
+from edge_sdk.spec.choice import by_preference
 
 BARE_FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
 MAX_DEFAULT_THREADS = 4
-PREFERENCE = ("int8", "fp16", "fp32", "int8-weights", "int8-dynamic")
-"""Recipes by speed on a small CPU, fastest first: integer kernels take a third of the time of float
-ones; weights that must be widened on the way cost more than they save."""
 
 
 def load(
@@ -37,7 +35,7 @@ def load(
     """Load a model and make it ready to run.
 
     Args:
-        path: an artifact (``.edge``), or a bare ``.tflite`` or ``.onnx``.
+        path: an artifact (``.edge``, or its unpacked folder), or a bare ``.tflite`` or ``.onnx``.
         delegates: names in order of preference (``["gpu", "xnnpack"]``) or paths of delegate
             libraries; None takes the engine's best CPU path. What came of them is in
             ``session.placement``.
@@ -45,7 +43,7 @@ def load(
             on the delegates listed.
         threads: for CPU kernels; None takes this process's cores, up to four.
         variant: id of the variant to run; None takes, of those that an engine here can run, the
-            one that is fastest on a small CPU (``PREFERENCE``).
+            one that is fastest on a small CPU (``spec.choice.PREFERENCE``).
         backend: name of the engine; None takes the first that reads the variant's format.
         preprocess, postprocess, labels: for a bare model; an artifact brings its own.
         raw: give outputs as the engine does, quantized integers included.
@@ -61,8 +59,8 @@ def load(
     if count < 1:
         raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
 
-    if path.suffix == SUFFIX:
-        with Artifact(path) as artifact:
+    if path.suffix == SUFFIX or _is_folder(path):
+        with ArtifactFolder(path) if _is_folder(path) else Artifact(path) as artifact:
             chosen, engine = choose(artifact, variant, backend)
             manifest, data = artifact.manifest, artifact.read(chosen.path)
         signature: Signature | None = manifest.signature
@@ -124,7 +122,9 @@ def choose(
     if variant_id is not None:
         candidates = [artifact.variant(variant_id)]
     else:
-        candidates = sorted(artifact.manifest.variants, key=_preference)
+        candidates = by_preference(artifact.variants)
+    if not candidates:
+        raise ArtifactError(f"{artifact.path} lacks the files of every variant it describes.")
     readers = {name for v in candidates for name in v.backends if name in MODULES}
     if backend_name is not None and backend_name not in readers:
         raise _does_not_run(backend_name, artifact.path, sorted(readers))
@@ -148,9 +148,8 @@ def bare_format(path: Path) -> Format:
     return BARE_FORMATS[path.suffix]
 
 
-def _preference(variant: Variant) -> int:
-    known = variant.recipe in PREFERENCE
-    return PREFERENCE.index(variant.recipe) if known else len(PREFERENCE)
+def _is_folder(path: Path) -> bool:
+    return (path / MANIFEST).is_file()
 
 
 def _bare_engine(path: Path, backend_name: str | None) -> Backend:

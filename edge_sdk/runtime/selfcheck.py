@@ -20,8 +20,7 @@ def check(artifact: Artifact, golden: Golden, variant: Variant) -> GoldenCheck:
     """
     try:
         with load(artifact.path, variant=variant.id) as session:
-            differences = largest_differences(session, golden)
-            backend = f"{session.placement.backend} {session.placement.backend_version}"
+            return judge(session, golden)
     except ArtifactError:
         raise
     except UnavailableError as error:
@@ -30,7 +29,17 @@ def check(artifact: Artifact, golden: Golden, variant: Variant) -> GoldenCheck:
         )
     except EdgeError as error:
         return GoldenCheck(variant=variant.id, status="failed", reason=error.message)
-    allowed = golden.tolerance.get(variant.id, {})
+
+
+def judge(session: Session, golden: Golden) -> GoldenCheck:
+    """Run a loaded variant, as it was loaded, over the golden inputs and compare.
+
+    Raises:
+        EdgeError: it does not run on them at all.
+    """
+    differences = largest_differences(session, golden)
+    placement = session.placement
+    allowed = golden.tolerance.get(session.variant, {})
     tolerance = {name: float(allowed.get(name, 0.0)) for name in differences}
     beyond = [
         f"{name} differs by {found:.3g}, allowed are {tolerance[name]:.3g}"
@@ -38,9 +47,9 @@ def check(artifact: Artifact, golden: Golden, variant: Variant) -> GoldenCheck:
         if found > tolerance[name]
     ]
     return GoldenCheck(
-        variant=variant.id,
+        variant=session.variant,
         status="failed" if beyond else "passed",
-        backend=backend,
+        backend=f"{placement.backend} {placement.backend_version}",
         differences={name: gap if gap < math.inf else None for name, gap in differences.items()},
         tolerance=tolerance,
         reason="; ".join(beyond),

@@ -39,7 +39,7 @@ class Feature(Word, frozen=True, kw_only=True):
     Attributes:
         name: ``brightness``, ``contrast``, ``sharpness``, ``confidence``, …
         edges: inner edges of the bins, increasing: quantiles of the reference. Bin 0 is below the
-            first, the last is above the last.
+            first, bin i from edge i - 1 up to but not including edge i, the last from the last on.
         reference: counts of the reference data in these bins (one more than edges).
     """
 
@@ -97,6 +97,8 @@ class Window(Word, frozen=True, kw_only=True):
         boot: names the run of the agent; monotonic times compare only within one.
         monotonic_ms: of the window's middle, on that boot's monotonic clock.
         inferences, errors, dropped: answered, failed, and refused for want of time.
+        unread: inputs that the source could not give: a file cut off, a camera gone. Not the
+            artifact's fault, hence not among its errors.
         crashes: how often the worker died.
         latency: of one inference with its pre- and postprocessing, in microseconds.
         classes: answers by class; a detector counts objects by class.
@@ -115,6 +117,7 @@ class Window(Word, frozen=True, kw_only=True):
     inferences: int = 0
     errors: int = 0
     dropped: int = 0
+    unread: int = 0
     crashes: int = 0
     latency: LogHistogram = LogHistogram()
     classes: dict[int, int] = field(default_factory=dict)

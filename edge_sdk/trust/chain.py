@@ -124,9 +124,7 @@ class Chain(Updater):
         self._now = now
         with translated(now):
             folder.mkdir(parents=True, exist_ok=True)
-            super().__init__(
-                str(folder), METADATA, fetcher=fetcher, config=LIMITS, bootstrap=root
-            )
+            super().__init__(str(folder), METADATA, fetcher=fetcher, config=LIMITS, bootstrap=root)
         # python-tuf takes the system's clock here and offers no way to pass another.
         self._trusted_set.reference_time = now
 
@@ -198,6 +196,8 @@ def translated(now: datetime) -> Iterator[None]:
             f"The fleet's metadata is not what was signed: {error}.", "Try again later."
         ) from error
     except exceptions.DownloadError as error:
-        raise FleetError(f"The fleet does not give its metadata: {error}.", "Try again later.") from error
+        raise FleetError(
+            f"The fleet does not give its metadata: {error}.", "Try again later."
+        ) from error
     except OSError as error:
         raise disk_error(error, Path(error.filename or ".")) from error

@@ -207,10 +207,14 @@ def main() -> int:
     parser.add_argument(
         "--accuracy", action="store_true", help="measure it again instead of reading the record"
     )
+    parser.add_argument("--path", action="store_true", help="print only the path")
     args = parser.parse_args()
     names = list(fit.TRAININGS) if args.name == "all" else [args.name]
     try:
         for name, trained in classifiers(names).items():
+            if args.path:
+                print(trained.path)
+                continue
             share = measure(trained.path) if args.accuracy else trained.record.accuracy
             training = fit.TRAININGS[name]
             print(f"{name:6} {training.version}  {share:.2%}  {trained.path}", flush=True)

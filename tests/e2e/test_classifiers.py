@@ -127,7 +127,8 @@ def test_asking_again_does_not_train_again(
 
 
 def test_the_command_prints_accuracy_and_path(trained: dict[str, train.Trained]) -> None:
-    out, err = run_train("all").communicate()
+    assert run_train("good", "--path").communicate() == (f"{trained['good'].path}\n", "")
+    out, err = run_train("all", "--accuracy").communicate()
     assert err == ""
     for line, (name, each) in zip(out.splitlines(), trained.items(), strict=True):
         share = f"{each.record.accuracy:.2%}"

@@ -18,8 +18,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_sdk.artifact import container
-from edge_sdk.artifact.container import ALIGNMENT, Container, Content, name_problem, write
+from edge_sdk.artifact.container import ALIGNMENT, Container, Content, write
 from edge_sdk.errors import ArtifactError, UsageError
+from edge_sdk.spec.contents import name_problem
 
 PART = st.text("abcXYZ019_+@=%,. -", min_size=1, max_size=12).filter(lambda t: t not in (".", ".."))
 NAMES = st.lists(PART, min_size=1, max_size=4).map("/".join)

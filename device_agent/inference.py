@@ -1,0 +1,147 @@
+"""One artifact, loaded: it answers pictures, and its answers can be measured and proven."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from device_agent.shadow import Answer
+from edge_sdk.artifact import Artifact, ArtifactFolder, Golden
+from edge_sdk.errors import ArtifactError, UpdateError
+from edge_sdk.processing.picture import Picture
+from edge_sdk.runtime import Session, load
+from edge_sdk.runtime.selfcheck import judge, unproven
+from edge_sdk.spec import Boxes, Classes, GoldenCheck, Placement, decode
+from edge_sdk.spec.contents import BASELINE
+from edge_sdk.spec.sketch import Baseline
+from edge_sdk.telemetry.features import Numbers, Probe
+
+_GRAY = 128
+_WARM_UPS = 2
+"""Engines allocate, and delegates compile, in their first runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What came of one picture.
+
+    Attributes:
+        answer: in the application's terms.
+        latency_us: preprocessing, inference and postprocessing, in microseconds.
+        inputs, outputs: the tensors, for measuring.
+    """
+
+    answer: Answer
+    latency_us: float
+    inputs: Mapping[str, npt.NDArray[Any]]
+    outputs: Mapping[str, npt.NDArray[Any]]
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """The likeliest class, or that of each object; none of an undeclared answer."""
+        if isinstance(self.answer, Classes):
+            return (self.answer.top[0].index,)
+        if isinstance(self.answer, Boxes):
+            return tuple(box.index for box in self.answer.found)
+        return ()
+
+
+class Model:
+    """An artifact in a session of its own, warm.
+
+    Attributes:
+        digest: the artifact's.
+        baseline: what it is compared with; None if it brought none.
+        names: of the features that ``measure`` gives.
+        placement: where its operations run.
+    """
+
+    def __init__(
+        self, digest: str, session: Session, baseline: Baseline | None, golden: Golden | None
+    ) -> None:
+        self.digest = digest
+        self.baseline = baseline
+        self._session, self._golden = session, golden
+        self._probe = Probe(session.processing, session.signature, session.engine_signature)
+        self.names = self._probe.names
+        self.placement: Placement = session.placement
+
+    def answer(self, picture: Picture) -> Inference:
+        """Answer one picture, as ``Session.predict`` does.
+
+        Raises:
+            EdgeError: the picture does not fit, or the model answered no numbers; or whatever else
+                an engine raises.
+        """
+        session = self._session
+        started = time.perf_counter_ns()
+        inputs, geometry = session.processing.before(picture)
+        outputs = session.run(inputs)
+        answer = session.processing.after(outputs, geometry)
+        elapsed = time.perf_counter_ns() - started
+        return Inference(answer, elapsed / 1000, inputs, outputs)
+
+    def measure(self, inference: Inference) -> Numbers:
+        """The features of one of its inferences."""
+        return self._probe.measure(inference.inputs, inference.outputs, inference.answer)
+
+    def prove(self) -> GoldenCheck | None:
+        """Run the golden vectors, as it was loaded; None if it brought none.
+
+        Raises:
+            UpdateError: they are of another model.
+        """
+        if self._golden is None:
+            return None
+        if problem := unproven(self._session.signature, self._golden):
+            raise UpdateError(f"It cannot be proven: {problem}.")
+        return judge(self._session, self._golden)
+
+    def close(self) -> None:
+        """Give back the engine's memory."""
+        self._session.close()
+
+
+def load_model(slot: str, digest: str, *, delegates: tuple[str, ...], threads: int) -> Model:
+    """Load an artifact, check that it is the one that is meant, and warm it.
+
+    Args:
+        slot: its folder, or an ``.edge`` file.
+        digest: the artifact's.
+        delegates, threads: as ``edge_sdk.load`` takes them.
+
+    Raises:
+        ArtifactError: it is corrupt, or another one.
+        UpdateError: it takes no pictures.
+        EdgeError: no engine here runs it.
+    """
+    path = Path(slot)
+    with ArtifactFolder(path) if path.is_dir() else Artifact(path) as artifact:
+        if artifact.digest != digest:
+            raise ArtifactError(f"{path} holds the artifact {artifact.digest}, not {digest}.")
+        declared = artifact.manifest.preprocess
+        if declared is None:
+            raise UpdateError(
+                f"{artifact.manifest.name} declares no preprocessing, so pictures cannot feed it.",
+                "Convert it with --preprocess SPEC.toml.",
+            )
+        golden = artifact.golden()
+        baseline = None
+        if BASELINE in artifact:
+            baseline = decode(artifact.read(BASELINE), Baseline, f"{path}: {BASELINE}")
+    session = load(path, delegates=delegates or None, threads=threads)
+    try:
+        model = Model(digest, session, baseline, golden)
+        picture = np.full((*declared.size, 3), _GRAY, np.uint8)
+        for _ in range(_WARM_UPS):
+            model.answer(picture)
+    except BaseException:
+        session.close()
+        raise
+    return model

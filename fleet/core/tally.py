@@ -1,0 +1,88 @@
+"""Tally: what many windows of one model come to. Counts add up exactly, in any order."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from edge_sdk.spec.sketch import LATENCY_RATIO, Window
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums over windows.
+
+    Attributes:
+        inferences, errors, crashes: as in ``Window``.
+        compared, disagreed: of shadows.
+        latency: counts by logarithmic bin, microseconds.
+        ratio: of those bins.
+    """
+
+    inferences: int = 0
+    errors: int = 0
+    crashes: int = 0
+    compared: int = 0
+    disagreed: int = 0
+    latency: Mapping[int, int] = field(default_factory=dict)
+    ratio: float = LATENCY_RATIO
+
+    @property
+    def tried(self) -> int:
+        """Inferences that were begun."""
+        return self.inferences + self.errors
+
+    @property
+    def latency_count(self) -> int:
+        """How many latencies are in the histogram."""
+        return sum(self.latency.values())
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            inferences=self.inferences + other.inferences,
+            errors=self.errors + other.errors,
+            crashes=self.crashes + other.crashes,
+            compared=self.compared + other.compared,
+            disagreed=self.disagreed + other.disagreed,
+            latency=_added(self.latency, other.latency),
+            ratio=self.ratio if self.latency else other.ratio,
+        )
+
+    def percentile(self, share: float) -> float | None:
+        """The latency in microseconds below which that share lies, within ``ratio``.
+
+        The middle of the bin that holds the ceil(share * n)-th smallest, as DDSketch has it
+        (Masson et al., VLDB 2019, §2.1). None without latencies.
+        """
+        rank = math.ceil(share * self.latency_count)
+        for bin_, count in sorted(self.latency.items()):
+            rank -= count
+            if rank <= 0:
+                return float(2 * self.ratio**bin_ / (1 + self.ratio))
+        return None
+
+
+def tally(windows: Iterable[Window]) -> Tally:
+    """Sum windows up. Latencies of another bin ratio than the first's cannot be added: left out."""
+    total = Tally()
+    for window in windows:
+        comparison = window.comparison
+        fits = not total.latency or window.latency.ratio == total.ratio
+        total += Tally(
+            inferences=window.inferences,
+            errors=window.errors,
+            crashes=window.crashes,
+            compared=comparison.compared if comparison else 0,
+            disagreed=comparison.disagreed if comparison else 0,
+            latency=window.latency.counts if fits else {},
+            ratio=window.latency.ratio if fits else total.ratio,
+        )
+    return total
+
+
+def _added(a: Mapping[int, int], b: Mapping[int, int]) -> dict[int, int]:
+    total = Counter(a)
+    total.update(b)
+    return dict(total)

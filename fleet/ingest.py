@@ -1,0 +1,259 @@
+"""Ingest: what comes from the devices, checked, stored once, and only then acknowledged.
+
+Messages are taken in batches: one transaction for all that has arrived in the meantime, so the
+store's speed does not bound the fleet's. If a transaction fails, nothing of it is acknowledged and
+the devices send it again. What cannot be understood is counted, logged and left; a durable message
+whose body is nonsense is acknowledged too, or the device would send it for ever.
+
+Requests for chunks are served beside, by a few tasks, so that a download does not hold up a
+report. The queues are bounded; what overflows is dropped and counted, and will be sent again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from edge_sdk.broker.base import Incoming
+from edge_sdk.errors import EdgeError, FleetError
+from edge_sdk.spec.deployment import Signed
+from edge_sdk.spec.envelope import open_, read
+from edge_sdk.spec.wire import (
+    Acknowledged,
+    Chunk,
+    ChunkRequest,
+    DesiredMessage,
+    Envelope,
+    Hello,
+    Message,
+    ReportedMessage,
+    TelemetryMessage,
+    device_of,
+)
+from fleet.clock import Clock
+from fleet.core.reading import MOST, nonsense
+from fleet.director import Director
+from fleet.stores import audit, devices, telemetry
+from fleet.stores.store import Store
+
+QUEUE = 20_000
+BATCH = 500
+CHUNK_TASKS = 4
+GATHER_S = 0.005
+"""How long a batch waits for company."""
+
+_log = logging.getLogger(__name__)
+
+Read = Callable[[str, int, int], Chunk]
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrived:
+    """One message, understood."""
+
+    device: str
+    envelope: Envelope
+    message: Message | None
+
+    @property
+    def durable(self) -> bool:
+        return bool(self.envelope.outbox)
+
+
+@dataclass(slots=True)
+class _Answers:
+    """What a transaction makes it necessary to say, once it is committed."""
+
+    acknowledged: dict[tuple[str, str], list[int]] = field(default_factory=dict)
+    desired: list[tuple[str, str, Signed]] = field(default_factory=list)
+    stored: int = 0
+    again: int = 0
+
+
+class Ingest:
+    """Hears every device.
+
+    Attributes:
+        counts: what came and what became of it, since the start: ``stored``, ``again``,
+            ``malformed``, ``unknown device``, ``dropped``, ``chunks``.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        director: Director,
+        read_chunk: Read,
+        known: Callable[[str], bool],
+        clock: Clock,
+    ) -> None:
+        """Nothing is stored before ``run``.
+
+        Args:
+            store: where to.
+            director: answers hellos.
+            read_chunk: path, offset and length to a published file's bytes; may block.
+            known: whether a device belongs to the fleet.
+            clock: the fleet's.
+        """
+        self._store = store
+        self._director = director
+        self._read_chunk = read_chunk
+        self._known = known
+        self._clock = clock
+        self._arrived: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
+        self._wanted: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
+        self.counts: Counter[str] = Counter()
+
+    def hear(self, incoming: Incoming) -> None:
+        """Take a message from the broker. Never blocks, never raises."""
+        device = device_of(incoming.topic)
+        if device is None or not self._known(device):
+            self._refuse("unknown device", f"{incoming.topic!r} is no device of this fleet")
+            return
+        try:
+            envelope = open_(incoming.payload)
+        except FleetError as error:
+            self._refuse("malformed", f"{device}: {error.message}")
+            return
+        if len(envelope.outbox) > 64 or not 0 <= envelope.sequence <= MOST:
+            self._refuse("malformed", f"{device}: an outbox or a sequence that cannot be")
+            return
+        try:
+            message = read(envelope)
+        except FleetError as error:
+            self._refuse("malformed", f"{device}: {error.message}")
+            message = None
+            if not envelope.outbox:
+                return
+        else:
+            if message is None:  # of a newer edgeloop; the device keeps it until we understand
+                self._refuse("unknown type", f"{device}: a message of type {envelope.type!r}")
+                return
+        queue = self._wanted if isinstance(message, ChunkRequest) else self._arrived
+        try:
+            queue.put_nowait(_Arrived(device, envelope, message))
+        except asyncio.QueueFull:
+            self._refuse("dropped", f"{device}: more comes in than can be stored")
+
+    def _refuse(self, why: str, text: str) -> None:
+        self.counts[why] += 1
+        if self.counts[why] & (self.counts[why] - 1) == 0:  # 1, 2, 4, 8, …: a flood is not a log
+            _log.warning("Not taken (%s, %d so far): %s", why, self.counts[why], text)
+
+    async def run(self) -> None:
+        """Store and answer until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._take_in())
+            for _ in range(CHUNK_TASKS):
+                tasks.create_task(self._serve_chunks())
+
+    async def _take_in(self) -> None:
+        while True:
+            batch = [await self._arrived.get()]
+            await asyncio.sleep(GATHER_S)
+            while len(batch) < BATCH and not self._arrived.empty():
+                batch.append(self._arrived.get_nowait())
+            try:
+                answers = await self._store.write(lambda c, b=batch: self._keep(c, b))  # type: ignore[misc]
+            except EdgeError as error:
+                self.counts["failed"] += len(batch)
+                _log.error("%d messages could not be stored: %s", len(batch), error)
+                continue
+            self.counts["stored"] += answers.stored
+            self.counts["again"] += answers.again
+            await self._answer(answers)
+
+    def _keep(self, connection: Connection, batch: list[_Arrived]) -> _Answers:
+        """Store a batch; runs in the writer's thread, in one transaction."""
+        now_ms = self._clock()
+        answers = _Answers()
+        devices.saw(connection, {arrived.device for arrived in batch}, now_ms)
+        for arrived in batch:
+            envelope, device = arrived.envelope, arrived.device
+            if arrived.durable:
+                sequences = answers.acknowledged.setdefault((device, envelope.outbox), [])
+                sequences.append(envelope.sequence)
+                if not telemetry.receive(
+                    connection, device, envelope.outbox, envelope.sequence, now_ms
+                ):
+                    answers.again += 1
+                    continue
+                answers.stored += 1
+            match arrived.message:
+                case Hello() as hello:
+                    devices.introduce(connection, device, hello.profile, hello.boot)
+                    devices.report_now(connection, device, hello.reported, now_ms)
+                    signed = self._director.introduce(connection, device, hello.reported.counter)
+                    answers.desired.append((device, envelope.id, signed))
+                case ReportedMessage() as said:
+                    self._keep_report(connection, arrived, said, now_ms)
+                case TelemetryMessage() as closed:
+                    self._keep_windows(connection, device, closed, now_ms)
+                case None:
+                    detail = f"a {envelope.type} message that cannot be read"
+                    audit.note(connection, now_ms, device, "malformed", device, detail)
+                case other:
+                    self._refuse("malformed", f"{device}: {other.TYPE} is not for a device to say")
+        return answers
+
+    def _keep_report(
+        self, connection: Connection, arrived: _Arrived, said: ReportedMessage, now_ms: int
+    ) -> None:
+        device, envelope = arrived.device, arrived.envelope
+        before = devices.one(connection, device)
+        kept = devices.report_then(
+            connection, device, said.reported, envelope.outbox, envelope.sequence, now_ms
+        )
+        if not kept or before is None:
+            return
+        for name, app in said.reported.apps.items():
+            old = before.reported.apps.get(name)
+            if old is None or (old.state, old.serving) != (app.state, app.serving):
+                serving = f"{app.serving.name} {app.serving.version}" if app.serving else "nothing"
+                detail = f"{name} serves {serving}" + (f": {app.reason}" if app.reason else "")
+                audit.note(connection, now_ms, device, app.state.value, device, detail)
+
+    def _keep_windows(
+        self, connection: Connection, device: str, closed: TelemetryMessage, now_ms: int
+    ) -> None:
+        good = []
+        for window in closed.windows:
+            wrong = nonsense(window)
+            if wrong is None:
+                good.append(window)
+            else:
+                self._refuse("malformed", f"{device}: a window was left out: {wrong}")
+        telemetry.add(connection, device, good, now_ms)
+
+    async def _answer(self, answers: _Answers) -> None:
+        sending = [
+            self._director.send(device, DesiredMessage(desired=signed), answers=id_)
+            for device, id_, signed in answers.desired
+        ]
+        sending += [
+            self._director.send(
+                device, Acknowledged(outbox=outbox, sequences=tuple(sorted(set(sequences))))
+            )
+            for (device, outbox), sequences in answers.acknowledged.items()
+        ]
+        await asyncio.gather(*sending)
+
+    async def _serve_chunks(self) -> None:
+        while True:
+            arrived = await self._wanted.get()
+            if not isinstance(request := arrived.message, ChunkRequest):
+                continue
+            try:
+                chunk = await asyncio.to_thread(
+                    self._read_chunk, request.path, request.offset, request.length
+                )
+            except EdgeError as error:
+                self._refuse("unread", f"{arrived.device} asked for {request.path}: {error}")
+                continue
+            self.counts["chunks"] += 1
+            await self._director.send(arrived.device, chunk, answers=arrived.envelope.id)

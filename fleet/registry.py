@@ -1,0 +1,165 @@
+"""The registry: which devices belong to the fleet, and which artifacts it has published."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from edge_sdk.artifact import Artifact
+from edge_sdk.broker.users import device_user
+from edge_sdk.errors import UsageError
+from edge_sdk.spec.deployment import ArtifactRef
+from edge_sdk.spec.enrolment import BrokerLogin, Enrolment
+from edge_sdk.text import nearest
+from fleet.clock import Clock
+from fleet.core.targeting import LABEL
+from fleet.director import Director
+from fleet.refusals import ConflictError, NotFoundError
+from fleet.stores import artifacts, audit, devices
+from fleet.stores.artifacts import Published
+from fleet.stores.store import Store
+from fleet.trust import TrustRepository
+
+BASELINE = "baseline.json"
+
+Admit = Callable[[Mapping[str, str]], Awaitable[None]]
+"""Lets exactly these devices, with these passwords, into the broker."""
+
+
+class Registry:
+    """Enrols and publishes."""
+
+    def __init__(
+        self,
+        store: Store,
+        director: Director,
+        trust: TrustRepository,
+        admit: Admit,
+        clock: Clock,
+        *,
+        fleet: str,
+        broker_url: str,
+        broker_ca: str,
+    ) -> None:
+        """Know who is enrolled already.
+
+        Args:
+            fleet: its name.
+            broker_url, broker_ca: for devices: where the broker is, and the authority behind its
+                certificate, PEM.
+        """
+        self._store = store
+        self._director = director
+        self._trust = trust
+        self._admit = admit
+        self._clock = clock
+        self._fleet = fleet
+        self._broker_url = broker_url
+        self._broker_ca = broker_ca
+        self._known = store.read_now(devices.names)
+
+    def knows(self, device: str) -> bool:
+        """Whether a device belongs to the fleet."""
+        return device in self._known
+
+    async def enroll(self, device: str, labels: Mapping[str, str]) -> Enrolment:
+        """Let a device in; one that is in already gets new credentials, and the old ones end.
+
+        Raises:
+            UsageError: it is no device id, or a label is none.
+            UnavailableError: the store or the broker cannot take it.
+        """
+        password = secrets.token_urlsafe(24)
+        device_user(device, password)  # checks the name
+        for key, value in labels.items():
+            if not LABEL.fullmatch(key) or not LABEL.fullmatch(value):
+                raise UsageError(
+                    f"{key[:80]}={value[:80]} is no label.", "For example site=berlin."
+                )
+
+        def add(connection: Connection) -> dict[str, str]:
+            now_ms = self._clock()
+            devices.add(connection, device, password, labels, now_ms)
+            self._director.introduce(connection, device)
+            detail = ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
+            audit.note(connection, now_ms, audit.OPERATOR, "enrolled", device, detail)
+            return devices.passwords(connection)
+
+        await self._admit(await self._store.write(add))
+        self._known.add(device)
+        return Enrolment(
+            device=device,
+            fleet=self._fleet,
+            broker=self._broker_url,
+            credentials=BrokerLogin(username=device, password=password, ca=self._broker_ca),
+            root=self._trust.root_bytes,
+            director=self._trust.director_public,
+        )
+
+    async def publish(self, path: Path) -> Published:
+        """Check every file of an artifact, and make it known and fetchable. Twice does no harm.
+
+        Raises:
+            UsageError: it is no artifact file.
+            ArtifactError: it is corrupt.
+            ConflictError: its name and version are taken by other contents.
+            UnavailableError: the disk is full.
+        """
+        published = await asyncio.to_thread(self._read, path)
+        ref = published.ref
+        held = await self._store.read(lambda c: artifacts.by_name(c, ref.name, ref.version))
+        if held is not None and held.ref != ref:
+            raise ConflictError(
+                f"{ref.name} {ref.version} is published already with other contents "
+                f"({held.ref.digest[:12]}…, this is {ref.digest[:12]}…).",
+                "A version never changes. Give it a version of its own: edge convert … --version",
+            )
+        await asyncio.to_thread(self._release, path)
+
+        def add(connection: Connection) -> None:
+            if artifacts.add(connection, published):
+                what = f"{ref.name}@{ref.version}"
+                audit.note(connection, self._clock(), audit.OPERATOR, "published", what, ref.digest)
+
+        await self._store.write(add)
+        return held or published
+
+    def _read(self, path: Path) -> Published:
+        with Artifact(path) as artifact:
+            for _ in artifact.verify_digests():
+                pass
+            manifest = artifact.manifest
+            return Published(
+                ref=ArtifactRef(
+                    digest=artifact.digest, name=manifest.name, version=manifest.version
+                ),
+                manifest=artifact.manifest_bytes,
+                baseline=artifact.read(BASELINE) if BASELINE in artifact else None,
+                published_ms=self._clock(),
+            )
+
+    def _release(self, path: Path) -> None:
+        with Artifact(path) as artifact:
+            self._trust.publish(artifact)
+
+
+def find_artifact(connection: Connection, named: str) -> ArtifactRef:
+    """The artifact that a person names: ``NAME@VERSION``, or a digest or its beginning.
+
+    Raises:
+        NotFoundError: it is not published.
+    """
+    name, at, version = named.partition("@")
+    known = artifacts.all_of(connection)
+    if at:
+        found = [a.ref for a in known if (a.ref.name, a.ref.version) == (name, version)]
+    else:
+        found = [a.ref for a in known if len(named) >= 8 and a.ref.digest.startswith(named)]
+    if len(found) == 1:
+        return found[0]
+    names = [f"{a.ref.name}@{a.ref.version}" for a in known]
+    raise NotFoundError(f"No artifact {named[:130]!r} is published.", nearest(named, names))

@@ -1,0 +1,1 @@
+"""The revisions, oldest first by their numbers. What has been released is never edited."""

@@ -1,0 +1,116 @@
+"""Rollouts and the devices they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from edge_sdk.spec.deployment import ArtifactRef
+from fleet.core.rollout import FINAL, Rollout
+from fleet.stores.packing import pack, unpack
+from fleet.stores.tables import members, rollouts
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A device of a rollout.
+
+    Attributes:
+        incumbent: what it served when the rollout was made, and what it gets back.
+    """
+
+    device: str
+    canary: bool
+    incumbent: ArtifactRef | None
+
+
+def next_number(connection: Connection) -> int:
+    """A number for a new rollout; none is ever given twice."""
+    return (
+        int(connection.execute(select(func.coalesce(func.max(rollouts.c.number), 0))).scalar_one())
+        + 1
+    )
+
+
+def add(connection: Connection, number: int, rollout: Rollout, devices: Iterable[Member]) -> None:
+    """Keep a new rollout."""
+    connection.execute(
+        insert(rollouts).values(
+            number=number, rollout=rollout.id, app=rollout.app, **_state(rollout)
+        )
+    )
+    connection.execute(
+        insert(members),
+        [
+            {
+                "rollout": rollout.id,
+                "device": member.device,
+                "canary": member.canary,
+                "incumbent": None if member.incumbent is None else pack(member.incumbent),
+            }
+            for member in devices
+        ],
+    )
+
+
+def save(connection: Connection, rollout: Rollout) -> None:
+    """Keep where a rollout stands now."""
+    connection.execute(
+        update(rollouts).where(rollouts.c.rollout == rollout.id).values(_state(rollout))
+    )
+
+
+def _state(rollout: Rollout) -> dict[str, object]:
+    return {"final": rollout.stage in FINAL, "state": pack(rollout)}
+
+
+def one(connection: Connection, rollout: str) -> Rollout | None:
+    """The rollout of that id."""
+    data = connection.execute(
+        select(rollouts.c.state).where(rollouts.c.rollout == rollout)
+    ).scalar_one_or_none()
+    return None if data is None else unpack(data, Rollout)
+
+
+def all_of(connection: Connection, most: int = 100) -> list[Rollout]:
+    """The newest rollouts, newest first."""
+    rows = connection.execute(
+        select(rollouts.c.state).order_by(rollouts.c.number.desc()).limit(most)
+    )
+    return [unpack(data, Rollout) for data in rows.scalars()]
+
+
+def unfinished(connection: Connection, app: str | None = None) -> list[Rollout]:
+    """Rollouts that are not in a final stage, oldest first; of one application, or of all."""
+    query = select(rollouts.c.state).where(rollouts.c.final.is_(False)).order_by(rollouts.c.number)
+    if app is not None:
+        query = query.where(rollouts.c.app == app)
+    return [unpack(data, Rollout) for data in connection.execute(query).scalars()]
+
+
+def newest(connection: Connection, app: str) -> Rollout | None:
+    """The rollout of that application that was made last."""
+    data = connection.execute(
+        select(rollouts.c.state)
+        .where(rollouts.c.app == app)
+        .order_by(rollouts.c.number.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    return None if data is None else unpack(data, Rollout)
+
+
+def members_of(connection: Connection, rollout: str) -> list[Member]:
+    """The devices of a rollout, by id."""
+    rows = connection.execute(
+        select(members).where(members.c.rollout == rollout).order_by(members.c.device)
+    )
+    return [
+        Member(
+            device=row.device,
+            canary=row.canary,
+            incumbent=None if row.incumbent is None else unpack(row.incumbent, ArtifactRef),
+        )
+        for row in rows
+    ]

@@ -1,0 +1,140 @@
+"""Windows from the devices, each kept once however often it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from edge_sdk.spec.sketch import Window
+from fleet.core.tally import Tally
+from fleet.stores.packing import pack, unpack
+from fleet.stores.tables import receipts, windows
+
+
+def receive(connection: Connection, device: str, outbox: str, sequence: int, at_ms: int) -> bool:
+    """Note that a durable message is here; answers whether it is for the first time."""
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    noted = connection.execute(
+        dialect.insert(receipts)
+        .values(device=device, outbox=outbox, sequence=sequence, received_ms=at_ms)
+        .on_conflict_do_nothing()
+    )
+    return noted.rowcount == 1
+
+
+def add(connection: Connection, device: str, closed: Iterable[Window], at_ms: int) -> None:
+    """Keep windows of a device."""
+    rows = [
+        {
+            "device": device,
+            "app": window.app,
+            "artifact": window.artifact,
+            "role": window.role,
+            "received_ms": at_ms,
+            "ended_ms": window.ended_ms,
+            "inferences": window.inferences,
+            "errors": window.errors,
+            "crashes": window.crashes,
+            "window": pack(window),
+        }
+        for window in closed
+    ]
+    if rows:
+        connection.execute(insert(windows), rows)
+
+
+def of_model(
+    connection: Connection,
+    device: str,
+    app: str,
+    artifact: str,
+    role: str,
+    *,
+    since_ms: int = 0,
+    most: int = 200,
+) -> list[Window]:
+    """The newest windows of one model on one device, oldest first.
+
+    Args:
+        since_ms: received then or later, by the fleet's clock.
+        most: at most so many.
+    """
+    rows = connection.execute(
+        select(windows.c.window)
+        .where(
+            windows.c.app == app,
+            windows.c.artifact == artifact,
+            windows.c.device == device,
+            windows.c.role == role,
+            windows.c.received_ms >= since_ms,
+        )
+        .order_by(windows.c.id.desc())
+        .limit(most)
+    ).scalars()
+    return [unpack(data, Window) for data in rows][::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model on one device in one role."""
+
+    app: str
+    artifact: str
+    device: str
+    role: str
+
+
+def models(connection: Connection, since_ms: int) -> list[Model]:
+    """All models that anything was heard of since then."""
+    keys = (windows.c.app, windows.c.artifact, windows.c.device, windows.c.role)
+    rows = connection.execute(
+        select(*keys).where(windows.c.received_ms >= since_ms).group_by(*keys).order_by(*keys)
+    )
+    return [Model(*row) for row in rows]
+
+
+def sums(
+    connection: Connection, app: str, artifact: str, role: str, since_ms: int
+) -> dict[str, Tally]:
+    """Counts of one model by device, without its latencies, received since then."""
+    counted = (windows.c.inferences, windows.c.errors, windows.c.crashes)
+    rows = connection.execute(
+        select(windows.c.device, *map(func.sum, counted))
+        .where(
+            windows.c.app == app,
+            windows.c.artifact == artifact,
+            windows.c.role == role,
+            windows.c.received_ms >= since_ms,
+        )
+        .group_by(windows.c.device)
+    )
+    return {
+        device: Tally(inferences=int(inferences), errors=int(errors), crashes=int(crashes))
+        for device, inferences, errors, crashes in rows
+    }
+
+
+def totals(connection: Connection, device: str) -> tuple[int, int]:
+    """How many windows are kept of a device, and the inferences in them."""
+    row = connection.execute(
+        select(func.count(), func.coalesce(func.sum(windows.c.inferences), 0)).where(
+            windows.c.device == device
+        )
+    ).one()
+    return int(row[0]), int(row[1])
+
+
+def forget(connection: Connection, before_ms: int) -> int:
+    """Drop windows received before then; answers how many."""
+    dropped = connection.execute(delete(windows).where(windows.c.received_ms < before_ms))
+    return dropped.rowcount
+
+
+def forget_receipts(connection: Connection, before_ms: int) -> None:
+    """Drop receipts noted before then. Keep them longer than windows: a device that was away must
+    not count twice when it is back.
+    """
+    connection.execute(delete(receipts).where(receipts.c.received_ms < before_ms))
