@@ -176,7 +176,7 @@ class Rollouts:
             newest = rollouts.newest(connection, current.app)
             if current.stage in FINAL and newest is not None and newest.id != current.id:
                 raise ConflictError(
-                    f"Rollout {current.id} is {current.stage.value}, and {newest.id} came after it.",
+                    f"Rollout {current.id} is {current.stage.value}; {newest.id} came after it.",
                     f"edge fleet rollout status {newest.id}",
                 )
             try:

@@ -88,7 +88,7 @@ def test_a_picture_in_an_answer_out(conversion: Conversion, tmp_path: Path) -> N
     assert conversion.artifact is not None
     test = dataset.load("test")
     with edge_sdk.load(conversion.artifact, variant="tflite-fp32") as session:
-        for picture in test.pictures[:50]:
+        for picture in test.images[:50, :, :, 0]:
             answer = session.predict(picture)
             assert isinstance(answer, Classes)
             array = (picture / 255.0).astype("float32").reshape(1, 28, 28, 1)
