@@ -25,6 +25,7 @@ from edge_sdk.spec import Agreement, Classification, Postprocess, Shortfall, Sig
 
 On = Literal["evaluation", "calibration", "random"]
 Progress = Callable[[int], None]
+Rows = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -59,8 +60,8 @@ class Tally:
         for name, want in expected.items():
             a, b = _reals(want), _reals(found[name])
             with np.errstate(invalid="ignore", over="ignore"):
-                gap = np.nan_to_num(np.abs(a - b), nan=np.inf)
-                gap[(a == b) | (np.isnan(a) & np.isnan(b))] = 0.0
+                gap = np.nan_to_num(np.abs(a - b), nan=np.inf, posinf=np.inf)
+                gap[_same(a, b)] = 0.0
                 # 1e-12 stands for an original that answers nothing but zeros.
                 self.squares[name] += float(np.square(a[np.isfinite(a)]).sum()) + 1e-12 * a.size
                 self.error_squares[name] += float(np.square(gap).sum())
@@ -106,20 +107,31 @@ class Tally:
         )
 
 
-def _reals(array: Array) -> npt.NDArray[np.float64]:
+def _reals(array: Array) -> Rows:
     """One row of real numbers per sample; a complex number is two."""
     rows = np.ascontiguousarray(array).reshape(len(array), -1)
     return (rows.view(rows.real.dtype) if rows.dtype.kind == "c" else rows).astype(np.float64)
 
 
-def _cosines(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Cosine similarity row by row; two rows of zeros are alike, one of zeros is not."""
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
-    same = (a == b).all(axis=1)
+def _same(a: Rows, b: Rows) -> npt.NDArray[np.bool_]:
+    """Where the numbers are equal, or neither is one."""
+    same: npt.NDArray[np.bool_] = (a == b) | (np.isnan(a) & np.isnan(b))
+    return same
+
+
+def _cosines(a: Rows, b: Rows) -> Rows:
+    """Cosine similarity row by row, of the numbers that are finite.
+
+    Two rows of zeros are alike, one of zeros is not; nor are rows not finite in the same places.
+    """
+    same = _same(a, b)
+    finite = np.isfinite(a) & np.isfinite(b)
+    left, right = np.where(finite, a, 0.0), np.where(finite, b, 0.0)
+    lengths = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        cosine = (a * b).sum(axis=1) / lengths
-    cosine = np.where(lengths > 0, cosine, 0.0)
-    return np.where(same, 1.0, np.nan_to_num(cosine, nan=0.0))
+        cosine = np.where(lengths > 0, (left * right).sum(axis=1) / lengths, 0.0)
+    cosine = np.where((finite | same).all(axis=1), cosine, 0.0)
+    return np.where(same.all(axis=1), 1.0, cosine)
 
 
 def scores_output(signature: Signature, postprocess: Postprocess | None) -> str | None:
@@ -199,7 +211,7 @@ def judge(tally: Tally, agreement: Agreement, recipe: Recipe) -> tuple[Shortfall
     if agreement.samples:
         at_most("relative error", tally.relative_error, recipe.error)
     at_most("greatest difference", agreement.max_difference, limits.max_difference)
-    if agreement.accuracy is not None and agreement.source_accuracy is not None:
-        drop = agreement.source_accuracy - agreement.accuracy
+    if tally.labelled:
+        drop = (tally.source_right - tally.right) / tally.labelled
         at_most("accuracy drop", drop, limits.accuracy_drop)
     return tuple(found)

@@ -21,7 +21,7 @@ from device_agent.core import events as ev
 from device_agent.core.backoff import Backoff
 from device_agent.core.probation import Terms, judge
 from device_agent.core.standing import Update, in_flight, needed, view
-from device_agent.core.update import IllegalEvent, step
+from device_agent.core.update import step
 from device_agent.download import Download
 from device_agent.ipc import Beat, Checked, Configure
 from device_agent.journal import Journal
@@ -59,7 +59,7 @@ class Surroundings:
 
     Attributes:
         journal, slots, download: see there.
-        make_runner: makes the keeper of the worker, which tells the application.
+        make_runner: makes the keeper of an application's worker.
         changed: something that the fleet must hear has changed.
         window: a telemetry window is complete.
         collect: removes slots that no application needs.
@@ -70,8 +70,8 @@ class Surroundings:
     journal: Journal
     slots: Slots
     download: Download
-    make_runner: Callable[[Application], Runner]
-    changed: Callable[[], Awaitable[None]]
+    make_runner: Callable[[Application, Configure], Runner]
+    changed: Callable[[], None]
     window: Callable[[Window], None]
     collect: Callable[[], Awaitable[None]]
     monotonic_ms: Callable[[], int]
@@ -106,7 +106,7 @@ class Application:
         self._events: asyncio.Queue[tuple[ev.Event, asyncio.Future[None] | None]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._watching: tuple[int, int] | None = None
-        self._runner = around.make_runner(self)
+        self._runner = around.make_runner(self, configure)
 
     # ------------------------------------------------------------------------------ what it is
 
@@ -114,6 +114,11 @@ class Application:
     def state(self) -> AppState:
         """What the fleet is told of it."""
         return view(self._update)
+
+    @property
+    def counter(self) -> int:
+        """Of the newest Desired that it has taken up."""
+        return self._update.counter
 
     @property
     def needed(self) -> frozenset[str]:
@@ -197,7 +202,7 @@ class Application:
         self.tell(ev.Rebooted())
         answering = asyncio.create_task(self._answer_all())
         try:
-            await asyncio.wait({running, answering}, return_when=asyncio.FIRST_EXCEPTION)
+            await asyncio.wait({running, answering}, return_when=asyncio.FIRST_COMPLETED)
             for task in (running, answering):
                 if task.done():
                     task.result()
@@ -230,7 +235,7 @@ class Application:
             self._watching = None if update.state is not State.PROBATION else self._watching
             _log.info("%s: %s: %s", self.name, type(event).__name__, _told(update))
         if view(update) != view(before) or isinstance(event, ev.Desired):
-            await self._around.changed()
+            self._around.changed()
         for effect in effects:
             await self._perform(effect)
 
@@ -277,7 +282,8 @@ class Application:
         try:
             await self._around.download.bring(effect.artifact)
         except EdgeError as error:
-            self.tell(ev.Unfetchable(effect.attempt, str(error)))
+            hint = f" ({error.hint})" if error.hint else ""
+            self.tell(ev.Unfetchable(effect.attempt, error.message + hint))
         else:
             self.tell(ev.Fetched(effect.attempt))
 

@@ -158,11 +158,6 @@ class Link:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    def greet(self) -> None:
-        """Say hello soon: we may have missed something."""
-        self._answered.clear()
-        self._connected.set()
-
     def stir(self) -> None:
         """There is something new in the outbox."""
         self._stirred.set()

@@ -11,6 +11,7 @@ import logging
 import os
 import platform
 import sys
+from contextlib import suppress
 
 from edge_sdk.errors import ArtifactError
 from edge_sdk.spec import AGENT_VERSION, DeviceProfile, decode, encode
@@ -66,7 +67,7 @@ def _main() -> None:
     os.dup2(2, 1)
     from edge_sdk.runtime.machine import profile
 
-    with os.fdopen(real, "wb") as stdout:
+    with suppress(BrokenPipeError), os.fdopen(real, "wb", buffering=0) as stdout:
         stdout.write(encode(profile()))
 
 

@@ -147,7 +147,15 @@ class Runner:
                 _log.error(
                     "%s: the worker %s; again in %.1f s", self._configure.app, reason, wait_s
                 )
-                await asyncio.sleep(wait_s)
+                await self._rest(wait_s)
+
+    async def _rest(self, wait_s: float) -> None:
+        """Wait, unless something else is wanted meanwhile."""
+        self._changed.clear()
+        try:
+            await asyncio.wait_for(self._changed.wait(), wait_s)
+        except asyncio.TimeoutError:
+            return
 
     async def _live(self) -> str:
         """One life of a worker; answers how it crashed, or nothing if it was asked to end."""

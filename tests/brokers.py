@@ -147,6 +147,7 @@ class MosquittoServer(Server):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                env={**os.environ, "TMPDIR": str(self._users.parent)},
                 start_new_session=True,
             )
         await eventually(self._listens, "Mosquitto does not listen")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from concurrent.futures import Future
 
 from device_agent.trust.download import Fetch, check_answer
 from edge_sdk.errors import FleetError
@@ -22,20 +21,20 @@ class WireFetcher(Fetcher):
         self._fetch_chunk = fetch
         self._loop = loop
         self._stopped = False
-        self._pending: Future[Chunk] | None = None
+        self._asking: asyncio.Task[Chunk] | None = None
 
     def stop(self) -> None:
-        """Make the thread end: called in the loop, where nothing more is awaited."""
+        """Make the thread end soon; called in the loop, as ``_ask`` is: neither misses the other."""
         self._stopped = True
-        if self._pending is not None:
-            self._pending.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
 
     def blocks(self, path: str) -> Iterator[bytes]:
         """The bytes of ``path``, checked to be answers, not yet to be true."""
         offset, size = 0, 1
         while offset < size:
-            self._pending = asyncio.run_coroutine_threadsafe(self._ask(path, offset), self._loop)
-            chunk = self._pending.result()
+            asked = self._ask(path, offset)
+            chunk = asyncio.run_coroutine_threadsafe(asked, self._loop).result()
             if chunk.missing:
                 raise LookupError(path)
             check_answer(chunk, path, offset, CHUNK_BYTES)
@@ -46,4 +45,8 @@ class WireFetcher(Fetcher):
     async def _ask(self, path: str, offset: int) -> Chunk:
         if self._stopped:
             raise FleetError(f"Nobody waits for {path} any more.")
-        return await self._fetch_chunk(path, offset, CHUNK_BYTES)
+        self._asking = asyncio.current_task()
+        try:
+            return await self._fetch_chunk(path, offset, CHUNK_BYTES)
+        finally:
+            self._asking = None

@@ -12,7 +12,6 @@ import asyncio
 import logging
 import socket
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -51,14 +50,6 @@ class _Client(mqtt.Client):
 
     def _create_socket(self) -> socket.socket:
         return self._connected_socket
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        received = super()._sock_recv(bufsize)
-        if received and self._ping_t:
-            # paho waits for the PINGRESP alone. On a slow link that stands behind a large message,
-            # and whatever arrives proves as much.
-            self._ping_t = time.monotonic()
-        return received
 
     @property
     def announced_bytes(self) -> int:
@@ -227,8 +218,8 @@ class Link:
         self._drive(self._client.loop_write)
 
     def _tick(self) -> None:
-        self._timer = self._loop.call_later(min(1.0, self._pace.keepalive_s / 4), self._tick)
-        pass
+        self._timer = self._loop.call_later(min(1.0, self._pace.keepalive_s / 8), self._tick)
+        self._drive(self._client.loop_misc)
 
     def _drive(self, work: Callable[[], object]) -> None:
         if self.lost.done():

@@ -22,12 +22,13 @@ class Outcome:
     """What a command has to say at its end.
 
     Attributes:
-        value: the one documented object that ``--json`` prints.
+        value: the one documented object that ``--json`` prints; None where all has been announced
+            already (``edge_sdk.cli.announce``).
         text: the same for a person.
         exit_code: 0, or 1 for a negative verdict; errors are raised instead.
     """
 
-    value: msgspec.Struct | dict[str, object]
+    value: msgspec.Struct | dict[str, object] | None
     text: str
     exit_code: int = 0
 

@@ -20,6 +20,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import NoReturn, cast
 
+from edge_sdk.cli.announce import announcing
 from edge_sdk.cli.command import Command, Outcome
 from edge_sdk.errors import EdgeError, UnavailableError, UsageError
 from edge_sdk.spec.version import AGENT_VERSION
@@ -65,7 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     as_json = "--json" in words
     try:
         with _interruptible(), _stdout_kept_clean(for_good=arguments is None) as stdout:
-            outcome = _run(words)
+            with announcing(stdout, as_json):
+                outcome = _run(words)
             _print(outcome, as_json, stdout)
     except EdgeError as error:
         return _complain(error.message, error.hint, error.exit_code, as_json)
@@ -141,6 +143,8 @@ def _summary(point: EntryPoint) -> str:
 
 
 def _print(outcome: Outcome, as_json: bool, stdout: int) -> None:
+    if outcome.value is None:
+        return
     if as_json:
         import msgspec
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,9 +36,7 @@ def edge(*words: object, allowed: tuple[int, ...] = (0,)) -> tuple[int, dict[str
     Raises:
         UnavailableError: it ended otherwise; its own words are in the message.
     """
-    done = subprocess.run(
-        [*command(*words), "--json"], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command(*words), "--json"], capture_output=True, text=True, check=False)
     if done.returncode not in allowed:
         said = "\n".join(done.stderr.strip().splitlines()[-TAIL_LINES:])
         raise UnavailableError(
@@ -137,3 +135,9 @@ def wait_for(
                 f"{what} did not happen within {patience_s:.0f} s.", f"The logs: {logs}"
             )
         time.sleep(0.25)
+
+
+def wait_to_be_told() -> None:
+    """Wait for Ctrl-C or SIGTERM; either is a good end."""
+    with suppress(KeyboardInterrupt):
+        signal.pause()

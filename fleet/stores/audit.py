@@ -4,31 +4,11 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, insert, select
 
-from edge_sdk.spec.word import Word
 from fleet.stores.tables import events
+from fleet.words import Entry
 
 OPERATOR = "operator"
 FLEET = "fleet"
-
-
-class Entry(Word, frozen=True, kw_only=True):
-    """One line of the trail.
-
-    Attributes:
-        id: grows from entry to entry.
-        at_ms: wall clock of the fleet.
-        who: ``operator``, ``fleet`` or a device's id.
-        what: ``enrolled``, ``published``, ``rollout canary``, …
-        subject: the device, artifact or rollout it happened to.
-        detail: for people.
-    """
-
-    id: int
-    at_ms: int
-    who: str
-    what: str
-    subject: str
-    detail: str = ""
 
 
 def note(

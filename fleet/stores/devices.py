@@ -44,7 +44,8 @@ def add(
 
 def passwords(connection: Connection) -> dict[str, str]:
     """Every device's password at the broker."""
-    return dict(connection.execute(select(devices.c.device, devices.c.password)).tuples())
+    rows = connection.execute(select(devices.c.device, devices.c.password))
+    return {row.device: row.password for row in rows}
 
 
 def names(connection: Connection) -> set[str]:

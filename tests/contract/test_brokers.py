@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from brokers import ALL, OVER_NETWORK, QUICK, Server, eventually, over, running
+from brokers import ALL, DEADLINE_S, OVER_NETWORK, QUICK, Server, eventually, over, running
 
 from edge_sdk.broker import Credentials, Incoming, Pace
 from edge_sdk.broker.link import Link
@@ -253,7 +253,8 @@ async def test_a_hung_broker_is_noticed(server: Server) -> None:
         try:
             with pytest.raises(FleetError, match="said nothing for 2 s"):
                 while True:  # the first may pass before the broker stands still
-                    await device.publish(up("cam-1"), b"not acknowledged", qos=1)
+                    message = device.publish(up("cam-1"), b"not acknowledged", qos=1)
+                    await asyncio.wait_for(message, DEADLINE_S)
             await eventually(lambda: "has not answered within 0.5 s" in device.refusal)
         finally:
             server.thaw()

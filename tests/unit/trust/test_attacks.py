@@ -92,9 +92,7 @@ def test_rollback_of_the_snapshot_by_a_thief_of_the_timestamp_key(world: World) 
     timestamp = Metadata[Timestamp].from_bytes(public(world)["metadata/timestamp.json"]).signed
     timestamp.version += 1
     timestamp.snapshot_meta = MetaFile(timestamp.snapshot_meta.version - 1)
-    world.wire.tamper = Replay(
-        {"metadata/timestamp.json": sign(world, timestamp, Timestamp.type)}
-    )
+    world.wire.tamper = Replay({"metadata/timestamp.json": sign(world, timestamp, Timestamp.type)})
     refused(world, world.publish("3.0.0"), "older than what was seen")
 
 
@@ -175,9 +173,7 @@ def test_endless_metadata(world: World) -> None:
         pytest.param({"offset": 5}, "at 5 came", id="other place"),
     ],
 )
-def test_an_answer_to_another_question(
-    world: World, change: dict[str, object], match: str
-) -> None:
+def test_an_answer_to_another_question(world: World, change: dict[str, object], match: str) -> None:
     ref = world.publish()
     world.wire.tamper = lambda chunk: (
         msgspec.structs.replace(chunk, **change)
@@ -198,9 +194,7 @@ def flipped(chunk: Chunk) -> Chunk:
 def test_a_flipped_bit_in_any_chunk_of_a_target(world: World, place: int) -> None:
     ref = world.publish()
     world.wire.tamper = lambda chunk: (
-        flipped(chunk)
-        if chunk.path.endswith("model.tflite") and chunk.offset == place
-        else chunk
+        flipped(chunk) if chunk.path.endswith("model.tflite") and chunk.offset == place else chunk
     )
     refused(world, ref, "not the file that the fleet signed", member=MODEL)
 
@@ -361,9 +355,7 @@ def test_an_old_root_offered_as_the_next(world: World) -> None:
 
 
 @pytest.mark.parametrize("role", ["root", "targets", "snapshot", "timestamp"])
-def test_rotation_is_followed_and_the_old_key_is_worth_nothing(
-    world: World, role: str
-) -> None:
+def test_rotation_is_followed_and_the_old_key_is_worth_nothing(world: World, role: str) -> None:
     device = world.device()
     pinned = world.enrolment()
     world.fetch(world.publish("1.0.0"), device)
@@ -385,5 +377,3 @@ def test_start_is_before_every_expiry(world: World) -> None:
     """The clock of these tests stands where the metadata is fresh: no refusal was for age."""
     for data in public(world).values():
         assert Metadata.from_bytes(data).signed.expires > START
-
-

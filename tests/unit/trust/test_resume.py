@@ -223,10 +223,7 @@ def test_two_files_at_a_time(world: World) -> None:
 
     async def both() -> None:
         await asyncio.gather(
-            *(
-                device.fetch_file(r.digest, MODEL, None, world.slot(r, MODEL))
-                for r in (ref, other)
-            )
+            *(device.fetch_file(r.digest, MODEL, None, world.slot(r, MODEL)) for r in (ref, other))
         )
 
     asyncio.run(both())

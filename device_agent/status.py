@@ -1,0 +1,49 @@
+"""An agent's status, for a person."""
+
+from __future__ import annotations
+
+from device_agent.control import AppStatus, Status
+from edge_sdk.spec.deployment import ArtifactRef
+from edge_sdk.text import bytes_text, table
+
+
+def describe(status: Status) -> str:
+    """A few lines: the connection, one row an application, and what is wrong with each."""
+    fleet = f" of {status.fleet}" if status.fleet else ""
+    lines = [
+        f"{status.device}{fleet}, process {status.pid}",
+        f"broker   {status.broker}: {_connection(status)}",
+        f"outbox   {status.outbox.messages} waiting ({bytes_text(status.outbox.bytes)}), "
+        f"{status.outbox.dropped} dropped",
+    ]
+    if status.apps:
+        rows = [_row(name, app) for name, app in sorted(status.apps.items())]
+        header = ("app", "state", "serving", "previous", "shadow", "answered", "failed")
+        lines += ["", table(header, rows, "<<<<<>>")]
+    for name, app in sorted(status.apps.items()):
+        if app.state.reason:
+            lines.append(f"{name}: {app.state.state.value}: {app.state.reason}")
+        if app.worker.problem:
+            lines.append(f"{name}: {app.worker.problem}")
+    return "\n".join(lines)
+
+
+def _connection(status: Status) -> str:
+    if not status.connected:
+        return f"not connected. {status.refusal}".rstrip()
+    return "connected, the fleet answers" if status.answered else "connected, no answer yet"
+
+
+def _row(name: str, app: AppStatus) -> tuple[str, ...]:
+    state = app.state
+    return (
+        name,
+        state.state.value + (f" {state.target.version}" if state.target else ""),
+        *(_version(ref) for ref in (state.serving, state.previous, state.shadow)),
+        str(app.worker.inferences),
+        str(app.worker.errors),
+    )
+
+
+def _version(ref: ArtifactRef | None) -> str:
+    return f"{ref.name} {ref.version}" if ref else "-"

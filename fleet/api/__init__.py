@@ -1,0 +1,1 @@
+"""The REST API: what operators and their programs say to the fleet. ``/schema`` describes it."""

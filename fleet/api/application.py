@@ -1,0 +1,50 @@
+"""The ASGI application: routes, the page, errors, OpenAPI."""
+
+from __future__ import annotations
+
+import asyncio
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.di import Provide
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, SecurityScheme
+from litestar.types import ExceptionHandlersMap
+
+from edge_sdk.spec.version import AGENT_VERSION
+from fleet.api.refusing import refuse
+from fleet.api.routes import FleetRoutes
+from fleet.dashboard.page import Page
+from fleet.fleet import Fleet
+
+_HANDLERS: ExceptionHandlersMap = {Exception: refuse}
+
+
+def application(fleet: Fleet, token: str, stop: asyncio.Event) -> Litestar:
+    """What uvicorn serves.
+
+    Args:
+        fleet: that it is about.
+        token: of whoever may.
+        stop: set when the fleet ends, so that endless answers end too.
+    """
+
+    async def the_fleet() -> Fleet:
+        return fleet
+
+    return Litestar(
+        route_handlers=[FleetRoutes, Page],
+        dependencies={"fleet": Provide(the_fleet)},
+        exception_handlers=_HANDLERS,
+        state=State({"token": token, "stop": stop}),
+        openapi_config=OpenAPIConfig(
+            title="edgeloop fleet",
+            version=AGENT_VERSION,
+            components=Components(
+                security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
+            ),
+            security=[{"token": []}],
+        ),
+        logging_config=None,
+        request_max_body_size=None,
+    )

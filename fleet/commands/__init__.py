@@ -1,0 +1,1 @@
+"""What ``edge fleet …`` can do, a module for each thing to be done."""

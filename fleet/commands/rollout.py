@@ -1,0 +1,184 @@
+"""``edge fleet rollout …``: bring a version to devices, carefully."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from msgspec.structs import fields
+
+from edge_sdk.cli.command import Outcome
+from edge_sdk.errors import UsageError
+from edge_sdk.text import printable, table
+from fleet.client import FleetClient, find_fleet
+from fleet.core.gate import Limits
+from fleet.core.rollout import FINAL, Pace, Stage
+from fleet.words import RolloutReport, RolloutRequest
+
+ACTIONS = {
+    "pause": "stop the clock: devices stay as they are",
+    "resume": "let a paused rollout go on",
+    "abort": "end it: each device keeps what it serves",
+    "rollback": "take it back: each device returns to what it served before",
+}
+BAD = frozenset({Stage.ROLLING_BACK, Stage.ROLLED_BACK})
+STOPPED = frozenset({*FINAL, Stage.PAUSED})
+POLL_S = 0.5
+
+
+def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
+    """Add the commands."""
+    rollout = commands.add_parser("rollout", help="bring a version to devices, carefully")
+    doing = rollout.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    yield _add_start(doing)
+    status = doing.add_parser("status", help="where it stands and why")
+    status.add_argument("rollout", metavar="ID", nargs="?", help="all rollouts, if not named")
+    status.add_argument(
+        "--wait", action="store_true", help="until it is over or paused; 1 if it was rolled back"
+    )
+    status.set_defaults(act=run_status)
+    yield status
+    for name, text in ACTIONS.items():
+        parser = doing.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        parser.add_argument("rollout", metavar="ID")
+        parser.set_defaults(act=partial(run_action, name))
+        yield parser
+
+
+def _add_start(doing: Any) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = doing.add_parser(
+        "start",
+        help="begin a rollout",
+        description="Canaries run the version beside the one that serves, then serve it, then "
+        "all others do; backwards by itself if the numbers are bad.",
+    )
+    parser.add_argument("artifact", metavar="NAME@VERSION")
+    parser.add_argument("--app", required=True, help="the application that is to run it")
+    parser.add_argument(
+        "--to", metavar="SELECTOR", default="all", help="all, pi-1,pi-2 or site=berlin (all)"
+    )
+    parser.add_argument("--canary", metavar="SHARE", type=_share, help="go first (5%%)")
+    parser.add_argument(
+        "--limit",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="max_disagreement=0.1, soak_s=60, …; repeatable",
+    )
+    parser.set_defaults(act=run_start)
+    return parser
+
+
+def _share(text: str) -> float:
+    """``5%`` or ``0.05``."""
+    try:
+        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5%") from error
+
+
+def run_start(args: argparse.Namespace) -> Outcome:
+    """Begin."""
+    given: dict[str, float] = dict(_limit(text) for text in args.limit)
+    if args.canary is not None:
+        given["canary_share"] = args.canary
+    request = RolloutRequest(
+        artifact=args.artifact,
+        app=args.app,
+        to=args.to,
+        limits=Limits(**_of(Limits, given)),
+        pace=Pace(**_of(Pace, given)),
+    )
+    report = _fleet(args).post("/rollouts", request, RolloutReport)
+    return Outcome(report, text_of(report))
+
+
+def _limit(text: str) -> tuple[str, float]:
+    from edge_sdk.text import nearest
+
+    name, _, value = text.partition("=")
+    known = [field.name for kind in (Limits, Pace) for field in fields(kind)]
+    if name not in known:
+        raise UsageError(f"There is no limit {name!r}.", nearest(name, known))
+    try:
+        return name, float(value)
+    except ValueError as error:
+        raise UsageError(f"{value!r} is no number for {name}.") from error
+
+
+def _of(kind: Any, given: dict[str, float]) -> dict[str, Any]:
+    """Those of ``given`` that ``kind`` has, whole numbers where it has them."""
+    return {
+        field.name: int(given[field.name]) if isinstance(field.default, int) else given[field.name]
+        for field in fields(kind)
+        if field.name in given
+    }
+
+
+def run_action(action: str, args: argparse.Namespace) -> Outcome:
+    """pause, resume, abort or rollback."""
+    report = _fleet(args).post(f"/rollouts/{args.rollout}/{action}", None, RolloutReport)
+    return Outcome(report, text_of(report))
+
+
+def run_status(args: argparse.Namespace) -> Outcome:
+    """One rollout, waited for if so wished, or all."""
+    fleet = _fleet(args)
+    if args.rollout is None:
+        if args.wait:
+            raise UsageError("Which rollout is to be waited for?", "edge fleet rollout status")
+        reports = fleet.get("/rollouts", list[RolloutReport])
+        return Outcome({"rollouts": reports}, _list(reports))
+    report = _waited(partial(_read, fleet, args.rollout), wait=args.wait)
+    return Outcome(report, text_of(report), 1 if report.rollout.stage in BAD else 0)
+
+
+def _read(fleet: FleetClient, rollout: str) -> RolloutReport:
+    return fleet.get(f"/rollouts/{rollout}", RolloutReport)
+
+
+def _waited(read: Callable[[], RolloutReport], *, wait: bool) -> RolloutReport:
+    report = read()
+    while wait and report.rollout.stage not in STOPPED:
+        time.sleep(POLL_S)
+        report = read()
+    return report
+
+
+def _fleet(args: argparse.Namespace) -> FleetClient:
+    return find_fleet(args.data, args.api, args.token_file)
+
+
+def _list(reports: list[RolloutReport]) -> str:
+    if not reports:
+        return "There has been no rollout yet."
+    return table(
+        ("rollout", "artifact", "to", "stage", "why"),
+        [
+            (
+                r.rollout.id,
+                f"{r.rollout.candidate.name}@{r.rollout.candidate.version}",
+                r.rollout.selector,
+                r.rollout.stage.value,
+                printable(r.rollout.reason),
+            )
+            for r in reports
+        ],
+    )
+
+
+def text_of(report: RolloutReport) -> str:
+    """A rollout for people: where it stands, its devices, its evidence."""
+    rollout = report.rollout
+    lines = [
+        f"{rollout.id}: {rollout.candidate.name}@{rollout.candidate.version} to "
+        f"{rollout.selector} is {rollout.stage.value}"
+        + (f" ({printable(rollout.reason)})" if rollout.reason else ""),
+        f"  canaries  {', '.join(report.canaries)} (of {len(report.devices)})",
+    ]
+    lines += [f"  {line.outcome.value:<12}  {line.text()}" for line in report.evidence]
+    lines += [f"  {device}: {place}" for device, place in report.places.items()]
+    return "\n".join(lines)

@@ -1,0 +1,135 @@
+"""``edge fleet devices | artifacts | models | audit``: what there is, and what happened."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from edge_sdk.cli.command import Outcome
+from edge_sdk.text import printable, table
+from fleet.client import find_fleet
+from fleet.words import ArtifactReport, DeviceReport, Entry, FleetReport, ModelReport
+
+
+def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
+    """Add the commands."""
+    for name, text, act in (
+        ("status", "the fleet itself", run_status),
+        ("devices", "all devices and what they run", run_devices),
+        ("artifacts", "what is published", run_artifacts),
+        ("models", "latency by application and version", run_models),
+    ):
+        parser = commands.add_parser(name, help=text)
+        parser.set_defaults(act=act)
+        yield parser
+    audit = commands.add_parser("audit", help="who did what, and when")
+    audit.add_argument("--most", type=int, default=50, metavar="N", help="newest entries (50)")
+    audit.add_argument("--subject", default="", metavar="WHAT", help="a device, rollout, artifact")
+    audit.set_defaults(act=run_audit)
+    yield audit
+
+
+def run_status(args: argparse.Namespace) -> Outcome:
+    """The fleet itself."""
+    report = find_fleet(args.data, args.api, args.token_file).get("/fleet", FleetReport)
+    broker = "connected" if report.broker_connected else f"away: {report.broker_problem}"
+    came = ", ".join(f"{count} {what}" for what, count in sorted(report.messages.items()))
+    return Outcome(
+        report,
+        f"{report.name} (edgeloop {report.version}): {report.online} of {report.devices} devices "
+        f"online\n  broker {report.broker} {broker}\n  messages {came or 'none'}",
+    )
+
+
+def run_devices(args: argparse.Namespace) -> Outcome:
+    """All devices."""
+    fleet = find_fleet(args.data, args.api, args.token_file)
+    devices = fleet.get("/devices", list[DeviceReport])
+    now_ms = time.time_ns() // 1_000_000
+    rows = []
+    for device in devices:
+        seen = "never" if device.seen_ms is None else f"{_ago(now_ms - device.seen_ms)} ago"
+        where = (device.device, "online" if device.online else "away", seen)
+        for app, said in device.apps.items() or [("", None)]:
+            if said is None:
+                rows.append((*where, "", "", "", ""))
+                continue
+            beside = f"(shadow {said.shadow})" if said.shadow else ""
+            rows.append(
+                (
+                    *where,
+                    app,
+                    said.serving or "-",
+                    f"{said.state} {beside}".strip(),
+                    printable(said.reason),
+                )
+            )
+            where = ("", "", "")
+    header = ("device", "", "seen", "app", "serves", "state", "why")
+    text = table(header, rows) if rows else "No device is enrolled yet: edge fleet enroll DEVICE"
+    return Outcome({"devices": devices}, text)
+
+
+def run_artifacts(args: argparse.Namespace) -> Outcome:
+    """What is published."""
+    fleet = find_fleet(args.data, args.api, args.token_file)
+    artifacts = fleet.get("/artifacts", list[ArtifactReport])
+    rows = [
+        (a.artifact, a.digest[:12], when(a.published_ms), ", ".join(a.running_on))
+        for a in artifacts
+    ]
+    text = table(("artifact", "digest", "published", "serves on"), rows)
+    return Outcome(
+        {"artifacts": artifacts},
+        text if rows else "Nothing is published yet: edge fleet publish X.edge",
+    )
+
+
+def run_models(args: argparse.Namespace) -> Outcome:
+    """Latency by application and version."""
+    fleet = find_fleet(args.data, args.api, args.token_file)
+    models = fleet.get("/models", list[ModelReport])
+    rows = [
+        (
+            m.app,
+            m.artifact,
+            m.role,
+            str(len(m.devices)),
+            str(m.inferences),
+            str(m.errors),
+            _ms(m.p50_us),
+            _ms(m.p99_us),
+        )
+        for m in models
+    ]
+    header = ("app", "artifact", "role", "devices", "inferences", "errors", "p50 ms", "p99 ms")
+    text = table(header, rows, "<<<>>>>>") if rows else "Nothing has run in the last 15 minutes."
+    return Outcome({"models": models}, text)
+
+
+def run_audit(args: argparse.Namespace) -> Outcome:
+    """Who did what."""
+    fleet = find_fleet(args.data, args.api, args.token_file)
+    entries = fleet.get(f"/audit?most={args.most}&subject={args.subject}", list[Entry])
+    rows = [(when(e.at_ms), e.who, e.what, e.subject, printable(e.detail)) for e in entries]
+    return Outcome({"entries": entries}, table(("when", "who", "what", "subject", "detail"), rows))
+
+
+def when(at_ms: int) -> str:
+    """A time for people, UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _ago(ms: int) -> str:
+    seconds = max(0, ms // 1000)
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _ms(us: float | None) -> str:
+    return "-" if us is None else f"{us / 1000:.2f}"

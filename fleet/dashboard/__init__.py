@@ -1,0 +1,1 @@
+"""The page: one look at the fleet, rendered here, that keeps itself up to date."""

@@ -1,0 +1,124 @@
+"""Reports: what the fleet can say of itself, read from the store."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from edge_sdk.spec.deployment import AppState, ArtifactRef
+from fleet.core.tally import Tally, tally
+from fleet.rollouts import Situation
+from fleet.stores import artifacts, devices, telemetry
+from fleet.stores.devices import Device
+from fleet.words import AppReport, ArtifactReport, DeviceReport, ModelReport, RolloutReport
+
+RECENT_MS = 15 * 60 * 1000
+RECENT_WINDOWS = 60
+
+
+def name_of(ref: ArtifactRef | None) -> str:
+    """``NAME@VERSION``; empty for none."""
+    return f"{ref.name}@{ref.version}" if ref else ""
+
+
+def report_device(
+    connection: Connection, device: Device, now_ms: int, away_s: float
+) -> DeviceReport:
+    """One device, as it is known now."""
+    windows, inferences = telemetry.totals(connection, device.device)
+    told = device.goal.apps if device.goal else {}
+    said = device.reported.apps
+    return DeviceReport(
+        device=device.device,
+        online=device.seen_ms is not None and now_ms - device.seen_ms <= away_s * 1000,
+        enrolled_ms=device.enrolled_ms,
+        seen_ms=device.seen_ms,
+        told=device.goal.counter if device.goal else 0,
+        heard=device.reported.counter,
+        windows=windows,
+        inferences=inferences,
+        labels=device.labels,
+        profile=device.profile,
+        apps={
+            name: _app(said.get(name), told[name].serve if name in told else None)
+            for name in sorted({*told, *said})
+        },
+    )
+
+
+def _app(said: AppState | None, wanted: ArtifactRef | None) -> AppReport:
+    if said is None:
+        return AppReport(state="", wanted=name_of(wanted))
+    return AppReport(
+        state=said.state.value,
+        wanted=name_of(wanted),
+        serving=name_of(said.serving),
+        shadow=name_of(said.shadow),
+        target=name_of(said.target),
+        attempt=said.attempt,
+        reason=said.reason,
+    )
+
+
+def report_models(connection: Connection, now_ms: int) -> list[ModelReport]:
+    """What has run lately, and how fast."""
+    names = {a.ref.digest: name_of(a.ref) for a in artifacts.all_of(connection)}
+    since_ms = now_ms - RECENT_MS
+    sums: dict[tuple[str, str, str], tuple[Tally, list[str]]] = {}
+    for model in telemetry.models(connection, since_ms):
+        windows = telemetry.of_model(
+            connection,
+            model.device,
+            model.app,
+            model.artifact,
+            model.role,
+            since_ms=since_ms,
+            most=RECENT_WINDOWS,
+        )
+        key = (model.app, model.artifact, model.role)
+        total, on = sums.get(key, (Tally(), []))
+        sums[key] = (total + tally(windows), [*on, model.device])
+    return [
+        ModelReport(
+            app=app,
+            artifact=names.get(digest, digest[:12]),
+            digest=digest,
+            role=role,
+            devices=tuple(on),
+            inferences=total.inferences,
+            errors=total.errors,
+            crashes=total.crashes,
+            p50_us=total.percentile(0.5),
+            p99_us=total.percentile(0.99),
+        )
+        for (app, digest, role), (total, on) in sorted(sums.items())
+    ]
+
+
+def report_rollout(situation: Situation) -> RolloutReport:
+    """A rollout, its devices and its evidence."""
+    return RolloutReport(
+        rollout=situation.rollout,
+        outcome=situation.verdict.outcome.value,
+        evidence=situation.verdict.lines,
+        canaries=tuple(m.device for m in situation.members if m.canary),
+        devices=tuple(m.device for m in situation.members),
+        places={device: place.value for device, place in situation.places.items()},
+    )
+
+
+def report_artifacts(connection: Connection) -> list[ArtifactReport]:
+    """What is published, newest first, and where it serves."""
+    serving: dict[str, set[str]] = {}
+    for device in devices.all_of(connection):
+        for app in device.reported.apps.values():
+            if app.serving is not None:
+                serving.setdefault(app.serving.digest, set()).add(device.device)
+    return [
+        ArtifactReport(
+            artifact=name_of(published.ref),
+            digest=published.ref.digest,
+            published_ms=published.published_ms,
+            running_on=tuple(sorted(serving.get(published.ref.digest, ()))),
+        )
+        for published in artifacts.all_of(connection)
+    ]

@@ -1,0 +1,161 @@
+"""What is said to the API and what it says: the same words for server, commands and OpenAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import field
+
+from edge_sdk.spec.enrolment import DeviceId
+from edge_sdk.spec.manifest import Name
+from edge_sdk.spec.profile import DeviceProfile
+from edge_sdk.spec.word import Word
+from fleet.core.gate import Limits, Line
+from fleet.core.rollout import Pace, Rollout
+
+
+class EnrollRequest(Word, frozen=True, kw_only=True):
+    """Let a device in."""
+
+    device: DeviceId
+    labels: dict[str, str] = field(default_factory=dict)
+
+
+class RolloutRequest(Word, frozen=True, kw_only=True):
+    """Bring a version to devices.
+
+    Attributes:
+        artifact: ``NAME@VERSION``, or a digest.
+        app: the application that is to run it.
+        to: ``all``, device ids, or a label.
+    """
+
+    artifact: str
+    app: Name
+    to: str = "all"
+    limits: Limits = Limits()
+    pace: Pace = Pace()
+
+
+class FleetReport(Word, frozen=True, kw_only=True):
+    """The fleet itself.
+
+    Attributes:
+        broker_connected: whether the fleet hears its devices now.
+        broker_problem: why not.
+        messages: what came in since the start, by what became of it.
+    """
+
+    name: str
+    version: str
+    broker: str
+    broker_connected: bool
+    broker_problem: str
+    devices: int
+    online: int
+    messages: dict[str, int]
+
+
+class AppReport(Word, frozen=True, kw_only=True):
+    """One application on one device, by names.
+
+    Attributes:
+        wanted: what the fleet told it to serve.
+        serving, shadow, target: as in ``AppState``, as ``NAME@VERSION``; empty for none.
+    """
+
+    state: str
+    wanted: str = ""
+    serving: str = ""
+    shadow: str = ""
+    target: str = ""
+    attempt: int = 0
+    reason: str = ""
+
+
+class DeviceReport(Word, frozen=True, kw_only=True):
+    """One device.
+
+    Attributes:
+        online: something came from it lately.
+        seen_ms: when, by the fleet's clock; None if never.
+        told, heard: counters of what it was told last, and of what it has heard.
+        windows, inferences: in the telemetry that is kept of it.
+    """
+
+    device: str
+    online: bool
+    enrolled_ms: int
+    seen_ms: int | None
+    told: int
+    heard: int
+    windows: int
+    inferences: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+    profile: DeviceProfile | None = None
+    apps: dict[str, AppReport] = field(default_factory=dict)
+
+
+class ModelReport(Word, frozen=True, kw_only=True):
+    """One artifact in one role in one application, over the devices that run it lately.
+
+    Attributes:
+        p50_us, p99_us: latency in microseconds, merged; None where there is none.
+    """
+
+    app: str
+    artifact: str
+    digest: str
+    role: str
+    devices: tuple[str, ...]
+    inferences: int
+    errors: int
+    crashes: int
+    p50_us: float | None
+    p99_us: float | None
+
+
+class RolloutReport(Word, frozen=True, kw_only=True):
+    """A rollout and its evidence so far.
+
+    Attributes:
+        evidence: the newest judgement's lines.
+        outcome: what they come to.
+        places: by device of the current stage: ``arrived``, ``failed`` or ``open``.
+    """
+
+    rollout: Rollout
+    outcome: str
+    evidence: tuple[Line, ...]
+    canaries: tuple[str, ...]
+    devices: tuple[str, ...]
+    places: dict[str, str]
+
+
+class ArtifactReport(Word, frozen=True, kw_only=True):
+    """One published artifact."""
+
+    artifact: str
+    digest: str
+    published_ms: int
+    running_on: tuple[str, ...] = ()
+
+
+class Entry(Word, frozen=True, kw_only=True):
+    """One line of the trail.
+
+    Attributes:
+        id: grows from entry to entry.
+        at_ms: wall clock of the fleet.
+        who: ``operator``, ``fleet`` or a device's id.
+        what: ``enrolled``, ``published``, ``rollout canary``, …
+        subject: the device, artifact or rollout it happened to.
+        detail: for people.
+    """
+
+    id: int
+    at_ms: int
+    who: str
+    what: str
+    subject: str
+    detail: str = ""
