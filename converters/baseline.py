@@ -32,19 +32,23 @@ MIN_SAMPLES = 5 * BINS
 """Below it a bin's share is a guess, and drift would be measured against chance."""
 
 
+def is_reference(judged: Samples, on: On) -> bool:
+    """Whether what the variants were judged on says anything of what devices will see."""
+    return on != "random" and len(judged) >= MIN_SAMPLES
+
+
 def measure_baseline(
-    signature: Signature, identity: Identity, built: Sequence[Built], judged: Samples, on: On
+    signature: Signature, identity: Identity, built: Sequence[Built], judged: Samples
 ) -> Baseline | None:
-    """The baseline; None of noise, of too few samples, or where no build can be run here.
+    """The baseline; None where no build can be run here, or hardly ever answers a number.
 
     Args:
         signature: the source's.
         built: the proven variants.
-        judged: what they were judged on.
-        on: what that is.
+        judged: what they were judged on; ``is_reference``.
     """
     runnable = [b for b in built if not b.runner.unchecked_ops]
-    if on == "random" or len(judged) < MIN_SAMPLES or not runnable:
+    if not runnable:
         return None
     runner = min(runnable, key=_rank).runner
     processing = Processing(

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import Outcome
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import ConversionReport, VariantReport
 from edge_sdk.text import bytes_text, printable, table
 
 if TYPE_CHECKING:
     from converters.conversion import Conversion
 
+NEEDED = (3, 11)
+"""The Python that the converters are written for; devices run the rest on older ones."""
 SUMMARY = "convert a model, prove every variant against the original, and pack an artifact"
 
 
@@ -56,6 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Convert, and tell what came of it."""
+    if sys.version_info < NEEDED:
+        raise UnavailableError(
+            f"edge convert needs Python {'.'.join(map(str, NEEDED))} or newer; this is "
+            f"{'.'.join(map(str, sys.version_info[:2]))}.",
+            "Convert on a machine, or in an environment, that has it: python3.11 -m venv .venv\n"
+            "Everything else of edgeloop runs here as it is.",
+        )
     from converters.conversion import convert
     from converters.progress import progress
     from edge_sdk.processing import read_labels, read_processing

@@ -17,13 +17,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from converters.baseline import measure_baseline
+from converters.baseline import is_reference, measure_baseline
 from converters.identity import Identity
+from converters.original import check_answers
 from converters.package import Built, golden_of, package, tolerance_of
 from converters.parity import On, compare, judge, scores_output
 from converters.recipe import AS_IS, Order, plan
 from converters.samples import Samples, random_samples, read_samples
-from converters.sources import Source, open_source
+from converters.sources import Source, is_engine_file, open_source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import OnStep, Steps
 from converters.targets import Emitted, Target, open_target
@@ -124,7 +125,9 @@ def convert(
         postprocess=postprocess,
         description=description,
     )
-    orders = plan(list(formats), list(recipes), calibrated=calibrate is not None)
+    orders: tuple[Order, ...] = ()
+    if not is_engine_file(source):
+        orders = plan(list(formats), list(recipes), calibrated=calibrate is not None)
     check_writable(output)
     steps = Steps(on_step)
     steps.begin("open the source")
@@ -132,9 +135,9 @@ def convert(
     _check_declarations(original, identity)
     if isinstance(original, EngineFileSource):
         _check_wrappable(original, formats, recipes)
-        orders = ()
     steps.begin("read the data")
     data = _read(original, identity, calibrate, evaluate)
+    check_answers(original, data.judged)
     vectors = _golden(golden, data.judged, original, identity)
     with _workshop() as folder:
         targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
@@ -147,8 +150,10 @@ def convert(
         if not report.passed:
             steps.end()
             return Conversion(passed=False, report=report, seconds=steps.seconds)
-        steps.begin("measure the baseline")
-        baseline = measure_baseline(original.signature, identity, built, data.judged, data.on)
+        baseline = None
+        if is_reference(data.judged, data.on):
+            steps.begin("measure the baseline")
+            baseline = measure_baseline(original.signature, identity, built, data.judged)
         steps.begin("pack the artifact")
         if vectors is not None:
             vectors = _with_tolerances(vectors, built)

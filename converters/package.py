@@ -14,6 +14,7 @@ from converters.recipe import AS_IS, RECIPES
 from converters.report import render
 from converters.sources.base import Arrays, Source, alone
 from converters.targets.base import Answering
+from edge_sdk import interrupt
 from edge_sdk.artifact import Content, Golden, golden, measure, pack
 from edge_sdk.errors import UsageError
 from edge_sdk.files import tree
@@ -124,9 +125,15 @@ def tolerance_of(vectors: Golden, runner: Answering, floor: float) -> dict[str, 
         gaps = [
             real[row] - np.asarray(answer[name], np.float64) for row, answer in enumerate(answers)
         ]
-        span = _largest(real)
-        limits[name] = MARGIN * max(map(_largest, gaps), default=0.0) + floor * max(span, 1e-6)
+        span = max(_span(real), 1e-4 * _largest(real), 1e-6)
+        limits[name] = MARGIN * max(map(_largest, gaps), default=0.0) + floor * span
     return limits
+
+
+def _span(values: npt.NDArray[np.float64]) -> float:
+    """From the least to the greatest."""
+    known = values[np.isfinite(values)]
+    return float(known.max() - known.min()) if known.size else 0.0
 
 
 def _largest(values: npt.NDArray[np.float64]) -> float:
@@ -183,4 +190,5 @@ def package(
         provenance=report.provenance,
         files=measure(contents),
     )
+    interrupt.check()
     return pack(output, manifest, contents), manifest

@@ -13,6 +13,7 @@ A name says the precision of weights and, where they differ, of activations:
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from edge_sdk.errors import UsageError
 from edge_sdk.spec import Format, Limits
@@ -31,8 +32,9 @@ class Recipe:
         calibrated: whether it needs real inputs to choose ranges from.
         limits: what a variant must measure before it is called converted. They catch a build
             that is wrong; how much loss is too much for a use is its owner's to say (a budget).
-        error: the greatest root-mean-square difference of any output, as a share of the original's
-            root mean square. Cosines and argmaxes do not see a factor, nor much of a single number.
+        error: the greatest root-mean-square difference of any output, as a share of how much the
+            original's answers vary from input to input. Cosines and argmaxes do not see a factor,
+            nor much of a single number.
         tolerance: the floor of its golden tolerance, as a share of the outputs' span: what another
             machine's arithmetic may add to the difference measured here.
     """
@@ -46,16 +48,29 @@ class Recipe:
 
 
 _FAITHFUL = Limits(argmax=0.999, cosine=0.9999)
-_QUANTIZED = Limits(cosine=0.95, accuracy_drop=0.02)
+_QUANTIZED = Limits(argmax=0.9, cosine=0.95, accuracy_drop=0.02)
+_IN_EIGHT_BITS: Any = {"limits": _QUANTIZED, "error": 0.4}
 
 RECIPES: dict[str, Recipe] = {
     r.name: r
     for r in (
-        Recipe("fp32", ("tflite", "coreml", "onnx"), _FAITHFUL, error=1e-3, tolerance=1e-4),
-        Recipe("fp16", ("tflite", "coreml"), _FAITHFUL, error=2e-2, tolerance=5e-3),
-        Recipe("int8", ("tflite",), _QUANTIZED, error=0.5, tolerance=5e-2, calibrated=True),
-        Recipe("int8-dynamic", ("tflite",), _QUANTIZED, error=0.5, tolerance=5e-2),
-        Recipe("int8-weights", ("tflite", "coreml"), _QUANTIZED, error=0.5, tolerance=5e-3),
+        Recipe(
+            "fp32",
+            ("tflite", "coreml", "onnx"),
+            limits=_FAITHFUL,
+            error=2e-3,
+            tolerance=1e-4,
+        ),
+        Recipe(
+            "fp16",
+            ("tflite", "coreml"),
+            limits=_FAITHFUL,
+            error=5e-2,
+            tolerance=5e-3,
+        ),
+        Recipe("int8", ("tflite",), **_IN_EIGHT_BITS, tolerance=5e-2, calibrated=True),
+        Recipe("int8-dynamic", ("tflite",), **_IN_EIGHT_BITS, tolerance=5e-2),
+        Recipe("int8-weights", ("tflite", "coreml"), **_IN_EIGHT_BITS, tolerance=5e-3),
     )
 }
 

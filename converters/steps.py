@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from edge_sdk import interrupt
+
 OnStep = Callable[[str, int, int], None]
 """Told (step, done, total); total is 0 where it is not known."""
 
@@ -23,13 +25,14 @@ class Steps:
         self._since = 0.0
 
     def begin(self, name: str, total: int = 0) -> None:
-        """A step begins."""
+        """A step begins. Raises KeyboardInterrupt if an engine swallowed one in the step before."""
         self.end()
         self._name, self._since = name, time.perf_counter()
         self.progress(0, total)
 
     def progress(self, done: int, total: int) -> None:
-        """The step under way has done so much of it."""
+        """The step under way has done so much of it. Raises KeyboardInterrupt as ``begin``."""
+        interrupt.check()
         if self._on_step is not None:
             self._on_step(self._name, done, total)
 

@@ -34,7 +34,7 @@ from device_agent.ipc import Configure, Source
 from device_agent.journal import Journal
 from device_agent.link import Limits, Link
 from device_agent.lock import StateLock
-from device_agent.outbox import Outbox
+from device_agent.outbox import open_outbox
 from device_agent.probe import engines, probe
 from device_agent.runner import Patience, Runner
 from device_agent.slots import Slots
@@ -77,7 +77,7 @@ class Agent:
             raise disk_error(error, self._folder) from error
         self._lock = StateLock(self._folder / "agent.lock")
         self._slots = Slots(self._folder / "slots")
-        self._outbox = Outbox(
+        self._outbox = open_outbox(
             self._folder / "outbox.sqlite", max_bytes=settings.outbox_max_bytes, now_ms=now_ms
         )
         self._broker = self._connect()

@@ -28,7 +28,7 @@ from device_agent.journal import Journal
 from device_agent.runner import Runner, WorkerStatus
 from device_agent.slots import Slots
 from edge_sdk.errors import EdgeError
-from edge_sdk.spec.deployment import AppState, State
+from edge_sdk.spec.deployment import AppState, ArtifactRef, State
 from edge_sdk.spec.sketch import Window
 
 _log = logging.getLogger(__name__)
@@ -328,6 +328,10 @@ _TAKEN_BY_THE_WORKER = (State.ACTIVATING, State.SHADOWING)
 
 def _told(update: Update) -> str:
     """One line for the log."""
-    target = update.target or update.serving
-    named = f"{target.name} {target.version}" if target else "nothing"
-    return f"{update.state.value} {named}{f' ({update.reason})' if update.reason else ''}"
+    target = f" {_named(update.target)}" if update.target else ""
+    reason = f" ({update.reason})" if update.reason else ""
+    return f"{update.state.value}{target}{reason}; committed is {_named(update.serving)}"
+
+
+def _named(ref: ArtifactRef | None) -> str:
+    return f"{ref.name} {ref.version}" if ref else "nothing"

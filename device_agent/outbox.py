@@ -13,6 +13,7 @@ dropped is counted.
 
 from __future__ import annotations
 
+import logging
 import secrets
 import sqlite3
 import threading
@@ -21,9 +22,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_sdk.errors import EdgeError, UnavailableError
+from edge_sdk.files import disk_error
 from edge_sdk.spec.envelope import seal
 from edge_sdk.spec.wire import Message, TelemetryMessage
 from edge_sdk.spec.word import Word
+
+_log = logging.getLogger(__name__)
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -48,6 +52,10 @@ class Waiting(Word, frozen=True, kw_only=True):
     dropped: int = 0
 
 
+class DamagedOutbox(UnavailableError):
+    """The file is not the database that we wrote."""
+
+
 class Outbox:
     """Durable messages, in order. Its methods block for a disk's sync and may run in any thread.
 
@@ -64,7 +72,7 @@ class Outbox:
             now_ms: the wall clock, Unix milliseconds.
 
         Raises:
-            UnavailableError: it cannot be opened, or is damaged.
+            UnavailableError: it cannot be opened; DamagedOutbox: it is not what we wrote.
         """
         self._path = path
         self._max_bytes = max_bytes
@@ -72,19 +80,26 @@ class Outbox:
         self._lock = threading.Lock()
         with self._explained():
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA journal_mode=WAL")
-            self._database.execute("PRAGMA synchronous=FULL")
-            self._database.executescript(_SCHEMA)
-            self._database.execute(
-                "INSERT OR IGNORE INTO facts VALUES ('name', ?), ('dropped', '0')",
-                (secrets.token_hex(8),),
-            )
-            self.name = str(self._fact("name"))
-            count, size = self._database.execute(
-                "SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages"
-            ).fetchone()
-        self._messages, self._bytes = int(count), int(size)
+            try:
+                self._begin()
+            except sqlite3.Error:
+                self._database.close()
+                raise
+
+    def _begin(self) -> None:
+        self._database.execute("PRAGMA journal_mode=WAL")
+        self._database.execute("PRAGMA synchronous=FULL")
+        self._database.executescript(_SCHEMA)
+        self._database.execute(
+            "INSERT OR IGNORE INTO facts VALUES ('name', ?), ('dropped', '0')",
+            (secrets.token_hex(8),),
+        )
+        self.name = self._fact("name")
         self._dropped = int(self._fact("dropped"))
+        count, size = self._database.execute(
+            "SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages"
+        ).fetchone()
+        self._messages, self._bytes = int(count), int(size)
 
     @property
     def waiting(self) -> Waiting:
@@ -196,13 +211,30 @@ class Outbox:
             raise _problem(self._path, error) from error
 
 
+def open_outbox(path: Path, *, max_bytes: int, now_ms: Callable[[], int]) -> Outbox:
+    """Open the outbox; one that the disk has damaged is set aside, and another begun.
+
+    Raises:
+        UnavailableError: it cannot be opened.
+    """
+    try:
+        return Outbox(path, max_bytes=max_bytes, now_ms=now_ms)
+    except DamagedOutbox as error:
+        aside = path.with_suffix(".damaged")
+        _log.error("%s It is kept as %s; another begins.", error.message, aside)
+        try:
+            path.replace(aside)
+            for ending in ("-wal", "-shm"):
+                path.with_name(path.name + ending).unlink(missing_ok=True)
+        except OSError as failure:
+            raise disk_error(failure, path) from failure
+        return Outbox(path, max_bytes=max_bytes, now_ms=now_ms)
+
+
 def _problem(path: Path, error: sqlite3.Error) -> EdgeError:
     if isinstance(error, sqlite3.OperationalError):
         return UnavailableError(
             f"The outbox {path} cannot be used: {error}.",
             f"df -h {path.parent}   # is there room, and may we write there?",
         )
-    return UnavailableError(
-        f"The outbox {path} is damaged: {error}.",
-        f"mv {path} {path}.damaged   # the agent begins another; what was in it is lost",
-    )
+    return DamagedOutbox(f"The outbox {path} is damaged: {error}.", f"mv {path} {path}.damaged")

@@ -7,6 +7,7 @@ being filled is asked again the next time.
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +22,8 @@ from edge_sdk.processing.picture import Picture
 SUFFIXES = frozenset(
     {".bmp", ".jpeg", ".jpg", ".jp2", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 )
+
+_TICK_NS = 1_000_000_000
 
 
 class PictureSource(Protocol):
@@ -77,14 +80,16 @@ class FolderSource:
     def _next_name(self) -> str:
         try:
             state = self._folder.stat()
-            now = (state.st_ino, state.st_mtime_ns)
-            if now != self._seen or not self._names or self._last >= self._names[-1]:
+            seen = (state.st_ino, state.st_mtime_ns)
+            if seen != self._seen or not self._names or self._last >= self._names[-1]:
                 self._names = sorted(
                     path.name
                     for path in self._folder.iterdir()
                     if path.suffix.lower() in SUFFIXES and path.name[0] != "."
                 )
-                self._seen = now
+                # A clock that ticks every few milliseconds hides a second change in one tick.
+                settled = abs(time.time_ns() - state.st_mtime_ns) > _TICK_NS
+                self._seen = seen if settled else None
         except OSError as error:
             self._seen, self._names = None, []
             raise UsageError(

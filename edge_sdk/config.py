@@ -108,7 +108,7 @@ def read_configuration(
     try:
         value = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise _wrong(error, origins, file) from error
+        raise _wrong(error, kind, document, origins, file) from error
     return Configuration(_with_absolute_defaults(value, origins, file, here), origins)
 
 
@@ -184,11 +184,17 @@ def _put(document: dict[str, Any], path: tuple[str, ...], leaf: Any, origin: str
 
 
 def _wrong(
-    error: msgspec.ValidationError, origins: Mapping[str, str], file: Path | None
+    error: msgspec.ValidationError,
+    kind: type[msgspec.Struct],
+    document: dict[str, Any],
+    origins: Mapping[str, str],
+    file: Path | None,
 ) -> UsageError:
     """msgspec's words, with the key and the place it was said at before them."""
     words, _, where = str(error).partition(" - at `$")
     key = where.rstrip("`").lstrip(".")
+    if "[...]" in key:
+        words, key = _located(kind, document, key)
     origin = origins.get(key, str(file) if file else "the configuration")
     words = words[:1].lower() + words[1:]
     if "missing required field" in words:
@@ -196,6 +202,24 @@ def _wrong(
         full = f"{key}.{name}".lstrip(".")
         return UsageError(f"{origin} lacks {full!r}.", f"Write {name} = … there.")
     return UsageError(f"{origin}: {key or 'it'}: {words}.", "Correct it and try again.")
+
+
+def _located(kind: type[msgspec.Struct], document: dict[str, Any], key: str) -> tuple[str, str]:
+    """The words and the key of an error in one of several tables, which msgspec does not name."""
+    above, _, below = key.partition("[...]")
+    path = tuple(above.split("."))
+    tables: Any = document
+    for part in path:
+        tables = tables[part]
+    described = _bare(_field(inspect.type_info(kind), (*path, next(iter(tables))), ""))
+    if isinstance(described, inspect.StructType):
+        for name, values in tables.items():
+            try:
+                msgspec.convert(values, described.cls)
+            except msgspec.ValidationError as error:
+                words, _, where = str(error).partition(" - at `$")
+                return words, f"{above}.{name}{where.rstrip('`')}"
+    return f"a key or a value is wrong{below}", above
 
 
 def _with_absolute_defaults(

@@ -26,7 +26,9 @@ from edge_sdk.spec.wire import UP_OF_ALL
 from fleet.api.server import ApiServer
 from fleet.clock import now_ms
 from fleet.config import EMBEDDED, FleetSettings, host_and_port
+from fleet.core.drift import Limits
 from fleet.director import Director
+from fleet.drift import DriftWatch
 from fleet.embedded import EmbeddedBroker
 from fleet.fleet import Fleet
 from fleet.folder import Address, FleetFolder, read_secret
@@ -77,6 +79,7 @@ async def serve(settings: FleetSettings, ready: Callable[[Address], None]) -> No
                 fleet.ingest.run(),
                 fleet.director.run(),
                 fleet.rollouts.run(),
+                fleet.drift.run(),
                 _keep_house(fleet),
                 server.run(fleet, folder.token(), stop),
             )
@@ -139,6 +142,7 @@ async def _join(settings: FleetSettings, folder: FleetFolder, stack: AsyncExitSt
         broker_url=url,
         broker_ca=read_secret(Path(settings.broker_ca)) if settings.broker_ca else "",
     )
+    limits = Limits(min_windows=settings.drift_min_windows)
     ingest = Ingest(store, director, trust.read, registry.knows, now_ms)
     broker.subscribe(UP_OF_ALL, ingest.hear, qos=1)
     return Fleet(
@@ -154,6 +158,7 @@ async def _join(settings: FleetSettings, folder: FleetFolder, stack: AsyncExitSt
         registry=registry,
         rollouts=Rollouts(store, director, now_ms, away_s=settings.away_s),
         ingest=ingest,
+        drift=DriftWatch(store, now_ms, limits, recent_s=settings.away_s),
     )
 
 

@@ -36,6 +36,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
         broker_username, broker_password_file: of the fleet at a broker of yours.
         database: SQLAlchemy's URL; empty for SQLite in ``data``.
         away_s: a device not heard from for so long is away: shown so, and not waited for.
+        drift_min_windows: of a device's past, before drift is spoken of.
         retention_days: how long telemetry is kept.
     """
 
@@ -52,6 +53,7 @@ class FleetSettings(msgspec.Struct, frozen=True, kw_only=True):
     broker_password_file: PathText = ""
     database: str = ""
     away_s: Seconds = 120.0
+    drift_min_windows: Annotated[int, Meta(ge=3)] = 40
     retention_days: Days = 30
 
 

@@ -9,6 +9,7 @@ from edge_sdk.spec.version import AGENT_VERSION
 from fleet.clock import Clock
 from fleet.config import FleetSettings
 from fleet.director import Director
+from fleet.drift import DriftWatch
 from fleet.folder import FleetFolder
 from fleet.ingest import Ingest
 from fleet.registry import Registry
@@ -35,6 +36,7 @@ class Fleet:
     registry: Registry
     rollouts: Rollouts
     ingest: Ingest
+    drift: DriftWatch
 
     async def report(self) -> FleetReport:
         """What the fleet says of itself."""

@@ -9,15 +9,10 @@ from fleet.core.tally import Tally, tally
 from fleet.rollouts import Situation
 from fleet.stores import artifacts, devices, telemetry
 from fleet.stores.devices import Device
-from fleet.words import AppReport, ArtifactReport, DeviceReport, ModelReport, RolloutReport
+from fleet.words import AppReport, ArtifactReport, DeviceReport, ModelReport, RolloutReport, name_of
 
 RECENT_MS = 15 * 60 * 1000
 RECENT_WINDOWS = 60
-
-
-def name_of(ref: ArtifactRef | None) -> str:
-    """``NAME@VERSION``; empty for none."""
-    return f"{ref.name}@{ref.version}" if ref else ""
 
 
 def report_device(
@@ -77,7 +72,7 @@ def report_models(connection: Connection, now_ms: int) -> list[ModelReport]:
         key = (model.app, model.artifact, model.role)
         total, on = sums.get(key, (Tally(), []))
         sums[key] = (total + tally(windows), [*on, model.device])
-    return [
+    reports = [
         ModelReport(
             app=app,
             artifact=names.get(digest, digest[:12]),
@@ -90,8 +85,9 @@ def report_models(connection: Connection, now_ms: int) -> list[ModelReport]:
             p50_us=total.percentile(0.5),
             p99_us=total.percentile(0.99),
         )
-        for (app, digest, role), (total, on) in sorted(sums.items())
+        for (app, digest, role), (total, on) in sums.items()
     ]
+    return sorted(reports, key=lambda report: (report.app, report.artifact, report.role))
 
 
 def report_rollout(situation: Situation) -> RolloutReport:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from msgspec import field
 
+from edge_sdk.spec.deployment import ArtifactRef
+from edge_sdk.spec.drift import DriftVerdict
 from edge_sdk.spec.enrolment import DeviceId
 from edge_sdk.spec.manifest import Name
 from edge_sdk.spec.profile import DeviceProfile
@@ -141,6 +143,20 @@ class ArtifactReport(Word, frozen=True, kw_only=True):
     running_on: tuple[str, ...] = ()
 
 
+class DriftReport(Word, frozen=True, kw_only=True):
+    """One model on one device.
+
+    Attributes:
+        trend: of the last windows, the distance from the baseline of the feature farthest off.
+    """
+
+    app: str
+    artifact: str
+    device: str
+    verdict: DriftVerdict
+    trend: tuple[float, ...] = ()
+
+
 class Entry(Word, frozen=True, kw_only=True):
     """One line of the trail.
 
@@ -159,3 +175,8 @@ class Entry(Word, frozen=True, kw_only=True):
     what: str
     subject: str
     detail: str = ""
+
+
+def name_of(ref: ArtifactRef | None) -> str:
+    """``NAME@VERSION``; empty for none."""
+    return f"{ref.name}@{ref.version}" if ref else ""

@@ -6,7 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from device_agent.trust import DeviceTrust
@@ -20,7 +20,7 @@ from fleet.trust import TrustRepository
 
 DEVICE = "pi-1"
 MODEL = "variants/tflite-fp32/model.tflite"
-START = datetime(2026, 11, 23, 12, tzinfo=timezone.utc)
+START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 _TENSOR = TensorSpec(name="x", dtype="float32", shape=(1, 3))
 _SIGNATURE = Signature(inputs=(_TENSOR,), outputs=(_TENSOR,))
 

@@ -12,8 +12,9 @@ from typing import Any
 from converters.sources.base import Source
 from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
+from edge_sdk.runtime.load import BARE_FORMATS, bare_format
 
-__all__ = ["Source", "open_source"]
+__all__ = ["Source", "is_engine_file", "open_source"]
 
 KNOWN = ".keras, .h5, .tflite, .onnx, or a SavedModel folder"
 
@@ -29,7 +30,8 @@ def open_source(
     Args:
         source: what ``KNOWN`` lists, as a path, or a Keras model object.
         shapes: lengths for axes that the model leaves open, by input name.
-        trust_code: allow the file to execute Python code of its own (Lambda layers).
+        trust_code: allow the file to execute Python code of its own (Lambda layers, a
+            SavedModel's operations on files).
 
     Raises:
         UsageError: missing, empty, cut short, or not a model.
@@ -44,23 +46,28 @@ def open_source(
     if not path.exists():
         raise UsageError(f"There is no {path}.", f"Name a model: {KNOWN}.")
     if path.is_dir():
-        return _open_folder(path, shapes)
+        return _open_folder(path, shapes, trust_code)
     if not path.stat().st_size:
         raise UsageError(f"{path} is empty.", "Export the model again.")
     if path.suffix in (".keras", ".h5", ".hdf5"):
         from converters.sources.keras import open_keras
 
         return open_keras(path, shapes=shapes, trust_code=trust_code)
-    if path.suffix in (".tflite", ".onnx"):
+    if is_engine_file(path):
         from converters.sources.engine_file import EngineFileSource
 
-        return EngineFileSource(path, "tflite" if path.suffix == ".tflite" else "onnx", shapes)
+        return EngineFileSource(path, bare_format(path), shapes)
     if path.suffix == SUFFIX:
         raise UsageError(f"{path} is an artifact already.", f"edge inspect {path}")
     raise UsageError(f"{path} is not a model that edgeloop reads.", f"It reads {KNOWN}.")
 
 
-def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Source:
+def is_engine_file(source: Any) -> bool:
+    """Whether it is called as a model that an engine runs as it is."""
+    return isinstance(source, (str, Path)) and Path(source).suffix.lower() in BARE_FORMATS
+
+
+def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]], trust_code: bool) -> Source:
     if not (path / "saved_model.pb").is_file():
         raise UsageError(
             f"The folder {path} is not a SavedModel: it has no saved_model.pb.",
@@ -68,4 +75,4 @@ def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> Source:
         )
     from converters.sources.saved_model import open_saved_model
 
-    return open_saved_model(path, shapes=shapes)
+    return open_saved_model(path, shapes=shapes, trust_code=trust_code)

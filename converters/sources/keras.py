@@ -88,6 +88,12 @@ def open_keras(
             raise UsageError(
                 f"{path} holds weights and no model.", "Save both: model.save('model.keras')"
             ) from error
+        if "Could not locate class" in error.message:
+            raise UsageError(
+                f"{path} is of a class of its own, and a .keras file does not hold its code.",
+                "Where that code is, export what it computes, and convert the folder: "
+                "model.export('folder')",
+            ) from error
         raise UsageError(error.message, UNREADABLE) from error
     return from_keras(model, name=path.name, shapes=shapes, path=path)
 

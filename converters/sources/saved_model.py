@@ -9,19 +9,25 @@ from typing import Any
 from converters.engines import at_work, engine
 from converters.sources.shapes import BATCH, check_known, with_shape
 from converters.sources.tensorflow import UNREADABLE, TensorFlowSource, dims
+from converters.sources.trust import check_operations
 from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.files import sha256_tree, tree
 from edge_sdk.spec import TensorSpec
 
 
-def open_saved_model(folder: Path, *, shapes: Mapping[str, tuple[int, ...]]) -> TensorFlowSource:
+def open_saved_model(
+    folder: Path, *, shapes: Mapping[str, tuple[int, ...]], trust_code: bool
+) -> TensorFlowSource:
     """Open a SavedModel folder by its serving signature.
 
     Raises:
-        UsageError: it cannot be loaded, or has no signature to call.
+        UsageError: it cannot be loaded, has no signature to call, or reaches for files or Python
+            and was not trusted.
     """
     tf = engine("tensorflow")
     try:
+        if not trust_code:
+            check_operations(folder)
         with at_work(f"Loading {folder}"):
             loaded = tf.saved_model.load(str(folder))
     except ConversionError as error:

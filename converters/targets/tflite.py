@@ -77,20 +77,35 @@ class TfliteTarget:
     def _quantized(self, recipe: Recipe, calibration: Samples | None) -> bytes:
         quantizer = engine("litert_quantizer")
         job = quantizer.Quantizer(self._float)
-        job.load_quantization_recipe(_recipe(quantizer, recipe.name))
-        ranges: Any = None
-        if job.need_calibration:
-            if calibration is None:
-                raise ConversionError(f"{recipe.name} needs calibration data.")
-            signature = self._source.signature
-            rows = [
-                alone(batch, signature, index)
-                for _, batch in calibration.batches()
-                for index in range(len(next(iter(batch.values()))))
-            ]
-            ranges = job.calibrate({SIGNATURE: rows})
-        result = job.quantize(ranges) if ranges is not None else job.quantize()
-        return bytes(result.quantized_model)
+        steps = _recipe(quantizer, recipe.name)
+        job.load_quantization_recipe(steps)
+        if not job.need_calibration:
+            return bytes(job.quantize().quantized_model)
+        if calibration is None:
+            raise ConversionError(f"{recipe.name} needs calibration data.")
+        return bytes(job.quantize(self._ranges(steps, calibration)).quantized_model)
+
+    def _ranges(self, steps: Any, calibration: Samples) -> Any:
+        """Every tensor's least and greatest value over all samples.
+
+        The quantizer's own default is a moving average, which forgets all but the last few dozen
+        samples and depends on their order; values seen in calibration would then be clipped.
+        """
+        recipes = engine("litert_quantizer.recipe_manager").RecipeManager()
+        recipes.load_quantization_recipe(steps)
+        calibrator = engine("litert_quantizer.calibrator").Calibrator(
+            self._float,
+            num_threads=1,
+            qsv_update_func=engine("litert_quantizer.utils.qsv_utils").min_max_update,
+        )
+        signature = self._source.signature
+        rows = [
+            alone(batch, signature, index)
+            for _, batch in calibration.batches()
+            for index in range(len(next(iter(batch.values()))))
+        ]
+        calibrator.calibrate({SIGNATURE: rows}, recipes)
+        return calibrator.get_model_qsvs()
 
 
 def _types(model: bytes) -> Counter[int]:

@@ -26,7 +26,7 @@ from device_agent.trust.download import Fetch, download
 from device_agent.trust.memory import Remembered, recall, remember
 from device_agent.trust.metadata import WireFetcher
 from device_agent.trust.threads import in_thread
-from edge_sdk.errors import ArtifactError
+from edge_sdk.errors import ArtifactError, EdgeError
 from edge_sdk.files import disk_error
 from edge_sdk.spec import FileEntry
 from edge_sdk.spec.contents import MANIFEST
@@ -136,16 +136,24 @@ class DeviceTrust:
         if wanted != sha256:
             raise ArtifactError(f"The fleet's signed list names another file as {path}.")
         if not await in_thread(lambda: _is_here(target, into)):
-            await download(self._fetch, wire_path(target), target, into)
+            try:
+                await download(self._fetch, wire_path(target), target, into)
+            except EdgeError:
+                self._walked = None  # the fleet may have changed its mind meanwhile: look again
+                raise
 
     async def _target(self, artifact_digest: str, path: str) -> TargetFile:
-        """What the signed list says of ``path``; the chain is walked once an artifact."""
+        """What the signed list says of ``path``; one walk of the chain serves an artifact.
+
+        Not for ever: an artifact that is installed again long after may have been withdrawn.
+        """
         async with self._walking:
-            if self._walked is None or self._walked[0] != artifact_digest:
+            walked, chain = self._walked or ("", None)
+            if chain is None or walked != artifact_digest or chain.has_expired(self.now):
                 self._walked = None
                 chain = await self._walk()
                 self._walked = (artifact_digest, chain)
-            target = self._walked[1].target(path)
+            target = chain.target(path)
             if target is None:
                 self._walked = None
                 raise ArtifactError(

@@ -24,7 +24,7 @@ class WireFetcher(Fetcher):
         self._asking: asyncio.Task[Chunk] | None = None
 
     def stop(self) -> None:
-        """Make the thread end soon; called in the loop, as ``_ask`` is: neither misses the other."""
+        """Make the thread end soon; called in the loop, as ``_ask`` is, so that none is missed."""
         self._stopped = True
         if self._asking is not None:
             self._asking.cancel()

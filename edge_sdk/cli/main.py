@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import select
-import signal
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +22,7 @@ from typing import NoReturn, cast
 from edge_sdk.cli.announce import announcing
 from edge_sdk.cli.command import Command, Outcome
 from edge_sdk.errors import EdgeError, UnavailableError, UsageError
+from edge_sdk.interrupt import interruptible
 from edge_sdk.spec.version import AGENT_VERSION
 from edge_sdk.text import nearest, printable
 
@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     as_json = "--json" in words
     try:
-        with _interruptible(), _stdout_kept_clean(for_good=arguments is None) as stdout:
+        with interruptible(), _stdout_kept_clean(for_good=arguments is None) as stdout:
             with announcing(stdout, as_json):
                 outcome = _run(words)
             _print(outcome, as_json, stdout)
@@ -219,27 +219,6 @@ def _has_reader(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, 0)
     return not any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let a kill or a lost terminal unwind as Ctrl-C does, so that nothing stays half done."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {}
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) == signal.SIG_DFL:  # nohup has it ignored, and means it
-            try:
-                before[number] = signal.signal(number, interrupt)
-            except ValueError:  # not in the main thread, where there are no signals to catch
-                break
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 if __name__ == "__main__":

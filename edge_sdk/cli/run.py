@@ -203,7 +203,7 @@ def _run_arrays(
     from edge_sdk.pipeline import read_arrays
     from edge_sdk.pipeline.arrays import SUFFIXES
 
-    signature = runner.session.signature
+    session = runner.session
     answers: list[Answer] = []
     reports: list[SourceReport] = []
     for path in args.inputs:
@@ -211,13 +211,13 @@ def _run_arrays(
             raise UsageError(
                 f"{args.model} declares no preprocessing, so it cannot take {path}.",
                 "Say how a picture is prepared with --preprocess SPEC.toml, or give an .npy or "
-                f".npz for {', '.join(map(str, signature.inputs))}.",
+                f".npz for {', '.join(map(str, session.signature.inputs))}.",
             )
     if args.draw:
         raise UsageError("There is no picture to draw on.", "Leave out --draw.")
     for path in args.inputs:
         before = len(answers)
-        for index, inputs in enumerate(read_arrays(path, signature)):
+        for index, inputs in enumerate(read_arrays(path, session.engine_signature)):
             answers.append(
                 Answer(source=str(path), index=index, time_s=None, result=runner.run(inputs))
             )

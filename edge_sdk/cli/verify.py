@@ -100,7 +100,7 @@ def _proof(artifact: Artifact, folder: Path) -> TrustProof:
 
 def _trust(proof: TrustProof | None) -> str:
     if proof is None:
-        return "unsigned: no signature was checked (--trust DIR)"
+        return "unsigned"
     keys = ", ".join(f"{key[:12]}…" for key in proof.signed_by)
     return (
         f"trusted: published in list {proof.targets_version}, signed by {keys} "

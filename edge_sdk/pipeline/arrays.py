@@ -23,6 +23,11 @@ def read_arrays(path: Path, signature: Signature) -> Iterator[dict[str, npt.NDAr
     An array of an input's own shape is one run; one without the batch axis gets it; one with more
     rows than the model's batch of 1 is run row by row.
 
+    Args:
+        path: the file.
+        signature: names and shapes as the loaded build takes them (``session.engine_signature``): an
+            original may leave the batch open that a build fixes to 1.
+
     Raises:
         UsageError: not such a file, wrong names, shapes that fit no input, or different counts.
     """

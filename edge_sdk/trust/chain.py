@@ -160,6 +160,10 @@ class Chain(Updater):
         found = self._trusted_set
         return {s.type: s for s in (found.root, found.timestamp, found.snapshot, found.targets)}
 
+    def has_expired(self, now: datetime) -> bool:
+        """Whether any of it has since ``walk``."""
+        return any(signed.is_expired(now) for signed in self.signed.values())
+
     def _sync(self) -> None:
         """python-tuf renames into place but does not sync: a power cut could bring back older."""
         for path in (*self._folder.rglob("*.json"), self._folder, self._folder / "root_history"):

@@ -14,6 +14,7 @@ from litestar.types import ExceptionHandlersMap
 from edge_sdk.spec.version import AGENT_VERSION
 from fleet.api.refusing import refuse
 from fleet.api.routes import FleetRoutes
+from fleet.dashboard.live import Live
 from fleet.dashboard.page import Page
 from fleet.fleet import Fleet
 
@@ -32,9 +33,14 @@ def application(fleet: Fleet, token: str, stop: asyncio.Event) -> Litestar:
     async def the_fleet() -> Fleet:
         return fleet
 
+    live = Live(fleet)
+
+    async def the_live() -> Live:
+        return live
+
     return Litestar(
         route_handlers=[FleetRoutes, Page],
-        dependencies={"fleet": Provide(the_fleet)},
+        dependencies={"fleet": Provide(the_fleet), "live": Provide(the_live)},
         exception_handlers=_HANDLERS,
         state=State({"token": token, "stop": stop}),
         openapi_config=OpenAPIConfig(

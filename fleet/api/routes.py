@@ -26,6 +26,7 @@ from fleet.stores.artifacts import Published
 from fleet.words import (
     ArtifactReport,
     DeviceReport,
+    DriftReport,
     EnrollRequest,
     Entry,
     FleetReport,
@@ -147,6 +148,11 @@ class FleetRoutes(Controller):
     async def models(self, fleet: Fleet) -> list[ModelReport]:
         """What ran lately, merged over its devices."""
         return await fleet.store.read(lambda c: report_models(c, fleet.clock()))
+
+    @get("/drift", summary="Drift by application and device")
+    async def drift(self, fleet: Fleet) -> list[DriftReport]:
+        """The verdict on each model on each device that is heard of lately."""
+        return fleet.drift.reports()
 
     @get("/audit", summary="Who did what", status_code=HTTP_200_OK)
     async def audit(

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from edge_sdk.cli.command import Outcome
+from edge_sdk.spec.drift import Drift
 from edge_sdk.text import printable, table
 from fleet.client import find_fleet
-from fleet.words import ArtifactReport, DeviceReport, Entry, FleetReport, ModelReport
+from fleet.words import ArtifactReport, DeviceReport, DriftReport, Entry, FleetReport, ModelReport
 
 
 def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
@@ -25,6 +26,14 @@ def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
         parser = commands.add_parser(name, help=text)
         parser.set_defaults(act=act)
         yield parser
+    drift = commands.add_parser(
+        "drift",
+        help="whether inputs or answers are not what they were; 1 if so",
+        description="The verdict on each model on each device: learning, steady or drifting.",
+    )
+    drift.add_argument("artifact", metavar="NAME[@VERSION]", nargs="?", help="of this one alone")
+    drift.set_defaults(act=run_drift)
+    yield drift
     audit = commands.add_parser("audit", help="who did what, and when")
     audit.add_argument("--most", type=int, default=50, metavar="N", help="newest entries (50)")
     audit.add_argument("--subject", default="", metavar="WHAT", help="a device, rollout, artifact")
@@ -108,6 +117,40 @@ def run_models(args: argparse.Namespace) -> Outcome:
     header = ("app", "artifact", "role", "devices", "inferences", "errors", "p50 ms", "p99 ms")
     text = table(header, rows, "<<<>>>>>") if rows else "Nothing has run in the last 15 minutes."
     return Outcome({"models": models}, text)
+
+
+def run_drift(args: argparse.Namespace) -> Outcome:
+    """The verdicts; a negative one if anything drifts."""
+    wanted: str | None = args.artifact
+    reports = [
+        report
+        for report in find_fleet(args.data, args.api, args.token_file).get(
+            "/drift", list[DriftReport]
+        )
+        if wanted is None or wanted in (report.artifact, report.artifact.partition("@")[0])
+    ]
+    rows = []
+    for report in reports:
+        verdict = report.verdict
+        first = verdict.evidence[0] if verdict.evidence else None
+        rows.append(
+            (
+                report.app,
+                report.artifact,
+                report.device,
+                verdict.verdict.value,
+                f"{verdict.windows}/{verdict.needed}",
+                "" if verdict.p is None else f"{verdict.p:.3f}",
+                "" if first is None else f"{first.feature} (effect {first.effect:.2f})",
+            )
+        )
+    header = ("app", "artifact", "device", "verdict", "windows", "p", "strangest feature")
+    drifting = any(report.verdict.verdict is Drift.DRIFTING for report in reports)
+    return Outcome(
+        {"drifting": drifting, "models": reports},
+        table(header, rows) if rows else "Nothing with a baseline has run lately.",
+        exit_code=1 if drifting else 0,
+    )
 
 
 def run_audit(args: argparse.Namespace) -> Outcome:

@@ -63,7 +63,7 @@ class Line(Word, frozen=True, kw_only=True):
     """One question and its answer.
 
     Attributes:
-        measure: ``devices``, ``crashes``, ``errors``, ``disagreement`` or ``p99 ratio``.
+        measure: ``failed devices``, ``crashes``, ``errors``, ``disagreement`` or ``p99 ratio``.
         value: measured; None where nothing could be.
         limit: the most it may be.
         samples: observations behind it.
@@ -126,7 +126,7 @@ def judge(
     for trial in trials:
         total += trial.candidate
     lines = [
-        _count("devices", failed / max(devices, 1), limits.max_failed_share, devices),
+        _count("failed devices", failed / max(devices, 1), limits.max_failed_share, devices),
         _count("crashes", total.crashes, limits.max_crashes, total.inferences),
         _share("errors", total.errors, total.tried, limits.max_error_rate, limits.min_inferences),
     ]

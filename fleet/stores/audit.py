@@ -26,3 +26,11 @@ def newest(connection: Connection, most: int = 200, subject: str = "") -> list[E
     if subject:
         query = query.where(events.c.subject == subject)
     return [Entry(**row._mapping) for row in connection.execute(query)]
+
+
+def holds(connection: Connection, what: str, subject: str, detail: str) -> bool:
+    """Whether there is such a line already."""
+    query = select(events.c.id).where(
+        events.c.subject == subject, events.c.what == what, events.c.detail == detail
+    )
+    return connection.execute(query.limit(1)).first() is not None

@@ -96,6 +96,25 @@ def models(connection: Connection, since_ms: int) -> list[Model]:
     return [Model(*row) for row in rows]
 
 
+def after(
+    connection: Connection, model: Model, newest: int, most: int = 1000
+) -> list[tuple[int, Window]]:
+    """The windows of a model that came after the one of that id, with their ids, oldest first."""
+    rows = connection.execute(
+        select(windows.c.id, windows.c.window)
+        .where(
+            windows.c.app == model.app,
+            windows.c.artifact == model.artifact,
+            windows.c.device == model.device,
+            windows.c.role == model.role,
+            windows.c.id > newest,
+        )
+        .order_by(windows.c.id)
+        .limit(most)
+    )
+    return [(int(id_), unpack(window, Window)) for id_, window in rows]
+
+
 def sums(
     connection: Connection, app: str, artifact: str, role: str, since_ms: int
 ) -> dict[str, Tally]:

@@ -136,17 +136,16 @@ class TrustRepository:
         """
         with self._lock:
             now = self._not_before(now or self._clock())
-            current = {s.type: s for s in (self._root, self._targets, self._snapshot)}
-            due = [r for r in ROLES if r in current and is_due(current[r], now)]
+            current = (self._root, self._targets, self._snapshot, self._timestamp)
+            due = [signed.type for signed in current if is_due(signed, now)]
             if Root.type in due and not self._has_root_key():
                 due.remove(Root.type)
             if Root.type in due:
                 self._renew_root(deepcopy(self._root), now)
             if Targets.type in due:
                 self._release(deepcopy(self._targets), now)
-            elif Snapshot.type in due or is_due(self._timestamp, now):
+            elif Snapshot.type in due or Timestamp.type in due:
                 self._release(None, now, snapshot=Snapshot.type in due)
-                due.append(Timestamp.type)
             return tuple(due)
 
     def rotate(self, role: str) -> None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 
 import pytest
 
 from edge_sdk.cli.main import main
+
+# pytest's own sys.stdout does not go by way of descriptor 1, as it does in any other program. These
+# do; never closed, since an engine may keep the one it met when it was imported.
+STDOUT = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
+STDERR = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
 
 
 @dataclass(frozen=True)
@@ -28,7 +35,8 @@ def edge(capfd: pytest.CaptureFixture[str]) -> Edge:
 
     def run(*words: object) -> Done:
         capfd.readouterr()
-        code = main([str(word) for word in words])
+        with redirect_stdout(STDOUT), redirect_stderr(STDERR):
+            code = main([str(word) for word in words])
         out, err = capfd.readouterr()
         return Done(code, out, err)
 

@@ -1,4 +1,4 @@
-"""Model files in the bare engines, past all code of ours: what they are really called and answer."""
+"""Model files in the bare engines, past all code of ours: what they really take and answer."""
 
 from __future__ import annotations
 
@@ -47,7 +47,9 @@ def onnx(model: bytes, inputs: Arrays) -> Arrays:
 def onnx_names(model: bytes) -> tuple[list[str], list[str]]:
     """Inputs and outputs, sorted."""
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
-    return sorted(n.name for n in session.get_inputs()), sorted(n.name for n in session.get_outputs())
+    return sorted(n.name for n in session.get_inputs()), sorted(
+        n.name for n in session.get_outputs()
+    )
 
 
 def coreml_names(specification: bytes) -> tuple[list[str], list[str]]:

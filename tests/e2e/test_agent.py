@@ -128,7 +128,7 @@ async def test_a_candidate_that_is_not_right_leaves_the_running_one_alone(
         await fleet.settled(fleet.want(first))
         worker = agent.worker()["pid"]
         candidates = {
-            "golden": fleet.publish("1.1.0", golden_is_right=False),
+            "differs": fleet.publish("1.1.0", golden_is_right=False),
             "onnx": fleet.publish("1.2.0", model=b"no model at all"),
             "0.9.0": fleet.publish("1.3.0", min_agent="0.9.0"),
         }

@@ -131,7 +131,9 @@ ORIGINALS: dict[str, Callable[[Path], Original]] = {
 
 
 @pytest.fixture(scope="module", params=ORIGINALS)
-def converted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Converted:
+def converted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Converted:
     folder = tmp_path_factory.mktemp(request.param)
     original = ORIGINALS[request.param](folder)
     path = folder / "model-1.2.3.edge"
@@ -187,7 +189,13 @@ def test_the_numbers_in_the_report_are_true(converted: Converted) -> None:
     """Recomputed with the bare engines, against what TensorFlow answered outside all our code."""
     inputs, answers = converted.original.inputs, converted.original.answers
     reported = {v.id: v.agreement for v in converted.conversion.report.variants}
-    for variant in ("tflite-fp32", "tflite-fp16", "tflite-int8", "tflite-int8-dynamic", "onnx-fp32"):
+    for variant in (
+        "tflite-fp32",
+        "tflite-fp16",
+        "tflite-int8",
+        "tflite-int8-dynamic",
+        "onnx-fp32",
+    ):
         run = raw_engines.onnx if variant.startswith("onnx") else raw_engines.tflite
         found = run(converted.model(variant), inputs)
         gaps = {name: np.abs(found[name].astype(float) - answers[name]) for name in answers}

@@ -97,26 +97,22 @@ def refused(conversion: Conversion) -> set[str]:
 RECIPES = ["fp32", "fp16", "int8", "int8-dynamic", "int8-weights"]
 
 
-@pytest.mark.parametrize(
-    ("change", "caught"),
-    [
-        (a_little_off, EXACT),
-        (picture_transposed, EXACT),
-        (classes_swapped, ALL),
-        (weights_forgotten, ALL - {"coreml-int8-weights"}),
-        (not_a_number, ALL),
-    ],
-)
-def test_a_wrong_classifier_is_refused(planted, change, caught):
-    assert refused(planted(tiny_keras.classifier(), change, RECIPES)) >= caught
+@pytest.mark.parametrize("change", [classes_swapped, not_a_number])
+def test_a_wrong_classifier_is_refused_in_every_recipe(planted, change):
+    assert refused(planted(tiny_keras.classifier(), change, RECIPES)) == ALL
 
 
-@pytest.mark.parametrize("change", [doubled, bias_forgotten])
-def test_wrong_logits_are_refused_though_they_point_the_same_way(planted, change):
-    assert refused(planted(tiny_keras.sequential(), change, ["fp32", "fp16"])) == EXACT
+@pytest.mark.parametrize("change", [a_little_off, picture_transposed, weights_forgotten])
+def test_a_classifier_that_is_not_quite_right_is_refused(planted, change):
+    assert refused(planted(tiny_keras.classifier(), change, ["fp32", "fp16"])) == EXACT
 
 
-def test_a_factor_is_refused_in_every_recipe(planted):
+def test_logits_without_their_bias_are_refused(planted):
+    conversion = planted(tiny_keras.sequential(), bias_forgotten, ["fp32"])
+    assert refused(conversion) == {"tflite-fp32", "coreml-fp32", "onnx-fp32"}
+
+
+def test_a_factor_is_refused_in_every_recipe_though_it_changes_no_argmax(planted):
     assert refused(planted(tiny_keras.sequential(), doubled, RECIPES)) == ALL
 
 
@@ -138,7 +134,8 @@ def test_outputs_that_changed_places_are_refused(planted):
     def swapped(weights: Weights) -> Weights:
         return [*weights[2:], *weights[:2]]
 
-    assert refused(planted(model, swapped, RECIPES)) == ALL
+    conversion = planted(model, swapped, ["fp32", "int8"])
+    assert refused(conversion) == {"tflite-fp32", "coreml-fp32", "onnx-fp32", "tflite-int8"}
 
 
 def test_the_right_model_passes_the_same_way(planted, monkeypatch, tmp_path):

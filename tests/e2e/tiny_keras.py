@@ -17,9 +17,9 @@ def keras() -> Any:
 
 
 def filled(model: Any, seed: int = 2) -> Any:
-    """The model with weights by which its answers vary: untrained, it says the same to everything."""
+    """The model with weights by which its answers vary; untrained, they hardly do."""
     rng = np.random.default_rng(seed)
-    model.set_weights([rng.normal(0, 0.4, w.shape).astype(w.dtype) for w in model.get_weights()])
+    model.set_weights([rng.normal(0, 0.6, w.shape).astype(w.dtype) for w in model.get_weights()])
     return model
 
 
@@ -73,7 +73,7 @@ def tokens() -> Any:
 
 
 def regressor() -> Any:
-    """Four numbers to a single one, always positive: no argmax and no cosine says anything of it."""
+    """Four numbers to a positive one: neither argmax nor cosine says anything of that."""
     layers = keras().layers
     x = keras().Input((4,), name="x")
     hidden = layers.Dense(8, activation="relu", name="hidden")(x)

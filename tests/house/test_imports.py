@@ -32,7 +32,10 @@ def test_edge_sdk_imports_no_engine(root: Path) -> None:
     assert not loaded_by("import edge_sdk", root) & ENGINES
 
 
-@pytest.mark.parametrize("module", ["edge_sdk.spec", "edge_sdk.cli.main", "device_agent"])
+@pytest.mark.parametrize(
+    "module",
+    ["edge_sdk.spec", "edge_sdk.cli.main", "device_agent.cli", "device_agent.agent"],
+)
 def test_imports_neither_engine_nor_numpy(module: str, root: Path) -> None:
     assert not loaded_by(f"import {module}", root) & {*ENGINES, "numpy"}
 

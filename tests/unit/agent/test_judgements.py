@@ -32,4 +32,4 @@ def test_probation(elapsed_ms: int, inferences: int, errors: int, expected: Verd
 def test_a_wait_is_between_half_its_ceiling_and_all_of_it(failures: int, draw: float) -> None:
     ceiling = min(60.0, 2.0 ** (min(failures, 40) - 1))
     wait = Backoff(1.0, 60.0).delay_s(failures, lambda: draw)
-    assert ceiling / 2 <= wait < ceiling
+    assert ceiling / 2 <= wait <= ceiling

@@ -11,8 +11,8 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 from trust_samples import MODEL, START, World, random_bytes
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
 from device_agent.trust import DeviceTrust
 from edge_sdk.errors import ArtifactError, FleetError, UpdateError
@@ -294,7 +294,7 @@ def test_signed_but_lost_by_the_fleet(world: World) -> None:
         if chunk.path.startswith("targets/")
         else chunk
     )
-    with pytest.raises(FleetError, match="has signed .* but does not have it"):
+    with pytest.raises(FleetError, match=r"has signed .* but does not have it"):
         world.fetch(ref)
 
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from datetime import datetime, timedelta, timezone
-from pathlib import Path
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from trust_samples import DEVICE, START, Clock, Wire, World
+from trust_samples import DEVICE, MODEL, START, Clock, Wire, World
 
 from device_agent.trust import DeviceTrust
-from edge_sdk.errors import UpdateError
+from edge_sdk.errors import ArtifactError, FleetError, UpdateError
 
-EPOCH = Clock(datetime(1970, 1, 1, tzinfo=timezone.utc))
+EPOCH = Clock(datetime(1970, 1, 1, tzinfo=UTC))
 
 
 def device_in_1970(world: World, name: str = DEVICE) -> DeviceTrust:
@@ -38,16 +37,12 @@ def test_time_never_goes_back_behind_what_the_fleet_signed(world: World) -> None
     # A month-old state, replayed to a device that has lost its metadata but not its memory.
     shutil.rmtree(world.folder / DEVICE / "metadata")
     shutil.rmtree(world.folder / "slots")
+    (world.folder / "replayed").mkdir()
+    shutil.copytree(old, world.folder / "replayed" / "trust")
     world.wire = Wire(World(world.folder / "replayed").repository)
-    shutil.copytree(old, world.folder / "replayed" / "trust", dirs_exist_ok=True)
-    world.wire = replaying(world.folder / "replayed" / "trust")
     with pytest.raises(UpdateError, match="2026-12-23 12:00"):
         world.fetch(ref, device_in_1970(world))
     assert world.fetch(ref, device_in_1970(world, name="knows nothing better"))
-
-
-def replaying(folder: Path) -> Wire:
-    return Wire(World(folder.parent).repository)
 
 
 def test_a_clock_ahead_refuses_and_says_what_it_thinks(world: World) -> None:
@@ -71,6 +66,33 @@ def test_a_fleets_clock_that_was_ahead_and_was_set_right(world: World) -> None:
     for device in (early, world.device(name="another")):
         assert world.fetch(world.publish("2.0.0"), device)
         shutil.rmtree(world.folder / "slots")
+
+
+def walks(world: World) -> int:
+    return sum(path == "metadata/timestamp.json" for path, _ in world.wire.asked)
+
+
+def test_a_walk_is_not_believed_for_ever(world: World) -> None:
+    ref = world.publish()
+    device = world.device()
+    world.fetch(ref, device)
+    world.fetch(ref, device, "notes.txt")
+    assert walks(world) == 1
+    world.clock.move(days=2)
+    world.repository.refresh()
+    world.fetch(ref, device, MODEL)
+    assert walks(world) == 2
+
+
+def test_an_artifact_withdrawn_while_it_is_fetched(world: World) -> None:
+    ref = world.publish()
+    device = world.device()
+    world.fetch(ref, device)
+    world.repository.withdraw(ref.digest)
+    with pytest.raises(FleetError, match="does not have it"):
+        world.fetch(ref, device, "notes.txt")
+    with pytest.raises(ArtifactError, match="has not published"):
+        world.fetch(ref, device, "notes.txt")
 
 
 def test_a_month_without_the_fleet(world: World) -> None:

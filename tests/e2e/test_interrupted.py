@@ -1,0 +1,183 @@
+"""Conversions that end before their time: interrupts, full disks, machines without an engine.
+
+Each is a process of its own, since that is what is interrupted, limited or crippled.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
+
+import pytest
+import tiny_keras
+
+from converters.engines import quiet
+
+ROOT = Path(__file__).resolve().parents[2]
+EDGE = [sys.executable, "-m", "edge_sdk"]
+OLD = b"what was there before"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "m.keras"
+    with quiet():
+        tiny_keras.classifier().save(path)
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    """Where the output goes; an older one is there already."""
+    place = tmp_path / "place"
+    place.mkdir()
+    (place / "m.edge").write_bytes(OLD)
+    return place
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> dict[str, str]:
+    """An environment whose folders for temporary and private files are ours to look into."""
+    folders = {name: tmp_path / name.lower() for name in ("TMPDIR", "HOME")}
+    for folder in folders.values():
+        folder.mkdir()
+    own = {name: str(folder) for name, folder in folders.items()}
+    return {**os.environ, "PYTHONPATH": str(ROOT), **own}
+
+
+def left_in(home: Mapping[str, str], name: str) -> list[str]:
+    return sorted(str(path.relative_to(home[name])) for path in Path(home[name]).rglob("*"))
+
+
+def start(
+    home: Mapping[str, str], *words: object, before: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [*EDGE, *map(str, words)],
+        env=dict(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=before,
+    )
+
+
+def told(stream: IO[str] | None, line: str) -> None:
+    """Wait until it is on the stream."""
+    assert stream is not None
+    said = []
+    for each in stream:
+        said.append(each)
+        if each.startswith(line):
+            return
+    pytest.fail(f"{line!r} was never said: {''.join(said)}")
+
+
+@pytest.mark.parametrize("step", ["open the source", "make tflite-fp32", "make coreml-fp32"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda n: n.name)
+def test_an_interrupt_leaves_nothing(model, place, home, number, step):
+    every = ["--formats", "tflite,coreml,onnx", "--recipe", "fp32"]
+    with start(home, "convert", model, "-o", place / "m.edge", *every) as process:
+        told(process.stderr, step)
+        process.send_signal(number)
+        out, err = process.communicate()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert (place / "m.edge").read_bytes() == OLD
+    assert [path.name for path in place.iterdir()] == ["m.edge"]
+    assert left_in(home, "TMPDIR") == []
+
+
+def test_a_kill_leaves_the_old_artifact(model, place, home):
+    with start(home, "convert", model, "-o", place / "m.edge") as process:
+        told(process.stderr, "make tflite-fp16")
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    assert (place / "m.edge").read_bytes() == OLD
+
+
+def test_a_conversion_leaves_the_artifact_and_nothing_else(model, place, home):
+    """No temporary files; and nothing at home, where an engine would keep a name for this machine."""
+    every = ["--formats", "tflite,coreml,onnx", "--recipe", "fp32"]
+    with start(home, "convert", model, "-o", place / "m.edge", *every) as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err
+    assert (place / "m.edge").read_bytes() != OLD
+    assert [path.name for path in place.iterdir()] == ["m.edge"]
+    assert left_in(home, "TMPDIR") == []
+    assert [name for name in left_in(home, "HOME") if "Microsoft" in name] == []
+
+
+def limited(count: int) -> Callable[[], None]:
+    """No file may grow beyond so many bytes: to a program, the same as a full disk."""
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (count, count))
+
+
+@pytest.mark.parametrize(
+    ("format_", "room", "what"),
+    [
+        ("tflite", 4096, "its temporary files"),
+        ("coreml", 4096, "its temporary files"),
+        ("onnx", 4096, "its temporary files"),
+        ("tflite", 40_000, "m.edge: File too large"),
+    ],
+)
+def test_a_full_disk(model, place, home, format_, room, what):
+    words = ["convert", model, "-o", place / "m.edge", "--formats", format_, "--recipe", "fp32"]
+    with start(home, *words, before=limited(room)) as process:
+        out, err = process.communicate()
+    assert process.returncode == 3, err
+    assert out == ""
+    assert what in err
+    assert "df -h" in err
+    assert "Traceback" not in err
+    assert (place / "m.edge").read_bytes() == OLD
+    assert [path.name for path in place.iterdir()] == ["m.edge"]
+    assert left_in(home, "TMPDIR") == []
+
+
+def test_nowhere_to_put_temporary_files(model, place, home):
+    gone = {**home, "TMPDIR": "/nowhere", "TEMP": "/nowhere", "TMP": "/nowhere"}
+    with start(gone, "convert", model, "-o", place / "m.edge", "--recipe", "fp32") as process:
+        _, err = process.communicate()
+    assert process.returncode == 0, err  # Python finds another: /tmp, or where it is
+
+
+CRIPPLED = """
+import sys
+
+class Missing:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("tensorflow", "keras"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Missing())
+from edge_sdk.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_a_machine_without_the_extra(model, place, home):
+    done = subprocess.run(
+        [sys.executable, "-c", CRIPPLED, "convert", model, "-o", place / "m.edge"],
+        env=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.splitlines()[-2:] == [
+        "edge: This needs keras, which is not usable here: No module named 'keras'",
+        "      pip install 'edgeloop[convert]'",
+    ]
+    assert (place / "m.edge").read_bytes() == OLD
