@@ -8,6 +8,7 @@ memory; if it raises, the end of that file goes into the error.
 from __future__ import annotations
 
 import errno
+import gc
 import logging
 import os
 import re
@@ -15,6 +16,7 @@ import signal
 import sys
 import tempfile
 import threading
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -100,6 +102,9 @@ def at_work(
         except Exception as error:
             # Any exception: engines raise built-in ones of every kind, and all mean the same here.
             if _is_about_disk(error):
+                # Half-written files complain when they are closed; let them do it while we listen.
+                traceback.clear_frames(error.__traceback__)
+                gc.collect()
                 raise UnavailableError(
                     f"{what} failed: there is no room for its temporary files.",
                     f"df -h {tempfile.gettempdir()}   # make room there, or set TMPDIR",

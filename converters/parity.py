@@ -106,7 +106,7 @@ class Tally:
         minus R²; an output that does not vary at all is measured by its size.
         """
         return self._worst(
-            {name: max(self._variation(name), 1e-6 * size) for name, size in self.squares.items()}
+            {name: max(self._variation(name), 1e-10 * size) for name, size in self.squares.items()}
         )
 
     def _worst(self, measures: Mapping[str, float]) -> float:

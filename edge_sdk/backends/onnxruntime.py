@@ -7,6 +7,7 @@ is active is read from the finished session, never from what was asked.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, get_args
@@ -17,6 +18,8 @@ from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
 
+_RECORD = "session.record_ep_graph_assignment_info"
+_FALLBACK = "takes what the others leave; this ONNX Runtime does not say whether that is anything"
 _DTYPES = {"float": "float32", "double": "float64"}
 
 
@@ -58,6 +61,7 @@ class OnnxRuntime:
         wanted = [r.name for r in delegates if not refusals[r.name]]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.add_session_config_entry(_RECORD, "1")
         options.log_severity_level = 4  # what it complains of, it raises as well
         try:
             session = onnxruntime.InferenceSession(
@@ -67,14 +71,17 @@ class OnnxRuntime:
             )
         except _errors(states) as error:
             raise _as_ours(error) from error
-        active = session.get_providers()
-        attempts = []
-        for name in dict.fromkeys([*(r.name for r in delegates), "cpu"]):
-            reason = refusals.get(name, "")
-            if not reason and ONNX_PROVIDERS.get(name) not in active:
-                reason = "ONNX Runtime gave it up when it built the session"
+        took = _taken(session)
+        attempts = [
+            _attempt(r.name, refusals[r.name], session.get_providers(), took) for r in delegates
+        ]
+        if "cpu" not in refusals and (took is None or took["cpu"] or not wanted):
+            # Its kernels are in every session; untold, they may have been left nothing to do.
+            reason = _FALLBACK if took is None and any(a.active for a in attempts) else ""
             attempts.append(
-                Attempt(delegate=name, active=not reason, operations=None, reason=reason)
+                Attempt(
+                    delegate="cpu", active=True, operations=None if took is None else took["cpu"], reason=reason
+                )
             )
         return OnnxRuntimeModel(
             session,
@@ -84,7 +91,7 @@ class OnnxRuntime:
                 backend_version=backend_version,
                 requested=tuple(r.name for r in delegates),
                 attempts=tuple(attempts),
-                operations=None,
+                operations=None if took is None else took.total(),
                 threads=threads,
             ),
         )
@@ -120,7 +127,7 @@ class OnnxRuntimeModel:
         return outputs
 
     def placement(self) -> Placement:
-        """See ``LoadedModel.placement``. ONNX Runtime does not say which node went where."""
+        """See ``LoadedModel.placement``. Before 1.24 it is not told which node went where."""
         return self._placement
 
     def close(self) -> None:
@@ -138,6 +145,30 @@ def _refusal(request: DelegateRequest, here: Sequence[str]) -> str:
     if provider is None:
         return f"ONNX Runtime has no {request.name} provider"
     return f"this build of ONNX Runtime lacks {provider}; it has {', '.join(here)}"
+
+
+def _taken(session: Any) -> Counter[str] | None:
+    """How many operations each delegate took; None where ONNX Runtime is too old to tell."""
+    tell = getattr(session, "get_provider_graph_assignment_info", None)
+    if tell is None:
+        return None
+    names = {provider: name for name, provider in ONNX_PROVIDERS.items()}
+    took: Counter[str] = Counter()
+    for part in tell():
+        took[names.get(part.ep_name, part.ep_name)] += len(part.get_nodes())
+    return took
+
+
+def _attempt(
+    name: str, refusal: str, providers: Sequence[str], took: Counter[str] | None
+) -> Attempt:
+    """What came of one request."""
+    if not refusal and ONNX_PROVIDERS[name] not in providers:
+        refusal = "ONNX Runtime gave it up when it built the session"
+    if not refusal and took is not None and not took[name]:
+        refusal = "it took none of the model's operations"
+    count = 0 if refusal else None if took is None else took[name]
+    return Attempt(delegate=name, active=not refusal, operations=count, reason=refusal)
 
 
 def _tensor(node: Any) -> TensorSpec:

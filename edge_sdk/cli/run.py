@@ -96,10 +96,10 @@ def run(args: argparse.Namespace) -> Outcome:
 
 def _load(args: argparse.Namespace) -> Session:
     import edge_sdk
-    from edge_sdk.artifact import SUFFIX
     from edge_sdk.processing import read_labels, read_processing
+    from edge_sdk.runtime.load import is_artifact
 
-    if args.model.suffix == SUFFIX and (args.preprocess or args.labels):
+    if is_artifact(args.model) and (args.preprocess or args.labels):
         flag = "--preprocess" if args.preprocess else "--labels"
         raise UsageError(f"{args.model} brings its own processing.", f"Leave out {flag}.")
     before, after = read_processing(args.preprocess) if args.preprocess else (None, None)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from edge_sdk.artifact import SUFFIX, Artifact
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.runtime.load import bare_format, default_threads
+from edge_sdk.runtime.load import bare_format, default_threads, is_artifact, open_artifact
 from edge_sdk.spec import Format, Word
 
 
@@ -101,12 +100,12 @@ def _builds(
     path: Path, variants: Sequence[str] | None
 ) -> Iterator[tuple[str | None, Format, tuple[str, ...]]]:
     """Variant, format and the engines its manifest allows; a bare model allows all."""
-    if path.suffix != SUFFIX:
+    if not is_artifact(path):
         if variants is not None:
             raise UsageError(f"{path} is a bare model and has no variants.", "Leave out --variant.")
         yield None, bare_format(path), ()
         return
-    with Artifact(path) as artifact:
+    with open_artifact(path) as artifact:
         chosen = (
             artifact.manifest.variants
             if variants is None

@@ -12,11 +12,14 @@ from edge_sdk.backends.delegates import read_requests
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.session import Session
-from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, Variant
+from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, TensorSpec, Variant
 from edge_sdk.spec.choice import by_preference
 
 BARE_FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
 MAX_DEFAULT_THREADS = 4
+
+_ZIP_HEADER = b"PK\x03\x04"
+_ZIP_NAME_AT = 30
 
 
 def load(
@@ -59,8 +62,8 @@ def load(
     if count < 1:
         raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
 
-    if path.suffix == SUFFIX or _is_folder(path):
-        with ArtifactFolder(path) if _is_folder(path) else Artifact(path) as artifact:
+    if is_artifact(path):
+        with open_artifact(path) as artifact:
             chosen, engine = choose(artifact, variant, backend)
             manifest, data = artifact.manifest, artifact.read(chosen.path)
         signature: Signature | None = manifest.signature
@@ -140,12 +143,32 @@ def choose(
 
 def bare_format(path: Path) -> Format:
     """What a bare model file is, by its suffix. Raises UsageError if it cannot be run as it is."""
-    if path.suffix not in BARE_FORMATS:
+    model_format = BARE_FORMATS.get(path.suffix.lower())
+    if model_format is None:
         raise UsageError(
             f"{path} is neither an artifact nor a model that can be run as it is.",
             f"Convert it first: edge convert {path} -o model.edge",
         )
-    return BARE_FORMATS[path.suffix]
+    return model_format
+
+
+def is_artifact(path: Path) -> bool:
+    """Whether it is an artifact: by its name, or by what is in it, whatever it is called."""
+    if path.suffix == SUFFIX or _is_folder(path):
+        return True
+    if not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_ZIP_NAME_AT + len(MANIFEST))
+    except OSError:
+        return False
+    return head.startswith(_ZIP_HEADER) and head[_ZIP_NAME_AT:] == MANIFEST.encode()
+
+
+def open_artifact(path: Path) -> Artifact:
+    """The artifact, in a file or unpacked. Raises as ``Artifact`` does."""
+    return ArtifactFolder(path) if _is_folder(path) else Artifact(path)
 
 
 def _is_folder(path: Path) -> bool:
@@ -180,14 +203,28 @@ def _read(path: Path) -> bytes:
 
 
 def _check_promise(path: Path, promised: Signature, found: Signature) -> None:
-    """Whether a manifest describes the model that came with it. Raises ArtifactError if not."""
+    """Whether a manifest describes the model that came with it. Raises ArtifactError if not.
+
+    A length may be open on one side: ``--input`` fixes what a model leaves so.
+    """
     for side in ("inputs", "outputs"):
         said, is_so = getattr(promised, side), getattr(found, side)
-        if [(t.dtype, len(t.shape)) for t in said] != [(t.dtype, len(t.shape)) for t in is_so]:
+        if len(said) != len(is_so) or not all(map(_alike, said, is_so)):
             raise ArtifactError(
                 f"{path}: the manifest says {side} {', '.join(map(str, said))}, "
                 f"the model has {', '.join(map(str, is_so))}."
             )
+
+
+def _alike(said: TensorSpec, is_so: TensorSpec) -> bool:
+    return (
+        said.dtype == is_so.dtype
+        and len(said.shape) == len(is_so.shape)
+        and all(
+            a == b or isinstance(a, str) or isinstance(b, str)
+            for a, b in zip(said.shape, is_so.shape, strict=True)
+        )
+    )
 
 
 def _check_strict(placement: Placement) -> None:
@@ -199,11 +236,10 @@ def _check_strict(placement: Placement) -> None:
             f"The delegate {first!r} is not active: {reason}.",
             "Without --strict the next delegate takes its place.",
         )
-    strays = [d for d in placement.actual if d not in requested]
-    if strays:
-        stray = next(a for a in placement.attempts if a.delegate == strays[0])
+    strays = [a for a in placement.attempts if a.active and a.delegate not in requested]
+    if stray := next((a for a in strays if a.operations), None):
         raise UnavailableError(
-            f"{stray.operations or 'Some'} of the model's operations run on {stray.delegate!r}, "
+            f"{stray.operations} of the model's operations run on {stray.delegate!r}, "
             f"which was not asked for.",
             f"Allow it: --delegate {','.join((*requested, stray.delegate))}",
         )

@@ -47,6 +47,6 @@ ENGINES = {
         quantized=tiny_models.onnx_quantized,
         sum=tiny_models.onnx_sum,
         unknown=tiny_models.onnx_unknown,
-        counts_operations=False,
+        counts_operations=True,
     ),
 }

@@ -185,13 +185,19 @@ def test_a_saved_model_with_several_signatures_and_no_default(refuse, place):
 
 
 @pytest.mark.parametrize(
-    "extra",
-    ["keras", "tensorflow", "coremltools", "tf2onnx", "onnx", "litert_quantizer"],
+    ("extra", "formats"),
+    [
+        ("keras", "tflite"),
+        ("coremltools", "tflite,coreml"),
+        ("tf2onnx", "tflite,onnx"),
+        ("onnx", "tflite,onnx"),
+        ("litert_quantizer", "tflite"),
+    ],
 )
-def test_an_engine_that_is_not_installed(refuse, monkeypatch, extra):
+def test_an_engine_that_is_not_installed(refuse, monkeypatch, extra, formats):
     monkeypatch.setitem(sys.modules, extra, None)
-    everything = ["--formats", "tflite,coreml,onnx", "--recipe", "fp32,int8-weights"]
-    said = refuse(*CONVERT, *everything, code=3)
+    asked = ["--formats", formats, "--recipe", "fp32,int8-weights"]
+    said = refuse(*CONVERT, *asked, code=3)
     assert f"This needs {extra}, which is not usable here" in said
     assert "pip install 'edgeloop[convert]'" in said
 

@@ -222,7 +222,6 @@ def test_an_engine_that_is_missing(edge: Edge, path: Path, monkeypatch: pytest.M
     assert found.golden[0].hint == "pip install 'edgeloop[onnx]'"
 
 
-@pytest.mark.xfail(reason="edge_sdk.load tells an artifact by its suffix alone", strict=True)
 def test_the_name_of_the_file_does_not_matter(edge: Edge, path: Path) -> None:
     """A device's slots and a browser's downloads are not called ``.edge``."""
     other = path.with_name("download.bin")

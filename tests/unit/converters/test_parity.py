@@ -226,7 +226,7 @@ def test_gained_accuracy_is_no_fault():
 def test_a_shortfall_says_the_number_and_the_limit():
     tally = tallied(SCORES, SCORES * 2)
     (shortfall,) = judge(tally, agreement(tally), RECIPES["int8"])
-    assert str(shortfall).startswith("relative error is 2.")
+    assert str(shortfall).startswith("relative error is 1.99")
     assert str(shortfall).endswith(", and must be 0.4")
 
 
