@@ -37,6 +37,13 @@ VERSIONS = {"good": "1.0.0", "better": "1.1.0", "bad": "1.2.0"}
 PICTURES_PER_CLASS = 30
 PATIENCE_S = 240.0
 
+FLEET_CONFIG = """\
+data = "{data}"
+listen = "127.0.0.1:0"
+broker_listen = "127.0.0.1:0"
+drift_min_windows = 12   # of two seconds each; a real fleet has longer ones, and waits for forty
+"""
+
 Say = Callable[[str], None]
 
 
@@ -129,11 +136,9 @@ class Loop:
     def start_fleet(self) -> None:
         """Start the fleet with its own broker, and publish everything."""
         self.chapter("Starting a fleet with its broker, and four agents")
-        data = self.folder / "fleet"
-        words = command(
-            *("fleet", "serve", "--data", data, "--listen", "127.0.0.1:0"),
-            *("--broker-listen", "127.0.0.1:0", "--json"),
-        )
+        config = self.folder / "fleet.toml"
+        config.write_text(FLEET_CONFIG.format(data=self.folder / "fleet"), encoding="utf-8")
+        words = command("fleet", "serve", "--config", config, "--json")
         fleet = Server("the fleet", words, self.folder / "fleet.log")
         self.servers.append(fleet)
         ready = json.loads(fleet.first_line())
@@ -188,7 +193,7 @@ class Loop:
             raise UnavailableError(f"After the rollback devices run {after}, not {before}.")
         touched = {
             device
-            for model in self.fleet("models")
+            for model in self.fleet("models")["models"]
             if model["artifact"] == artifact
             for device in model["devices"]
         }
@@ -211,7 +216,7 @@ class Loop:
         if code not in allowed:
             raise UnavailableError(f"The rollout of {artifact} ended with exit code {code}.")
         self.rollouts[artifact] = report
-        return report
+        return dict(report)
 
     # 4. The world changes
 
@@ -244,8 +249,9 @@ class Loop:
 
     def verdicts(self) -> dict[str, str]:
         """The newest drift verdict on the classifier, by device."""
-        found = self.fleet("drift", APP, allowed=(0, 1))
-        return {v["device"]: v["state"] for v in found if v["app"] == APP}
+        serving = f"{APP}@{VERSIONS['better']}"
+        found: list[dict[str, Any]] = self.fleet("drift", serving, allowed=(0, 1))["models"]
+        return {v["device"]: v["verdict"]["verdict"] for v in found if v["app"] == APP}
 
     # 5. What it comes to
 
@@ -256,7 +262,7 @@ class Loop:
         verdicts = self.verdicts()
         latency = {
             (device, m["app"]): m["p99_us"]
-            for m in self.fleet("models")
+            for m in self.fleet("models")["models"]
             if m["role"] == "serve"
             for device in m["devices"]
         }
@@ -284,7 +290,7 @@ class Loop:
 
     def devices(self) -> dict[str, dict[str, Any]]:
         """Every device as the fleet knows it, by name."""
-        return {device["device"]: device for device in self.fleet("devices")}
+        return {device["device"]: device for device in self.fleet("devices")["devices"]}
 
     def fleet(self, *words: object, allowed: tuple[int, ...] = (0,)) -> Any:
         """One ``edge fleet`` command's JSON."""
