@@ -11,8 +11,9 @@ setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
 assets: setup  ## real models and data, into a cache outside the repository
 	@.venv/bin/python scripts/assets
 
-demo: setup  ## the main job, on a real model: convert, prove, run
+demo: setup  ## the main job on real models: convert, prove, run; then the whole loop over the air
 	@.venv/bin/python -m examples.demo
+	@.venv/bin/edge demo loop
 
 test: assets  ## static checks, then all tests
 	@scripts/test
