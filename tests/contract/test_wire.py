@@ -1,0 +1,215 @@
+"""The wire is for ever: messages that devices in the field send must be read, and read the same.
+
+``tests/contract/wire/*.msgpack`` are payloads as version 1 wrote them. They are never written again; a
+new message gets a file of its own (run this module as a program).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_sdk.errors import FleetError
+from edge_sdk.spec.deployment import (
+    AppState,
+    ArtifactRef,
+    Assignment,
+    Desired,
+    Reported,
+    Signed,
+    State,
+)
+from edge_sdk.spec.envelope import has_expired, open_, read, seal
+from edge_sdk.spec.profile import DeviceProfile, Runtime
+from edge_sdk.spec.sketch import BinCounts, Comparison, LogHistogram, Window
+from edge_sdk.spec.wire import (
+    BODIES,
+    MAX_MESSAGE_BYTES,
+    Acknowledged,
+    Chunk,
+    ChunkRequest,
+    DesiredMessage,
+    Hello,
+    Message,
+    ReportedMessage,
+    TelemetryMessage,
+    device_of,
+    down,
+    up,
+)
+
+FOLDER = Path(__file__).with_name("wire")
+OLD = ArtifactRef(digest="ab" * 32, name="flowers", version="1.1.0")
+NEW = ArtifactRef(digest="cd" * 32, name="flowers", version="1.2.0-rc.1")
+REPORTED = Reported(
+    counter=7,
+    apps={
+        "doors": AppState(
+            serving=OLD,
+            previous=None,
+            shadow=NEW,
+            target=NEW,
+            state=State.PROBATION,
+            attempt=3,
+            reason="",
+            refused=("ef" * 32,),
+        )
+    },
+)
+DESIRED = Desired(
+    device="cam-1",
+    counter=8,
+    issued_ms=1_790_000_000_000,
+    apps={"doors": Assignment(serve=OLD, shadow=NEW, rollout="r-1")},
+)
+WINDOW = Window(
+    app="doors",
+    artifact="ab" * 32,
+    role="shadow",
+    started_ms=1_790_000_000_000,
+    ended_ms=1_790_000_010_000,
+    boot="b-1",
+    monotonic_ms=5000,
+    inferences=200,
+    errors=1,
+    dropped=2,
+    crashes=1,
+    unread=4,
+    latency=LogHistogram(counts={-3: 1, 250: 199}, zeros=1),
+    classes={0: 150, 9: 50},
+    features={"brightness": BinCounts(counts=(1, 2, 3), missing=1)},
+    comparison=Comparison(compared=199, disagreed=20),
+    memory_bytes=47_000_000,
+)
+PROFILE = DeviceProfile(
+    name="pi",
+    system="Linux 6.12",
+    machine="aarch64",
+    python="3.11.2",
+    cpu="Cortex-A76",
+    cpu_features=("asimd", "asimddp"),
+    cores=4,
+    memory_bytes=8_000_000_000,
+    runtimes=(Runtime(backend="litert", version="2.3.0", delegates=("xnnpack", "cpu")),),
+    edgeloop="0.1.0",
+)
+MESSAGES: tuple[Message, ...] = (
+    Hello(boot="b-1", profile=PROFILE, reported=REPORTED),
+    DesiredMessage(
+        desired=Signed(
+            payload=msgspec.msgpack.encode(DESIRED), key="12" * 32, signature=bytes(range(64))
+        )
+    ),
+    ReportedMessage(at_ms=1_790_000_001_000, reported=REPORTED),
+    TelemetryMessage(windows=(WINDOW,)),
+    ChunkRequest(path="targets/ab/manifest.json", offset=131072),
+    Chunk(path="targets/ab/manifest.json", offset=131072, size=131077, data=b"\0\1\2\3\xff"),
+    Acknowledged(outbox="o-1", sequences=(1, 2, 5)),
+)
+
+
+def sealed(message: Message) -> bytes:
+    return seal(
+        message,
+        id="m-1",
+        sent_ms=1_790_000_002_000,
+        answers="m-0",
+        expires_ms=1_790_000_062_000,
+        outbox="o-1",
+        sequence=5,
+    )
+
+
+def test_every_message_has_a_golden_one() -> None:
+    assert {message.TYPE for message in MESSAGES} == set(BODIES)
+    assert {path.stem for path in FOLDER.glob("*.msgpack")} == set(BODIES)
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
+def test_what_was_sent_once_is_read_for_ever(message: Message) -> None:
+    payload = (FOLDER / f"{message.TYPE}.msgpack").read_bytes()
+    envelope = open_(payload)
+    assert (envelope.id, envelope.answers, envelope.outbox, envelope.sequence) == (
+        "m-1",
+        "m-0",
+        "o-1",
+        5,
+    )
+    assert read(envelope) == message
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
+def test_today_s_bytes_are_the_golden_ones(message: Message) -> None:
+    assert sealed(message) == (FOLDER / f"{message.TYPE}.msgpack").read_bytes()
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
+def test_fields_of_a_newer_edgeloop_are_passed_over_and_survive(message: Message) -> None:
+    plain = msgspec.msgpack.decode(sealed(message))
+    plain["from_the_future"] = {"a": 1}
+    body = msgspec.msgpack.decode(msgspec.msgpack.encode(message))
+    body["also_new"] = [1, 2]
+    plain["body"] = body
+    envelope = open_(msgspec.msgpack.encode(plain))
+    assert read(envelope) == message
+    assert msgspec.msgpack.decode(envelope.body)["also_new"] == [1, 2]
+
+
+def test_a_type_that_is_not_known_is_nothing_and_no_error() -> None:
+    plain = msgspec.msgpack.decode(sealed(MESSAGES[-1]))
+    plain["type"] = "from-the-future"
+    assert read(open_(msgspec.msgpack.encode(plain))) is None
+
+
+def test_a_newer_envelope_is_refused_with_the_remedy() -> None:
+    plain = msgspec.msgpack.decode(sealed(MESSAGES[-1]))
+    plain["version"] = 2
+    with pytest.raises(FleetError, match="version 2") as refused:
+        open_(msgspec.msgpack.encode(plain))
+    assert "upgrade" in refused.value.hint
+
+
+@pytest.mark.parametrize("garbage", [b"", b"\xc1", b"hello", b"\x81\xa4type\xa1x", b"\x90" * 70])
+def test_garbage_is_refused_and_nothing_else_happens(garbage: bytes) -> None:
+    with pytest.raises(FleetError):
+        open_(garbage)
+
+
+def test_a_message_too_large_is_not_sent() -> None:
+    with pytest.raises(FleetError, match="over the limit"):
+        seal(Chunk(path="x", offset=0, data=bytes(MAX_MESSAGE_BYTES)), id="m", sent_ms=0)
+
+
+def test_expiry_is_a_matter_of_the_envelope() -> None:
+    envelope = open_(sealed(MESSAGES[0]))
+    assert not has_expired(envelope, envelope.expires_ms)
+    assert has_expired(envelope, envelope.expires_ms + 1)
+    assert not has_expired(open_(seal(MESSAGES[0], id="m", sent_ms=0)), 10**15)
+
+
+@pytest.mark.parametrize("device", ["cam-1", "a", "0" * 63])
+def test_a_topic_says_whose_it_is(device: str) -> None:
+    assert device_of(up(device)) == device
+    assert device_of(down(device)) is None
+    assert device_of(up(device).replace("edge/v1", "edge/v2")) is None
+
+
+def test_topics_of_today_are_those_of_the_field() -> None:
+    assert up("cam-1") == "edge/v1/15/cam-1/up"
+    assert down("cam-1") == "edge/v1/15/cam-1/dn"
+
+
+def test_a_topic_of_the_wrong_shard_is_nobody_s() -> None:
+    assert device_of("edge/v1/04/cam-1/up") is None
+
+
+if __name__ == "__main__":
+    for fresh in MESSAGES:
+        path = FOLDER / f"{fresh.TYPE}.msgpack"
+        if path.exists():
+            print(f"{path.name} is kept as it is", file=sys.stderr)
+        else:
+            path.write_bytes(sealed(fresh))
