@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
 import sys
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ from edge_sdk.spec import ConversionReport, VariantReport
 from edge_sdk.text import bytes_text, printable, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from converters.conversion import Conversion
 
 NEEDED = (3, 11)
@@ -67,10 +71,11 @@ def run(args: argparse.Namespace) -> Outcome:
         )
     from converters.conversion import convert
     from converters.progress import progress
+    from converters.workshop import tidied
     from edge_sdk.processing import read_labels, read_processing
 
     preprocess, postprocess = read_processing(args.preprocess) if args.preprocess else (None, None)
-    with progress(sys.stderr) as on_step:
+    with tidied(), progress(sys.stderr) as on_step:
         conversion = convert(
             args.source,
             args.output,
@@ -109,11 +114,12 @@ def describe(conversion: Conversion) -> str:
         lines.append("Judged on random numbers: give --evaluate DATA for a judgement that counts.")
     elif "calibration" in on:
         lines.append("Judged on the calibration data: give --evaluate DATA for a fair judgement.")
+    lines += [f"warning: {warning}" for warning in report.warnings]
     if conversion.passed:
         lines += [
             f"wrote {conversion.artifact}   {bytes_text(conversion.size)}   "
             f"sha256:{conversion.digest}",
-            f"next: edge verify {conversion.artifact}",
+            f"next: edge verify {shlex.quote(str(conversion.artifact))}",
         ]
     else:
         lines.append("Nothing was written: a variant that was asked for is not good enough.")
@@ -122,14 +128,22 @@ def describe(conversion: Conversion) -> str:
 
 
 def _without_refused(report: ConversionReport) -> list[str]:
-    """The options that ask for all but the refused variants, if options can say that."""
-    kept = [v for v in report.variants if v.status != "refused"]
-    formats = list(dict.fromkeys(v.format for v in kept))
-    recipes = list(dict.fromkeys(v.recipe for v in kept))
-    refused = [v for v in report.variants if v.status == "refused"]
-    if not kept or any(v.format in formats and v.recipe in recipes for v in refused):
+    """The options that ask for most of what stands, and for nothing that was refused."""
+    stands = {(v.format, v.recipe): v.status != "refused" for v in report.variants}
+    formats = list(dict.fromkeys(v.format for v in report.variants))
+    recipes = list(dict.fromkeys(v.recipe for v in report.variants))
+    best: tuple[int, Sequence[str], list[str]] = (0, (), [])
+    for count in range(len(formats), 0, -1):
+        for some in combinations(formats, count):
+            having = [{stands[f, r] for f in some if (f, r) in stands} for r in recipes]
+            kept = [r for r, found in zip(recipes, having, strict=True) if found == {True}]
+            pairs = [(f, r) for f in some for r in kept if (f, r) in stands]
+            if len(pairs) > best[0] and {f for f, _ in pairs} == set(some):
+                best = (len(pairs), some, kept)
+    _, chosen, kept = best
+    if not kept:
         return []
-    return [f"Without it: --formats {','.join(formats)} --recipe {','.join(recipes)}"]
+    return [f"Without it: --formats {','.join(chosen)} --recipe {','.join(kept)}"]
 
 
 def report_table(report: ConversionReport) -> str:

@@ -10,7 +10,6 @@ converted, and a variant that misses its limits never reaches an artifact.
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -21,16 +20,18 @@ from converters.baseline import is_reference, measure_baseline
 from converters.identity import Identity
 from converters.original import check_answers
 from converters.package import Built, golden_of, package, tolerance_of
-from converters.parity import On, compare, judge, scores_output
+from converters.parity import On, Tally, compare, judge
 from converters.recipe import AS_IS, Order, plan
 from converters.samples import Samples, random_samples, read_samples
+from converters.scores import class_count, is_guessing, scores_output
 from converters.sources import Source, is_engine_file, open_source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import OnStep, Steps
 from converters.targets import Emitted, Target, open_target
+from converters.workshop import workshop
 from edge_sdk.artifact import SUFFIX, Golden
 from edge_sdk.artifact.golden import MAX_SAMPLES
-from edge_sdk.errors import ConversionError, UnavailableError, UsageError
+from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.files import check_writable
 from edge_sdk.processing import Processing
 from edge_sdk.spec import (
@@ -132,20 +133,21 @@ def convert(
     steps = Steps(on_step)
     steps.begin("open the source")
     original = open_source(source, shapes=shapes, trust_code=trust_code)
-    _check_declarations(original, identity)
+    identity = _declared(original, identity)
     if isinstance(original, EngineFileSource):
-        _check_wrappable(original, formats, recipes)
+        _check_wrappable(original, formats, recipes, calibrate)
     steps.begin("read the data")
     data = _read(original, identity, calibrate, evaluate)
-    check_answers(original, data.judged)
+    with _noise_excused(data.on):
+        check_answers(original, data.judged)
     vectors = _golden(golden, data.judged, original, identity)
-    with _workshop() as folder:
+    with workshop() as folder:
         targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
         tools = _tools(original, targets)  # now, lest one turns out to be missing after the work
         made, refused = _make(orders, targets, data.calibration, steps)
         built, unproven = _prove(original, made, data, identity.postprocess, steps)
         if isinstance(original, EngineFileSource):
-            built = [_wrapped(original)]
+            built = [_wrapped(original, data, identity.postprocess, steps)]
         report = _report(original, identity, data, tools, orders, built, refused + unproven)
         if not report.passed:
             steps.end()
@@ -179,17 +181,18 @@ def convert(
 
 
 @contextmanager
-def _workshop() -> Iterator[Path]:
-    """A folder for what engines make, gone afterwards whatever happens."""
+def _noise_excused(on: On) -> Iterator[None]:
+    """Where the original does not run on noise, ask for real inputs before it is blamed."""
     try:
-        folder = tempfile.TemporaryDirectory(prefix="edgeloop-", ignore_cleanup_errors=True)
-    except OSError as error:
-        raise UnavailableError(
-            f"There is no folder for temporary files: {error.strerror}.",
-            "TMPDIR=/a/folder/with/room edge convert …",
+        yield
+    except ConversionError as error:
+        if on != "random" or not error.message.startswith("Running "):
+            raise
+        raise ConversionError(
+            error.message,
+            "It was fed random numbers, which may be no inputs for it (an index beyond a table, "
+            "say). Give real ones: --evaluate DATA",
         ) from error
-    with folder as name:
-        yield Path(name)
 
 
 @dataclass(frozen=True)
@@ -228,7 +231,11 @@ def _read(
 
 def _samples(data: Data, original: Source, identity: Identity) -> Samples:
     return read_samples(
-        data, original.signature, preprocess=identity.preprocess, labels=identity.labels
+        data,
+        original.signature,
+        preprocess=identity.preprocess,
+        postprocess=identity.postprocess,
+        labels=identity.labels,
     )
 
 
@@ -277,7 +284,7 @@ def _prove(
         original,
         runners,
         data.judged,
-        scores_output(original.signature, postprocess),
+        _scores(original, postprocess, data),
         lambda done: steps.progress(done, total),
     )
     built, refused = [], []
@@ -328,8 +335,25 @@ def _refusal(order: Order, reason: str) -> VariantReport:
     )
 
 
-def _wrapped(original: EngineFileSource) -> Built:
-    """The source as its own only variant."""
+def _scores(original: Source, postprocess: Postprocess | None, data: _JudgedOn) -> str | None:
+    labelled = data.judged.labels is not None
+    return scores_output(original.signature, postprocess, labelled=labelled)
+
+
+def _wrapped(
+    original: EngineFileSource, data: _JudgedOn, postprocess: Postprocess | None, steps: Steps
+) -> Built:
+    """The source as its own only variant; on labelled data its accuracy is measured."""
+    agreement, labels = None, data.judged.labels
+    if labels is not None:
+        tally, total = Tally(_scores(original, postprocess, data)), len(data.judged)
+        steps.begin("measure the accuracy", total)
+        for start, inputs in data.judged.batches():
+            outputs = original.run(inputs)
+            count = len(next(iter(inputs.values())))
+            tally.add(outputs, outputs, labels[start : start + count])
+            steps.progress(start + count, total)
+        agreement = tally.agreement(data.on, original)
     return Built(
         id=f"{original.kind}-{AS_IS}",
         format=original.kind,
@@ -337,7 +361,7 @@ def _wrapped(original: EngineFileSource) -> Built:
         file=original.path,
         signature=original.signature,
         backends=(original.backend,),
-        agreement=None,
+        agreement=agreement,
         runner=original,
         floor=AS_IS_TOLERANCE,
     )
@@ -384,7 +408,29 @@ def _report(
         ),
         source_size=original.size,
         variants=tuple(variants),
+        warnings=tuple(_warnings(original, identity, data, variants)),
     )
+
+
+def _warnings(
+    original: Source, identity: Identity, data: _JudgedOn, variants: Sequence[VariantReport]
+) -> Iterator[str]:
+    """What the numbers do not say by themselves about the labels they were measured with."""
+    if folders := data.judged.folders:
+        order = ", ".join(f"{at} {name}" for at, name in enumerate(folders))
+        yield (
+            f"No labels were given: classes are the folders of {data.judged.source} in the order "
+            f"of their names ({order}). If the model's order is another: --labels FILE"
+        )
+    found = (v.agreement.source_accuracy for v in variants if v.agreement)
+    accuracy = next((share for share in found if share is not None), None)
+    scores = _scores(original, identity.postprocess, data)
+    classes = class_count(original.signature, scores, identity.labels)
+    if accuracy is not None and classes and is_guessing(accuracy, len(data.judged), classes):
+        yield (
+            f"The original is right on {accuracy:.1%} of {data.judged.source}, no better than "
+            f"guessing among {classes} classes: are its labels in the order of the model's outputs?"
+        )
 
 
 def _checked_name(name: str | None, output: Path) -> str:
@@ -410,26 +456,39 @@ def _checked_version(version: str) -> str:
     return version
 
 
-def _check_declarations(original: Source, identity: Identity) -> None:
-    """Refuse processing and labels that do not fit the model, before the hard work."""
-    postprocess = identity.postprocess
-    if identity.labels and postprocess is None:
+def _declared(original: Source, identity: Identity) -> Identity:
+    """The identity, with the postprocessing that labels imply where only one output has scores.
+
+    Raises:
+        UsageError: processing or labels do not fit the model; better now than after the hard work.
+    """
+    if identity.labels and identity.postprocess is None:
         scores = scores_output(original.signature, None)
-        postprocess = Classification(output=scores) if scores else None
+        declared = Classification(output=scores) if scores else None
+        identity = replace(identity, postprocess=declared)
     Processing(
         signature=original.signature,
         engine_signature=original.signature,
         preprocess=identity.preprocess,
-        postprocess=postprocess,
+        postprocess=identity.postprocess,
         labels=identity.labels,
     )
+    return identity
 
 
 def _check_wrappable(
-    original: EngineFileSource, formats: Sequence[str], recipes: Sequence[str]
+    original: EngineFileSource,
+    formats: Sequence[str],
+    recipes: Sequence[str],
+    calibrate: Data | None,
 ) -> None:
     if [f for f in formats if f != original.kind] or [r for r in recipes if r != AS_IS]:
         raise UsageError(
             f"{original.name} is wrapped as it is, not converted to other formats or recipes.",
             "Leave out --formats and --recipe, or convert the model it was made from.",
+        )
+    if calibrate is not None:
+        raise UsageError(
+            f"{original.name} is wrapped as it is: there is nothing to calibrate.",
+            "Leave out --calibrate; --evaluate DATA measures it on data of yours.",
         )

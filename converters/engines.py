@@ -8,15 +8,12 @@ memory; if it raises, the end of that file goes into the error.
 from __future__ import annotations
 
 import errno
-import gc
 import logging
 import os
 import re
 import signal
 import sys
-import tempfile
 import threading
-import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +34,7 @@ EXTRA_OF = {
     "ai_edge_litert": "convert",
     "tf2onnx": "convert",
     "onnx": "convert",
+    "flatbuffers": "convert",
     "litert_quantizer": "convert",
     "cv2": "vision",
 }
@@ -102,12 +100,9 @@ def at_work(
         except Exception as error:
             # Any exception: engines raise built-in ones of every kind, and all mean the same here.
             if _is_about_disk(error):
-                # Half-written files complain when they are closed; let them do it while we listen.
-                traceback.clear_frames(error.__traceback__)
-                gc.collect()
                 raise UnavailableError(
                     f"{what} failed: there is no room for its temporary files.",
-                    f"df -h {tempfile.gettempdir()}   # make room there, or set TMPDIR",
+                    f"df -h {os.environ.get('TMPDIR', '/tmp')}   # make room there, or set TMPDIR",
                 ) from error
             matter = gist(str(error)) if gist else ""
             said = matter or _sentence(str(error)) or type(error).__name__

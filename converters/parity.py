@@ -17,11 +17,12 @@ import numpy.typing as npt
 
 from converters.recipe import Recipe
 from converters.samples import Samples
+from converters.scores import answers
 from converters.sources.base import Arrays, Source
 from converters.targets.base import Runner
 from edge_sdk.backends import Array
 from edge_sdk.errors import EdgeError
-from edge_sdk.spec import Agreement, Classification, Postprocess, Shortfall, Signature
+from edge_sdk.spec import Agreement, Shortfall
 
 On = Literal["evaluation", "calibration", "random"]
 Progress = Callable[[int], None]
@@ -84,13 +85,12 @@ class Tally:
             self.sum_cosine += float(_cosines(a, b).sum())
             self.cosines += count
         if self.scores is not None:
-            a = np.asarray(expected[self.scores]).reshape(count, -1).argmax(axis=1)
-            b = np.asarray(found[self.scores]).reshape(count, -1).argmax(axis=1)
-            self.same_argmax += int((a == b).sum())
+            original, variant = answers(expected[self.scores]), answers(found[self.scores])
+            self.same_argmax += int((original == variant).sum())
             if labels is not None:
                 self.labelled += count
-                self.right += int((b == labels).sum())
-                self.source_right += int((a == labels).sum())
+                self.right += int((variant == labels).sum())
+                self.source_right += int((original == labels).sum())
 
     @property
     def relative_error(self) -> float:
@@ -164,14 +164,6 @@ def _cosines(a: Rows, b: Rows) -> Rows:
         cosine = np.where(lengths > 0, (left * right).sum(axis=1) / lengths, 0.0)
     cosine = np.where((finite | same).all(axis=1), cosine, 0.0)
     return np.where(same.all(axis=1), 1.0, cosine)
-
-
-def scores_output(signature: Signature, postprocess: Postprocess | None) -> str | None:
-    """The output whose argmax is the answer: the declared one, or the only vector of numbers."""
-    if isinstance(postprocess, Classification):
-        return postprocess.output
-    vectors = [t.name for t in signature.outputs if len(t.shape) == 2 and t.shape[1] not in (0, 1)]
-    return vectors[0] if len(vectors) == 1 and postprocess is None else None
 
 
 def compare(

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.scores import class_count, scores_output
 from converters.sources.base import Arrays, has_batch_axis
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
@@ -31,9 +32,11 @@ from edge_sdk.files import sha256_file
 from edge_sdk.pipeline.frames import open_sources
 from edge_sdk.pipeline.picture_file import read_picture
 from edge_sdk.processing import ImagePreprocessor
-from edge_sdk.spec import Dim, ImageInput, Preprocess, Signature, TensorSpec
+from edge_sdk.spec import Dim, ImageInput, Postprocess, Preprocess, Signature, TensorSpec
 
 BATCH = 256
+BATCH_NUMBERS = 1 << 20
+"""Samples and numbers run together at most: the original's activations are many times as many."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Samples:
         count: how many.
         read: the inputs of samples ``start`` to ``stop``, by name, first axis the batch.
         labels: the class of each, or None.
+        folders: the class folders in the order that gave the labels, where no names did.
     """
 
     source: str
@@ -53,12 +57,16 @@ class Samples:
     count: int
     read: Callable[[int, int], Arrays]
     labels: npt.NDArray[np.int64] | None = None
+    folders: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return self.count
 
-    def batches(self, size: int = BATCH) -> Iterator[tuple[int, Arrays]]:
-        """(index of the first sample, inputs), in order."""
+    def batches(self, size: int | None = None) -> Iterator[tuple[int, Arrays]]:
+        """(index of the first sample, inputs), in order; by default as many as memory allows."""
+        if size is None:
+            numbers = sum(array.size for array in self.read(0, 1).values())
+            size = max(1, min(BATCH, BATCH_NUMBERS // max(numbers, 1)))
         for start in range(0, self.count, size):
             yield start, self.read(start, min(start + size, self.count))
 
@@ -79,6 +87,7 @@ def read_samples(
     signature: Signature,
     *,
     preprocess: Preprocess | None = None,
+    postprocess: Postprocess | None = None,
     labels: Sequence[str] = (),
 ) -> Samples:
     """Read DATA for a model of that signature.
@@ -86,8 +95,37 @@ def read_samples(
     Raises:
         UsageError: missing, unreadable, empty, or its names, shapes, types or labels do not fit.
     """
+    scores = scores_output(signature, postprocess, labelled=True)
+    limit = class_count(signature, scores, labels)
+    samples = _read(data, signature, preprocess, labels, limit)
+    if samples.labels is None:
+        return samples
+    if scores is None and postprocess is None:
+        names = ", ".join(map(repr, (t.name for t in signature.outputs)))
+        raise UsageError(
+            f"{samples.source} has a class for each sample, and it is not said which output holds "
+            f"the scores: {names}.",
+            "Declare it: --preprocess SPEC.toml with a [postprocess] table: "
+            "kind = 'classification', output = '…'; or leave the classes out.",
+        )
+    low, high = int(samples.labels.min()), int(samples.labels.max())
+    if limit is not None and not 0 <= low <= high < limit:
+        raise UsageError(
+            f"{samples.source}: y goes from {low} to {high}, but there are {limit} classes.",
+            "Number the classes from 0 in the order of the model's outputs.",
+        )
+    return samples
+
+
+def _read(
+    data: str | Path | Mapping[str, Any],
+    signature: Signature,
+    preprocess: Preprocess | None,
+    labels: Sequence[str],
+    limit: int | None,
+) -> Samples:
     if isinstance(data, Mapping):
-        return _from_arrays(data, "the mapping", signature, labels)
+        return _from_arrays(data, "the mapping", signature)
     if not isinstance(data, (str, Path)):
         raise UsageError(
             f"A {type(data).__name__} is not data that edgeloop reads.",
@@ -95,12 +133,12 @@ def read_samples(
         )
     path = Path(data)
     if path.is_dir():
-        return _from_folder(path, signature, preprocess, labels)
+        return _from_folder(path, signature, preprocess, labels, limit)
     if path.suffix == ".npz":
-        return _from_npz(path, signature, labels)
+        return _from_npz(path, signature)
     module, colon, function = str(data).partition(":")
     if colon and not path.exists():
-        return _from_function(module, function, signature, labels)
+        return _from_function(module, function, signature)
     raise UsageError(
         f"{data} is not data that edgeloop reads.",
         "Name a folder of pictures, an .npz, or module:function.",
@@ -108,13 +146,18 @@ def read_samples(
 
 
 def random_samples(signature: Signature, count: int = 64) -> Samples:
-    """Seeded noise, for a model that came without any data: 0..1, or 0..9 for integers."""
+    """Seeded noise, for a model that came without any data.
+
+    Numbers of 0 to 1; 0 to 255 for bytes, which are pictures; 0 to 9 for other integers, which
+    may be indices.
+    """
     rng = np.random.default_rng(0)
     arrays: dict[str, Array] = {}
     for tensor in signature.inputs:
         shape = (count, *(d if isinstance(d, int) else 1 for d in _sample_shape(tensor)))
         dtype = numpy_dtype(tensor.dtype)
-        noise = rng.random(shape) if dtype.kind == "f" else rng.integers(0, 10, shape)
+        top = 256 if dtype == np.uint8 else 10
+        noise = rng.random(shape) if dtype.kind == "f" else rng.integers(0, top, shape)
         arrays[tensor.name] = noise.astype(dtype)
     return _samples("random numbers", _digest(arrays), arrays, None)
 
@@ -132,7 +175,7 @@ _UNREADABLE = (
 """What numpy and zipfile raise of files that are damaged, encrypted, or promise absurd sizes."""
 
 
-def _from_npz(path: Path, signature: Signature, labels: Sequence[str]) -> Samples:
+def _from_npz(path: Path, signature: Signature) -> Samples:
     if not path.is_file():
         raise UsageError(f"There is no {path}.", "Check the path.")
     try:
@@ -144,12 +187,10 @@ def _from_npz(path: Path, signature: Signature, labels: Sequence[str]) -> Sample
         raise UsageError(
             f"{path} is not a readable .npz: {error}", "Write it with numpy.savez(path, x=…, y=…)."
         ) from error
-    return _from_arrays(arrays, str(path), signature, labels)
+    return _from_arrays(arrays, str(path), signature)
 
 
-def _from_function(
-    module: str, function: str, signature: Signature, labels: Sequence[str]
-) -> Samples:
+def _from_function(module: str, function: str, signature: Signature) -> Samples:
     where = f"{module}:{function}"
     here = str(Path.cwd())
     sys.path.insert(0, here)
@@ -169,12 +210,10 @@ def _from_function(
             f"{where} returned a {type(arrays).__name__}, not a mapping.",
             "Return {'x': array} or {'x': array, 'y': classes}.",
         )
-    return _from_arrays(arrays, where, signature, labels)
+    return _from_arrays(arrays, where, signature)
 
 
-def _from_arrays(
-    arrays: Mapping[str, Any], where: str, signature: Signature, labels: Sequence[str]
-) -> Samples:
+def _from_arrays(arrays: Mapping[str, Any], where: str, signature: Signature) -> Samples:
     try:
         given = {name: np.asarray(array) for name, array in arrays.items()}
     except ValueError as error:  # rows of different lengths
@@ -197,7 +236,7 @@ def _from_arrays(
             f"{where} is empty or its arrays differ in length ({sorted(counts)}).",
             "Give every array one row per sample.",
         )
-    classes = None if y is None else _classes(y, counts.pop(), where, signature, labels)
+    classes = None if y is None else _classes(y, counts.pop(), where)
     digest = _digest(fitted if classes is None else {**fitted, "y": classes})
     return _samples(where, digest, fitted, classes)
 
@@ -244,9 +283,7 @@ def _sample_shape(tensor: TensorSpec) -> tuple[Dim, ...]:
     return tensor.shape[1:] if has_batch_axis(tensor) else tensor.shape
 
 
-def _classes(
-    y: Array, count: int, where: str, signature: Signature, labels: Sequence[str]
-) -> npt.NDArray[np.int64]:
+def _classes(y: Array, count: int, where: str) -> npt.NDArray[np.int64]:
     if y.shape != (count,) or y.dtype.kind not in "iu":
         mend = "y.argmax(axis=1)" if y.ndim == 2 and y.shape[1] > 1 else "y.reshape(-1).astype(int)"
         raise UsageError(
@@ -254,22 +291,15 @@ def _classes(
             f"there are {count} samples.",
             f"Give one whole number, the class, for each sample: {mend}",
         )
-    limit = _class_count(signature, labels)
-    if limit is not None and not ((y >= 0) & (y < limit)).all():
-        raise UsageError(
-            f"{where}: y goes from {y.min()} to {y.max()}, but there are {limit} classes.",
-            "Number the classes from 0 in the order of the model's outputs.",
-        )
     return y.astype(np.int64)
 
 
-def _class_count(signature: Signature, labels: Sequence[str]) -> int | None:
-    widths = [t.shape[-1] for t in signature.outputs if len(t.shape) > 1]
-    return len(labels) or next((w for w in widths if isinstance(w, int)), None)
-
-
 def _from_folder(
-    folder: Path, signature: Signature, preprocess: Preprocess | None, labels: Sequence[str]
+    folder: Path,
+    signature: Signature,
+    preprocess: Preprocess | None,
+    labels: Sequence[str],
+    limit: int | None,
 ) -> Samples:
     if not isinstance(preprocess, ImageInput) or len(signature.inputs) != 1:
         raise UsageError(
@@ -277,7 +307,6 @@ def _from_folder(
             "Declare it: --preprocess SPEC.toml with a [preprocess] table of kind 'image'.",
         )
     names = sorted(p.name for p in folder.iterdir() if p.is_dir() and p.name[0] != ".")
-    limit = _class_count(signature, labels)
     if not labels and limit is not None and len(names) > limit:
         raise UsageError(
             f"{folder} holds {len(names)} class folders, but there are {limit} classes.",
@@ -286,6 +315,11 @@ def _from_folder(
     if names:
         order = {name: i for i, name in enumerate(labels or names)}
         for name in names:
+            if labels.count(name) > 1:
+                raise UsageError(
+                    f"{folder / name}: the labels name that class {labels.count(name)} times.",
+                    "Give each class a name of its own, in the labels and as a folder.",
+                )
             if name not in order:
                 raise UsageError(
                     f"{folder / name} is no class of the labels.",
@@ -310,6 +344,7 @@ def _from_folder(
         count=len(pairs),
         read=read,
         labels=np.array([label for _, label in pairs], np.int64) if names else None,
+        folders=() if labels else tuple(names),
     )
 
 

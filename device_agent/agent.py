@@ -203,13 +203,20 @@ class Agent:
         self._putting.put_nowait(TelemetryMessage(windows=(window,)))
 
     async def _put_all(self) -> None:
-        """Into the outbox, in order; what the disk does not take is lost, and said so."""
+        """Into the outbox, in order. What the disk does not take is lost, and said so; a report is
+        made again, of the state there is then, as soon as the disk takes something."""
+        owed = False
         while True:
             message = await self._putting.get()
             try:
                 await asyncio.to_thread(self._outbox.put, message)
             except EdgeError as error:
                 _log.error("a %s message is lost: %s", message.TYPE, error)
+                owed = owed or isinstance(message, ReportedMessage)
+            else:
+                if owed:
+                    owed = False
+                    self._report()
             finally:
                 self._putting.task_done()
             self._link.stir()

@@ -89,6 +89,8 @@ class Outbox:
     def _begin(self) -> None:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
+        # 400 kB of log, not SQLite's 4 MB: the disk is small, and so are the messages.
+        self._database.execute("PRAGMA wal_autocheckpoint=100")
         self._database.executescript(_SCHEMA)
         self._database.execute(
             "INSERT OR IGNORE INTO facts VALUES ('name', ?), ('dropped', '0')",

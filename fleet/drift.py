@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from sqlalchemy import Connection
 
@@ -82,10 +83,11 @@ class DriftWatch:
     def _take_in(self, connection: Connection) -> list[DriftReport]:
         """Answers the models that have begun to drift."""
         since_ms = int(self._clock() - self._recent_ms)
-        recent = {m for m in telemetry.models(connection, since_ms) if m.role == SERVE}
+        serving = [m for m in telemetry.models(connection, since_ms) if m.role == SERVE]
+        recent = {(m.app, m.device): m for m in serving}  # of several versions, the last
         watched = {}
         begun = []
-        for model in recent:
+        for model in recent.values():
             one = self._watched.get(model) or self._begin(connection, model)
             if one is None:
                 continue
@@ -131,7 +133,8 @@ class DriftWatch:
     def _note(self, connection: Connection, report: DriftReport) -> None:
         verdict = report.verdict
         feature = verdict.evidence[0].feature if verdict.evidence else ""
-        detail = f"{report.app} {report.artifact}: {feature} since {verdict.since_ms}"
+        since = datetime.fromtimestamp(verdict.since_ms / 1000, UTC)
+        detail = f"{report.app} {report.artifact}: {feature} since {since:%Y-%m-%d %H:%M:%S} UTC"
         if not audit.holds(connection, "drift", report.device, detail):
             audit.note(connection, self._clock(), audit.FLEET, "drift", report.device, detail)
 

@@ -15,6 +15,7 @@ import sysconfig
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from edge_sdk.errors import UnavailableError
 
@@ -114,9 +115,8 @@ class NatsProcess:
         """The next line that has one of ``expected`` in it; empty if none comes."""
         answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._awaited = dict.fromkeys(expected, answer)
-        await asyncio.wait(
-            {answer, self._listening}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        either: set[asyncio.Future[Any]] = {answer, self._listening}
+        await asyncio.wait(either, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
         self._awaited = {}
         return answer.result() if answer.done() else ""
 

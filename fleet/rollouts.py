@@ -247,7 +247,8 @@ class Rollouts:
         """Everything about a rollout that deciding needs. Raises NotFoundError."""
         current = self._one(connection, rollout)
         members = tuple(rollouts.members_of(connection, rollout))
-        stage = current.paused_from or current.stage
+        paused = current.stage is Stage.PAUSED
+        stage = current.came_from or current.stage if paused else current.stage
         goals = {
             member.device: (give.goal, member)
             for give in EFFECTS.get(stage, ())

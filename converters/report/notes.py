@@ -30,6 +30,8 @@ def notes(report: ConversionReport) -> tuple[Note, ...]:
 def _about_inputs(report: ConversionReport) -> Iterator[Note]:
     found = [v.agreement for v in report.variants if v.agreement]
     judged_on = {agreement.on for agreement in found if agreement.samples}
+    for warning in report.warnings:
+        yield Note(Tone.DOUBTFUL, "About the labels", warning)
     if "random" in judged_on:
         yield Note(
             Tone.DOUBTFUL,

@@ -41,6 +41,7 @@ class EngineFileSource:
         self.size = path.stat().st_size
         placement = self._session.placement
         self.backend = placement.backend
+        self.checked_by = f"{placement.backend} {placement.backend_version}"
         self._tools = {placement.backend: placement.backend_version}
 
     def run(self, inputs: Arrays) -> dict[str, Array]:

@@ -1,8 +1,9 @@
 """What a SavedModel could do besides arithmetic: its graph may read and write this machine's files.
 
 A graph is a program. Running it, and even loading it, executes whatever operations it holds, those
-that open files and call Python included. So it is read, before it is loaded, as the message that it
-is on the disk. Its own saving and restoring is no offence: every SavedModel has it, nobody calls it.
+that open files and call Python included. So it is looked through before it is loaded, as the
+message that it is on the disk. Its own saving and restoring is no offence: every SavedModel has it,
+and nobody calls it.
 """
 
 from __future__ import annotations

@@ -41,7 +41,10 @@ class TfliteTarget:
         what = f"{self.format}-{recipe.name}"
         model = self._float
         if recipe.name != "fp32":
-            with at_work(f"Quantizing to {what}", "Try another recipe: --recipe fp16"):
+            other = "int8-dynamic" if recipe.calibrated else "fp16"
+            with at_work(
+                f"Quantizing to {what}", f"Try another recipe: --recipe {other}", gist=_loop
+            ):
                 model = self._quantized(recipe, calibration)
             if _types(model) == _types(self._float):
                 raise ConversionError(
@@ -65,14 +68,14 @@ class TfliteTarget:
     def _float(self) -> bytes:
         tf = engine("tensorflow")
         folder = self._folder / "frozen"
-        self._source.save_frozen(folder)
+        names = self._source.save_frozen(folder)
         with at_work(
             f"Converting {self._source.name} to TFLite",
             "Another target may have the operation: --formats onnx",
             gist=_missing_operations,
         ):
             model: bytes = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
-            return model
+            return _renamed(model, names) if names else model
 
     def _quantized(self, recipe: Recipe, calibration: Samples | None) -> bytes:
         quantizer = engine("litert_quantizer")
@@ -116,6 +119,24 @@ def _types(model: bytes) -> Counter[int]:
     return Counter(
         graph.Tensors(at).Type() for graph in graphs for at in range(graph.TensorsLength())
     )
+
+
+def _loop(said: str) -> str:
+    """What the quantizer means where it finds no values inside a loop; else nothing."""
+    if "Tensor data is null" not in said:
+        return ""
+    return "the model has control flow (the loop of an LSTM, say), and no ranges are seen inside"
+
+
+def _renamed(model: bytes, names: Mapping[str, str]) -> bytes:
+    """The model with other names in its signatures."""
+    schema, builder = engine("ai_edge_litert.schema_py_generated"), engine("flatbuffers").Builder()
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    for signature in tree.signatureDefs:
+        for tensor in (*signature.inputs, *signature.outputs):
+            tensor.name = names.get(tensor.name.decode(), tensor.name.decode())
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
 
 
 def _missing_operations(said: str) -> str:

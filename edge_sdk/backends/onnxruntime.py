@@ -80,7 +80,10 @@ class OnnxRuntime:
             reason = _FALLBACK if took is None and any(a.active for a in attempts) else ""
             attempts.append(
                 Attempt(
-                    delegate="cpu", active=True, operations=None if took is None else took["cpu"], reason=reason
+                    delegate="cpu",
+                    active=True,
+                    operations=None if took is None else took["cpu"],
+                    reason=reason,
                 )
             )
         return OnnxRuntimeModel(

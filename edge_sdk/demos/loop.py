@@ -381,4 +381,9 @@ def agent_config(device: str, folder: Path) -> str:
 
 def evidence_text(line: dict[str, Any]) -> str:
     """One line of a verdict for a person."""
-    return ", ".join(f"{name} {value}" for name, value in line.items() if value not in ("", None))
+    number = "nothing yet" if line["value"] is None else f"{line['value']:.3g}"
+    where = f" on {line['device']}" if line.get("device") else ""
+    return (
+        f"{line['outcome']:<10}  {line['measure']}: {number} of {line['limit']:g} allowed, "
+        f"{line['samples']} seen{where}"
+    )

@@ -25,8 +25,9 @@ def read_arrays(path: Path, signature: Signature) -> Iterator[dict[str, npt.NDAr
 
     Args:
         path: the file.
-        signature: names and shapes as the loaded build takes them (``session.engine_signature``): an
-            original may leave the batch open that a build fixes to 1.
+        signature: names and shapes as the loaded build takes them
+            (``session.engine_signature``): an original may leave the batch open that a build fixes
+            to 1.
 
     Raises:
         UsageError: not such a file, wrong names, shapes that fit no input, or different counts.

@@ -90,6 +90,7 @@ def load(
             signature = engine_signature = model.signature
         else:
             _check_promise(path, engine_signature, model.signature)
+            _check_terms(path, signature, engine_signature)
         processing = Processing(
             signature=signature,
             engine_signature=engine_signature,
@@ -216,14 +217,26 @@ def _check_promise(path: Path, promised: Signature, found: Signature) -> None:
             )
 
 
+def _check_terms(path: Path, declared: Signature, build: Signature) -> None:
+    """Whether a build has the lengths of the original. Raises ArtifactError if not."""
+    for side in ("inputs", "outputs"):
+        originals = {tensor.name: tensor for tensor in getattr(declared, side)}
+        for tensor in getattr(build, side):
+            original = originals[tensor.name]
+            if not _same_lengths(original, tensor):
+                raise ArtifactError(
+                    f"{path}: the manifest says {original}, its variant has {tensor}."
+                )
+
+
 def _alike(said: TensorSpec, is_so: TensorSpec) -> bool:
-    return (
-        said.dtype == is_so.dtype
-        and len(said.shape) == len(is_so.shape)
-        and all(
-            a == b or isinstance(a, str) or isinstance(b, str)
-            for a, b in zip(said.shape, is_so.shape, strict=True)
-        )
+    return said.dtype == is_so.dtype and _same_lengths(said, is_so)
+
+
+def _same_lengths(one: TensorSpec, other: TensorSpec) -> bool:
+    return len(one.shape) == len(other.shape) and all(
+        a == b or isinstance(a, str) or isinstance(b, str)
+        for a, b in zip(one.shape, other.shape, strict=True)
     )
 
 

@@ -69,6 +69,7 @@ class ConversionReport(Word, frozen=True, kw_only=True):
 
     Attributes:
         source_size: bytes of the original.
+        warnings: what a reader should know before believing the numbers.
     """
 
     name: str
@@ -77,6 +78,7 @@ class ConversionReport(Word, frozen=True, kw_only=True):
     provenance: Provenance
     source_size: int
     variants: tuple[VariantReport, ...]
+    warnings: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:

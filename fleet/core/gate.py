@@ -59,6 +59,10 @@ class Outcome(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+SHARES = frozenset({"failed devices", "errors", "disagreement"})
+"""Measures between 0 and 1."""
+
+
 class Line(Word, frozen=True, kw_only=True):
     """One question and its answer.
 
@@ -80,12 +84,17 @@ class Line(Word, frozen=True, kw_only=True):
     device: str = ""
 
     def text(self) -> str:
-        """``disagreement 0.43 > 0.15 (n=120)``."""
+        """``disagreement 43 % > 15 % (n=120)``."""
         where = f" on {self.device}" if self.device else ""
         if self.value is None or self.samples < self.wanted:
             return f"{self.measure}{where}: {self.samples} of {self.wanted} seen"
         sign = ">" if self.value > self.limit else "≤"
-        return f"{self.measure}{where} {self.value:.3g} {sign} {self.limit:g} (n={self.samples})"
+        amounts = f"{self.amount(self.value)} {sign} {self.amount(self.limit)}"
+        return f"{self.measure}{where} {amounts} (n={self.samples})"
+
+    def amount(self, number: float) -> str:
+        """A value or limit for people: shares in percent."""
+        return f"{100 * number:.3g} %" if self.measure in SHARES else f"{number:.3g}"
 
 
 class Verdict(Word, frozen=True, kw_only=True):

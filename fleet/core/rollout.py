@@ -51,6 +51,10 @@ FINAL = frozenset({Stage.DONE, Stage.ROLLED_BACK, Stage.ABORTED})
 """Nothing happens any more by itself, and another rollout of that application may begin."""
 
 
+OFF_COURSE = frozenset({Stage.PAUSED, Stage.ROLLING_BACK, Stage.ROLLED_BACK, Stage.ABORTED})
+"""Not on the way from CREATED to DONE."""
+
+
 class Pace(Word, frozen=True, kw_only=True):
     """How many go first, and how long a stage may take.
 
@@ -77,7 +81,7 @@ class Rollout(Word, frozen=True, kw_only=True):
         stage: where it stands.
         created_ms, since_ms: wall clock, of its making and of the beginning of this stage.
         arrived_ms: when all canaries served the candidate; 0 until then. The soak counts from here.
-        paused_from: the stage to return to; None unless paused.
+        came_from: the stage in which it was paused, turned back or ended; None while it goes on.
         reason: why it stands there, for people.
         verdict: the newest judgement.
     """
@@ -91,7 +95,7 @@ class Rollout(Word, frozen=True, kw_only=True):
     beside: bool
     stage: Stage = Stage.CREATED
     arrived_ms: int = 0
-    paused_from: Stage | None = None
+    came_from: Stage | None = None
     reason: str = ""
     verdict: Verdict | None = None
     limits: Limits = Limits()
@@ -268,8 +272,8 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Give, ...]]:
         IllegalEvent: the event has no meaning in this stage; nothing changed.
     """
     stage = TABLE[rollout.stage].get(type(event))
-    if isinstance(event, Resume):
-        stage = rollout.paused_from
+    if isinstance(event, Resume) and rollout.stage is S.PAUSED:
+        stage = rollout.came_from
     if stage is None:
         raise IllegalEvent(
             f"Rollout {rollout.id} is {rollout.stage.value}; it cannot {_verb(event)} now.",
@@ -282,7 +286,7 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Give, ...]]:
         stage=stage,
         since_ms=event.at_ms,
         arrived_ms=0,
-        paused_from=rollout.stage if stage is S.PAUSED else None,
+        came_from=rollout.came_from or rollout.stage if stage in OFF_COURSE else None,
         reason=event.reason,
         verdict=event.verdict or rollout.verdict,
     )

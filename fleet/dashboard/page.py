@@ -14,7 +14,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from litestar.status_codes import HTTP_204_NO_CONTENT
 from markupsafe import Markup
 
-from fleet.api.access import COOKIE, guard, has_cookie
+from fleet.api.access import COOKIE, guard, has_cookie, looking
 from fleet.dashboard.live import EVERY_S, IDS, TEMPLATES, Live
 from fleet.fleet import Fleet
 
@@ -61,7 +61,7 @@ class Page(Controller):
         """Give a browser that has said the token a cookie; it is good for looking alone."""
         cookie = Cookie(
             key=COOKIE,
-            value=request.app.state.token,
+            value=looking(request.app.state.token),
             httponly=True,
             samesite="strict",
             secure=request.url.scheme == "https",

@@ -64,7 +64,7 @@ def _card(report: RolloutReport) -> Plain:
         "artifact": f"{rollout.candidate.name} {rollout.candidate.version}",
         "app": rollout.app,
         "selector": rollout.selector,
-        "stage": rollout.stage.value.replace("_", " "),
+        "stage": _stage(rollout.stage),
         "tone": _TONES.get(rollout.stage, "calm"),
         "reason": "" if rollout.stage is Stage.DONE else rollout.reason,
         "steps": _steps(report),
@@ -75,21 +75,24 @@ def _card(report: RolloutReport) -> Plain:
 
 
 def _steps(report: RolloutReport) -> list[Plain]:
+    """The way forward, and where it was left."""
     rollout = report.rollout
-    steps = [step for step in _STEPS if report.rollout.beside or step[0] is not Stage.SHADOWING]
-    stages = [stage for stage, _ in steps]
-    current = rollout.paused_from or rollout.stage
-    if current in stages:
-        reached = stages.index(current)
-        tone = _TONES.get(rollout.stage, "")
-        return [
-            {"name": name, "tone": "past" if i < reached else f"now {tone}" if i == reached else ""}
-            for i, (_, name) in enumerate(steps)
-        ]
-    end = [(rollout.stage.value.replace("_", " "), f"now {_TONES.get(rollout.stage, '')}")]
-    if rollout.stage is Stage.CREATED:
-        return [{"name": name, "tone": ""} for _, name in steps]
-    return [{"name": name, "tone": tone} for name, tone in [("rollout", "past"), *end]]
+    way = [(stage, name) for stage, name in _STEPS if rollout.beside or stage is not _STEPS[0][0]]
+    stages = [stage for stage, _ in way]
+    at = rollout.came_from or rollout.stage
+    reached = stages.index(at) if at in stages else -1
+    tone = _TONES.get(rollout.stage, "")
+    steps = [
+        {"name": name, "tone": "past" if i < reached else f"now {tone}" if i == reached else ""}
+        for i, (_, name) in enumerate(way)
+    ]
+    if rollout.came_from is not None and reached >= 0:
+        steps[reached]["name"] += f": {_stage(rollout.stage)}"
+    return steps
+
+
+def _stage(stage: Stage) -> str:
+    return stage.value.replace("_", " ")
 
 
 def _line(line: Line) -> Plain:
@@ -108,15 +111,11 @@ def _line(line: Line) -> Plain:
     share = line.value / line.limit if line.limit else (2.0 if line.value else 0.0)
     return {
         "name": name,
-        "said": f"{_number(line.value)} of at most {_number(line.limit)}",
+        "said": f"{line.amount(line.value)} of at most {line.amount(line.limit)}",
         "tone": tone,
         "width": round(min(100.0, 66.7 * share), 1),
         "mark": "66.7",
     }
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
 
 
 def device_rows(reports: list[DeviceReport]) -> list[Plain]:

@@ -88,10 +88,13 @@ class Model:
 
 
 def models(connection: Connection, since_ms: int) -> list[Model]:
-    """All models that anything was heard of since then."""
+    """All models that anything was heard of since then, those heard of last at the end."""
     keys = (windows.c.app, windows.c.artifact, windows.c.device, windows.c.role)
     rows = connection.execute(
-        select(*keys).where(windows.c.received_ms >= since_ms).group_by(*keys).order_by(*keys)
+        select(*keys)
+        .where(windows.c.received_ms >= since_ms)
+        .group_by(*keys)
+        .order_by(func.max(windows.c.id))
     )
     return [Model(*row) for row in rows]
 

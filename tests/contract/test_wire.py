@@ -1,7 +1,7 @@
 """The wire is for ever: messages that devices in the field send must be read, and read the same.
 
-``tests/contract/wire/*.msgpack`` are payloads as version 1 wrote them. They are never written again; a
-new message gets a file of its own (run this module as a program).
+``tests/contract/wire/*.msgpack`` are payloads as version 1 wrote them. They are never written
+again; a new message gets a file of its own (run this module as a program).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from edge_sdk.broker import Credentials, Incoming, Pace, connect
 from edge_sdk.errors import FleetError
@@ -167,10 +167,8 @@ class ScriptedDevice:
             outbox=self._name if sequence else "",
             sequence=sequence,
         )
-        try:
+        with suppress(FleetError):
             await self.broker.publish(up(self.device), payload, qos=qos)
-        except FleetError:
-            pass
         return id_
 
     async def fetch(self, path: str) -> bytes | None:

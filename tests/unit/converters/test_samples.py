@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import zipfile
 
@@ -102,6 +103,21 @@ def test_batches_are_all_samples_in_order(x, size):
     batches = list(samples.batches(size))
     assert [start for start, _ in batches] == list(range(0, 5, size))
     np.testing.assert_array_equal(np.concatenate([b["image"] for _, b in batches]), x)
+
+
+@pytest.mark.parametrize(("side", "wanted"), [(2, 256), (64, 256), (224, 20), (4096, 1)])
+def test_a_batch_of_big_inputs_is_small(side, wanted):
+    picture = Signature(inputs=(tensor("image", ("batch", side, side)),), outputs=(PROBS,))
+    one = np.zeros((1, side, side), np.float32)
+    many = np.broadcast_to(one, (300, side, side))
+    samples = dataclasses.replace(
+        read_samples({"x": one}, picture),
+        count=300,
+        read=lambda start, stop: {"image": many[start:stop]},
+    )
+    sizes = [len(batch["image"]) for _, batch in samples.batches()]
+    assert sizes[0] == wanted
+    assert sum(sizes) == 300
 
 
 @given(st.integers(1, 500), st.integers(2, 40))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
 
+import msgspec
 import numpy as np
 import pytest
 from tiny_models import (
@@ -21,6 +22,8 @@ from tiny_models import (
 
 import edge_sdk
 from edge_sdk import ArtifactError, UnavailableError, UsageError
+from edge_sdk.runtime.load import _check_strict
+from edge_sdk.spec import Attempt, Placement
 
 X = np.array([[1, -2, 3, 0.5]], np.float32)
 Make = Callable[..., Path]
@@ -148,3 +151,44 @@ def test_without_preprocessing_predict_is_run(all_builds: Path) -> None:
 def test_raw_gives_what_the_engine_gives(all_builds: Path) -> None:
     with edge_sdk.load(all_builds, variant="onnx-int8", raw=True) as session:
         assert session.run({"x": X})["y"].dtype == np.int8
+
+
+@pytest.mark.parametrize("side", ["inputs", "outputs"])
+def test_a_manifest_with_other_lengths_than_the_model_is_refused(tmp_path: Path, side: str) -> None:
+    """Checked before it runs: its labels would be of other classes than its scores."""
+    specs = {name: getattr(REAL, name) for name in ("inputs", "outputs")}
+    (tensor,) = specs[side]
+    longer = (*tensor.shape[:-1], 20)
+    specs[side] = (msgspec.structs.replace(tensor, shape=longer),)
+    told = msgspec.structs.replace(REAL, **specs)
+    path = artifact(tmp_path / "tiny.edge", {"tflite-fp32": tflite_affine()}, told)
+    with pytest.raises(ArtifactError, match=f"the manifest says {side}") as caught:
+        edge_sdk.load(path)
+    assert caught.value.exit_code == 4
+
+
+@pytest.mark.parametrize("suffix", [".TFLITE", ".Tflite"])
+def test_letters_of_a_suffix_may_be_capital(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(tflite_affine())
+    with edge_sdk.load(path) as session:
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+
+
+def test_strict_does_not_take_unknown_help_for_help() -> None:
+    def placement(operations: int | None) -> Placement:
+        return Placement(
+            backend="onnxruntime",
+            backend_version="1.17",
+            requested=("cuda",),
+            attempts=(
+                Attempt(delegate="cuda", active=True, operations=None),
+                Attempt(delegate="cpu", active=True, operations=operations, reason="unknown"),
+            ),
+            operations=None,
+            threads=1,
+        )
+
+    _check_strict(placement(None))
+    with pytest.raises(UnavailableError, match="3 of the model's operations run on 'cpu'"):
+        _check_strict(placement(3))
