@@ -8,10 +8,10 @@ A page that can rot is generated, and a test runs ``--check``.
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import re
-import subprocess
 import sys
 from importlib import import_module
 from importlib.metadata import entry_points
@@ -20,12 +20,16 @@ from typing import Any
 
 import msgspec
 
-from edge_sdk.cli.main import ENTRY_POINTS
+from edge_sdk.cli.main import ENTRY_POINTS, parser_of, parsers_below
 
 DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 
 RESULT_WORDS = {
+    "fleet enroll": "edge_sdk.spec.enrolment:Enrolment",
+    "fleet publish": "fleet.words:ArtifactReport",
+    "fleet rollout status": "fleet.words:RolloutReport",
+    "fleet status": "fleet.words:FleetReport",
     "bench": "edge_sdk.runtime.bench:BenchReport",
     "convert": "converters.conversion:Conversion",
     "doctor": "edge_sdk.runtime.checkup:Diagnosis",
@@ -49,6 +53,7 @@ EXIT_CODES = """\
 
 def commands_page() -> str:
     """Every command's help and the fields of its JSON."""
+    os.environ["COLUMNS"] = "88"
     parts = [
         "# Commands\n\n<!-- made by scripts/docs -->\n\n"
         "Results go to stdout, progress and errors to stderr; nothing is ever asked. With\n"
@@ -56,18 +61,19 @@ def commands_page() -> str:
         "`exit_code`).\n",
         EXIT_CODES,
     ]
-    for name in sorted(point.name for point in entry_points(group=ENTRY_POINTS)):
-        parts.append(f"## edge {name}\n\n```\n{_help(name)}```\n")
-        parts.append(_fields(_word(RESULT_WORDS[name])))
+    for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda point: point.name):
+        parts += _command(point.name, parser_of(point.name, point.load()), "##")
     return "\n".join(parts)
 
 
-def _help(name: str) -> str:
-    command = [sys.executable, "-m", "edge_sdk", name, "--help"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "88"}
-    )
-    return done.stdout
+def _command(name: str, parser: argparse.ArgumentParser, heading: str) -> list[str]:
+    """A command's help and result, and those of the commands below it."""
+    parts = [f"{heading} edge {name}\n\n```\n{parser.format_help()}```\n"]
+    if name in RESULT_WORDS:
+        parts.append(_fields(_word(RESULT_WORDS[name])))
+    for word, below in parsers_below(parser).items():
+        parts += _command(f"{name} {word}", below, "###")
+    return parts
 
 
 def _word(place: str) -> Any:

@@ -37,6 +37,7 @@ def run(args: argparse.Namespace) -> Outcome:
             found = loop.run()
             if args.keep:
                 say(f"\nAll of it still runs: {loop.page}   Ctrl-C ends it.")
+                say(f"The page asks for the token in {loop.token}")
                 wait_to_be_told()
     text = f"\nAll of it happened, in {found['seconds']:.0f} s."
     return Outcome(found, text)

@@ -91,6 +91,16 @@ def _run(words: list[str]) -> Outcome:
     if name not in commands:
         raise UsageError(f"There is no command {name!r}.", nearest(name, commands))
     command = _import(commands[name])
+    parser = parser_of(name, command)
+    words.remove(name)
+    if "-h" in words or "--help" in words:
+        text = _addressed(parser, words).format_help()
+        return Outcome({"help": text}, text.rstrip())
+    return command.run(parser.parse_args(words))
+
+
+def parser_of(name: str, command: Command) -> argparse.ArgumentParser:
+    """What reads the arguments of a command."""
     parser = _Parser(
         prog=f"edge {name}",
         description=command.SUMMARY,
@@ -101,10 +111,25 @@ def _run(words: list[str]) -> Outcome:
     parser.add_argument("-h", "--help", action="store_true", help="print this and exit")
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     command.configure(parser)
-    words.remove(name)
-    if "-h" in words or "--help" in words:
-        return Outcome({"help": parser.format_help()}, parser.format_help().rstrip())
-    return command.run(parser.parse_args(words))
+    return parser
+
+
+def parsers_below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The parsers of a command's own commands, by name; empty if it has none."""
+    below: dict[str, argparse.ArgumentParser] = {}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            below |= action.choices
+    return below
+
+
+def _addressed(parser: argparse.ArgumentParser, words: Sequence[str]) -> argparse.ArgumentParser:
+    """The parser of the innermost command that the words name: whose help is meant."""
+    below = parsers_below(parser)
+    for position, word in enumerate(words):
+        if word in below:
+            return _addressed(below[word], words[position + 1 :])
+    return parser
 
 
 def _run_without_command(words: list[str], commands: Mapping[str, EntryPoint]) -> Outcome:

@@ -59,7 +59,7 @@ class Loop:
         say: prints one line for a person.
         servers: the processes that stay, in the order they were started.
         rollouts: the report of each rollout, by what was rolled out.
-        served: versions that each device has ever served or shadowed, as seen while it went on.
+        page, token: of the fleet: its address, and the file with what opens it.
     """
 
     folder: Path
@@ -67,6 +67,7 @@ class Loop:
     servers: list[Server] = field(default_factory=list)
     rollouts: dict[str, dict[str, Any]] = field(default_factory=dict)
     page: str = ""
+    token: str = ""
 
     def run(self) -> dict[str, Any]:
         """Tell the whole story; answers what ``--json`` prints.
@@ -145,7 +146,7 @@ class Loop:
         fleet = Server("the fleet", words, self.folder / "fleet.log")
         self.servers.append(fleet)
         ready = json.loads(fleet.first_line())
-        self.page = ready["api"]
+        self.page, self.token = ready["api"], ready["token_file"]
         self.say(f"fleet    pid {fleet.pid}, page {self.page}, broker {ready['broker']}")
         for artifact in sorted(self.folder.glob("*.edge")):
             self.fleet("publish", artifact)

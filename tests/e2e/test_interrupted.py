@@ -52,7 +52,9 @@ def home(tmp_path: Path) -> dict[str, str]:
     for folder in folders.values():
         folder.mkdir()
     own = {name: str(folder) for name, folder in folders.items()}
-    return {**os.environ, "PYTHONPATH": str(ROOT), **own}
+    # What this process was told by importing ours, a new one has to be told anew.
+    inherited = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    return {**inherited, "PYTHONPATH": str(ROOT), **own}
 
 
 def left_in(home: Mapping[str, str], name: str) -> list[str]:

@@ -79,6 +79,13 @@ class Post:
     def said(self, kind: type[Message]) -> list[Message]:
         return [message for _, message in self.sent if isinstance(message, kind)]
 
+    def goals(self) -> list[Desired]:
+        return [
+            open_desired(message.desired, KEY.public, "pi-1")
+            for _, message in self.sent
+            if isinstance(message, DesiredMessage)
+        ]
+
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(30):
             while not condition():
@@ -125,9 +132,8 @@ def test_a_device_that_is_ahead_of_a_restored_fleet_is_told_a_higher_number(tmp_
             wanted = Assignment(serve=OLD)
             post.store.write_now(lambda c: post.director.assign(c, "pi-1", "fashion", wanted))
             post.hear(a_hello(counter=40))
-            await post.until(lambda: post.said(DesiredMessage))
-            goals = [open_desired(m.desired, KEY.public, "pi-1") for m in post.said(DesiredMessage)]  # type: ignore[attr-defined]
-            newest = max(goals, key=lambda goal: goal.counter)
+            await post.until(lambda: any(goal.counter > 40 for goal in post.goals()))
+            newest = post.goals()[-1]
             assert (newest.counter, newest.apps) == (41, {"fashion": wanted})
 
     asyncio.run(scenario())
