@@ -21,7 +21,7 @@ from sqlalchemy import Connection
 
 from edge_sdk.broker.base import Incoming
 from edge_sdk.errors import EdgeError, FleetError
-from edge_sdk.spec.deployment import Signed
+from edge_sdk.spec.deployment import TERMINAL, AppState, Signed, State
 from edge_sdk.spec.envelope import open_, read
 from edge_sdk.spec.wire import (
     Acknowledged,
@@ -43,6 +43,8 @@ from fleet.stores.store import Store
 
 QUEUE = 20_000
 BATCH = 500
+NOTED = frozenset({*TERMINAL, State.SHADOWING})
+"""States of an application that belong into the audit trail; the others pass."""
 CHUNK_TASKS = 4
 GATHER_S = 0.005
 """How long a batch waits for company."""
@@ -212,8 +214,9 @@ class Ingest:
         if not kept or before is None:
             return
         for name, app in said.reported.apps.items():
-            old = before.reported.apps.get(name)
-            if old is None or (old.state, old.serving) != (app.state, app.serving):
+            old = before.reported.apps.get(name, AppState())
+            changed = (old.state, old.serving, old.attempt) != (app.state, app.serving, app.attempt)
+            if changed and app.state in NOTED:
                 serving = f"{app.serving.name} {app.serving.version}" if app.serving else "nothing"
                 detail = f"{name} serves {serving}" + (f": {app.reason}" if app.reason else "")
                 audit.note(connection, now_ms, device, app.state.value, device, detail)

@@ -95,7 +95,7 @@ def report_rollout(situation: Situation) -> RolloutReport:
     return RolloutReport(
         rollout=situation.rollout,
         outcome=situation.verdict.outcome.value,
-        evidence=situation.verdict.lines,
+        evidence=situation.verdict.after(situation.rollout.verdict).lines,
         canaries=tuple(m.device for m in situation.members if m.canary),
         devices=tuple(m.device for m in situation.members),
         places={device: place.value for device, place in situation.places.items()},

@@ -2,10 +2,14 @@
 
 It catches an execution provider's failure, prints "Falling back" and goes on with the CPU, so what
 is active is read from the finished session, never from what was asked.
+
+From 1.29 on it also writes down what it runs and tells its maker, unless it is told not to before
+it is loaded. Nothing leaves a device that its owner did not send: this module tells it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +21,8 @@ from edge_sdk.backends.delegates import ONNX_PROVIDERS
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _RECORD = "session.record_ep_graph_assignment_info"
 _FALLBACK = "takes what the others leave; this ONNX Runtime does not say whether that is anything"
@@ -69,6 +75,10 @@ class OnnxRuntime:
                 options,
                 providers=[ONNX_PROVIDERS[name] for name in dict.fromkeys([*wanted, "cpu"])],
             )
+        except UnicodeDecodeError as error:
+            raise UsageError(
+                "This ONNX model is damaged: a name in it is no text.", "Export it again."
+            ) from error
         except _errors(states) as error:
             raise _as_ours(error) from error
         took = _taken(session)

@@ -8,8 +8,9 @@ good.
 
 A share (of errors, of disagreements) is judged by its Wilson score interval (Wilson, JASA 1927),
 one-sided 95 %: it has failed when even the interval's lower end is over the limit, and passed when
-the upper end is below it; in between more evidence is wanted. A gate that looks every second at a
-bare percentage would condemn a good candidate sooner or later.
+the upper end is below it; in between more evidence is wanted. Latency likewise, by order
+statistics. A gate that looks every second at a bare number would condemn a good candidate sooner
+or later.
 """
 
 from __future__ import annotations
@@ -109,6 +110,13 @@ class Verdict(Word, frozen=True, kw_only=True):
         decisive = [line.text() for line in self.lines if line.outcome is self.outcome]
         return "; ".join(decisive)
 
+    def after(self, earlier: Verdict | None) -> Verdict:
+        """The same outcome, with what earlier stages showed that this one did not ask."""
+        asked = {line.measure for line in self.lines}
+        before = earlier.lines if earlier else ()
+        kept = tuple(line for line in before if line.measure not in asked)
+        return Verdict(outcome=self.outcome, lines=(*self.lines, *kept))
+
 
 @dataclass(frozen=True, slots=True)
 class Trial:
@@ -181,16 +189,26 @@ def _share(measure: str, hits: int, samples: int, limit: float, wanted: int) -> 
 
 
 def _slowness(trial: Trial, limits: Limits) -> Line | None:
-    """None where the incumbent has not been measured well enough to compare with."""
+    """None where the incumbent has not been measured well enough to compare with.
+
+    A 99th percentile of some hundred latencies is little more than the worst of them, so a bare
+    ratio would condemn by chance. It has failed only if even the candidate's lower bound is too
+    many times the incumbent's upper one.
+    """
     samples = min(trial.candidate.latency_count, trial.incumbent.latency_count)
     before = trial.incumbent.percentile(0.99)
     now = trial.candidate.percentile(0.99)
     if samples < limits.min_inferences or not before or now is None:
         return None
     ratio = now / before
+    low, _ = trial.candidate.percentile_bounds(0.99, Z)
+    _, high = trial.incumbent.percentile_bounds(0.99, Z)
+    outcome = Outcome.SUCCESSFUL if ratio <= limits.max_p99_ratio else Outcome.INCONCLUSIVE
+    if low and high and low / high > limits.max_p99_ratio:
+        outcome = Outcome.FAILED
     return Line(
         measure="p99 ratio",
-        outcome=Outcome.FAILED if ratio > limits.max_p99_ratio else Outcome.SUCCESSFUL,
+        outcome=outcome,
         value=ratio,
         limit=limits.max_p99_ratio,
         samples=samples,

@@ -83,7 +83,7 @@ class Rollout(Word, frozen=True, kw_only=True):
         arrived_ms: when all canaries served the candidate; 0 until then. The soak counts from here.
         came_from: the stage in which it was paused, turned back or ended; None while it goes on.
         reason: why it stands there, for people.
-        verdict: the newest judgement.
+        verdict: the newest judgement, with what only earlier stages could show.
     """
 
     id: str
@@ -288,7 +288,7 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Give, ...]]:
         arrived_ms=0,
         came_from=rollout.came_from or rollout.stage if stage in OFF_COURSE else None,
         reason=event.reason,
-        verdict=event.verdict or rollout.verdict,
+        verdict=event.verdict.after(rollout.verdict) if event.verdict else rollout.verdict,
     )
     return new, EFFECTS.get(stage, ())
 

@@ -56,7 +56,24 @@ class Tally:
         The middle of the bin that holds the ceil(share * n)-th smallest, as DDSketch has it
         (Masson et al., VLDB 2019, §2.1). None without latencies.
         """
-        rank = math.ceil(share * self.latency_count)
+        return self._smallest(math.ceil(share * self.latency_count))
+
+    def percentile_bounds(self, share: float, z: float) -> tuple[float | None, float | None]:
+        """Between which that percentile lies, with the confidence that ``z`` stands for.
+
+        The order statistics ``z`` standard deviations of the binomial rank away (Conover,
+        Practical Nonparametric Statistics, §3.2). A bound is None where there are too few latencies
+        to have one.
+        """
+        count = self.latency_count
+        reach = z * math.sqrt(count * share * (1 - share))
+        low, high = math.floor(count * share - reach), math.ceil(count * share + reach)
+        return self._smallest(low), self._smallest(high)
+
+    def _smallest(self, rank: int) -> float | None:
+        """The ``rank``-th smallest latency; None if there is none of that rank."""
+        if rank < 1:
+            return None
         for bin_, count in sorted(self.latency.items()):
             rank -= count
             if rank <= 0:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_sdk.spec.sketch import Comparison, LogHistogram
-from fleet.core.gate import Limits, Line, Outcome, Trial, Verdict, judge, wilson
+from fleet.core.gate import Limits, Line, Outcome, Trial, Verdict, Z, judge, wilson
 from fleet.core.tally import Tally, tally
 
 NOTHING = Tally()
@@ -91,10 +91,31 @@ def test_a_device_that_gave_up() -> None:
 
 def test_slower_than_the_incumbent_on_the_same_device() -> None:
     # 1.02 ** 56 is 3.03
-    slow = verdict(fast(200, 156), fast(200, 100), beside=False)
+    slow = verdict(fast(300, 156), fast(300, 100), beside=False)
     assert slow.outcome is Outcome.FAILED
-    assert slow.summary == "p99 ratio on pi-1 3.03 > 3 (n=200)"
-    assert verdict(fast(200, 155), fast(200, 100), beside=False).outcome is Outcome.SUCCESSFUL
+    assert slow.summary == "p99 ratio on pi-1 3.03 > 3 (n=300)"
+    assert verdict(fast(300, 155), fast(300, 100), beside=False).outcome is Outcome.SUCCESSFUL
+
+
+def test_a_few_slow_answers_do_not_condemn() -> None:
+    few = Tally(inferences=300, latency={100: 296, 300: 4})
+    found = verdict(few, fast(300, 100), beside=False)
+    assert line(found, "p99 ratio").outcome is Outcome.INCONCLUSIVE
+    many = Tally(inferences=3000, latency={100: 2930, 300: 70})
+    assert verdict(many, fast(300, 100), beside=False).outcome is Outcome.FAILED
+    hardly = verdict(fast(300, 300), fast(200, 100), beside=False)
+    assert hardly.outcome is Outcome.INCONCLUSIVE, "200 latencies bound no 99th percentile"
+
+
+@given(st.integers(1, 3000))
+def test_bounds_hold_the_percentile(count: int) -> None:
+    found = Tally(latency={bin_: 1 for bin_ in range(count)})
+    low, high = found.percentile_bounds(0.99, Z)
+    middle = found.percentile(0.99)
+    assert middle is not None
+    assert (low or 0) <= middle <= (high or middle)
+    if count >= 400:
+        assert high is not None
 
 
 def test_latency_is_not_compared_with_what_was_hardly_measured() -> None:
@@ -106,7 +127,7 @@ def test_latency_is_not_compared_with_what_was_hardly_measured() -> None:
 def test_the_slowest_device_speaks_for_all() -> None:
     trials = [
         Trial("pi-1", fast(200, 100), fast(200, 100)),
-        Trial("pi-2", fast(200, 200), fast(200, 100)),
+        Trial("pi-2", fast(300, 200), fast(300, 100)),
     ]
     found = judge(Limits(), trials, devices=2, failed=0, beside=False)
     assert line(found, "p99 ratio").device == "pi-2"
@@ -159,3 +180,12 @@ def test_a_percentile_is_right_within_the_ratio() -> None:
     for share, bin_ in ((0.5, 100), (0.99, 100), (0.995, 200), (1.0, 200)):
         assert found.percentile(share) == pytest.approx(1.02**bin_, rel=0.01)
     assert Tally().percentile(0.5) is None
+
+
+def test_what_earlier_stages_showed_stays() -> None:
+    shadow = verdict(compared(200, 10))
+    canary = verdict(Tally(inferences=300), beside=False)
+    together = canary.after(shadow)
+    assert together.outcome is canary.outcome
+    assert together.lines == (*canary.lines, line(shadow, "disagreement"))
+    assert canary.after(None) == canary
