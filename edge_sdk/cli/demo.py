@@ -36,8 +36,8 @@ def run(args: argparse.Namespace) -> Outcome:
         with ended_with_us(loop.servers):
             found = loop.run()
             if args.keep:
-                say(f"\nAll of it still runs: {loop.page}   Ctrl-C ends it.")
-                say(f"The page asks for the token in {loop.token}")
+                token = Path(loop.token).read_text(encoding="utf-8").strip()
+                say(f"\nAll of it still runs: {loop.page}/#{token}   Ctrl-C ends it.")
                 wait_to_be_told()
     text = f"\nAll of it happened, in {found['seconds']:.0f} s."
     return Outcome(found, text)

@@ -1,1 +1,4 @@
-"""The REST API: what operators and their programs say to the fleet. ``/schema`` describes it."""
+"""The REST API: what operators and their programs say to the fleet.
+
+``/schema/openapi.json`` describes it.
+"""

@@ -8,6 +8,7 @@ from litestar import Litestar
 from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.openapi.spec import Components, SecurityScheme
 from litestar.types import ExceptionHandlersMap
 
@@ -46,6 +47,8 @@ def application(fleet: Fleet, token: str, stop: asyncio.Event) -> Litestar:
         openapi_config=OpenAPIConfig(
             title="edgeloop fleet",
             version=AGENT_VERSION,
+            # The document alone: every page that shows it would fetch its scripts from elsewhere.
+            render_plugins=[JsonRenderPlugin(path="/openapi.json")],
             components=Components(
                 security_schemes={"token": SecurityScheme(type="http", scheme="bearer")}
             ),

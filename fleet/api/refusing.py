@@ -39,7 +39,9 @@ def refuse(request: Request, error: Exception) -> Response[bytes]:  # type: igno
         refusal = Refusal(error=error.message, hint=error.hint, exit_code=error.exit_code)
     elif isinstance(error, HTTPException):
         status = error.status_code
-        refusal = Refusal(error=_said(error), hint="/schema describes what can be asked.")
+        refusal = Refusal(
+            error=_said(error), hint="/schema/openapi.json describes what can be asked."
+        )
     else:
         _log.error("A request to %s failed", request.url.path, exc_info=error)
         status = 500

@@ -352,6 +352,10 @@ def test_who_may(fleet: FleetProcess) -> None:
     assert fleet.http("/api/v1/nothing", Authorization=bearer)[0] == 404
     assert fleet.http("/api/v1/audit?most=x", Authorization=bearer)[0] == 400
     assert fleet.http("/events")[0] == 401
+    status, text = fleet.http("/schema/openapi.json")
+    schema = json.loads(text)
+    assert {"/api/v1/devices", "/api/v1/rollouts/{rollout}/{action}"} <= set(schema["paths"])
+    assert "/session" not in schema["paths"]
     wrong = fleet.folder / "wrong"
     wrong.write_text("nonsense")
     done = run("fleet", "devices", "--api", fleet.address["api"], "--token-file", str(wrong))
