@@ -241,7 +241,7 @@ async def test_a_worker_that_dies_in_probation_is_taken_back(server: Server, fol
         assert (app.state, app.attempt) == (State.ROLLED_BACK, 2)
         await fleet.settled(fleet.want(first))
         fleet.want(second)
-        await agent.reaches("downloading", 3)
+        await agent.reaches("probation", 3)
 
 
 @played("nats")
