@@ -19,12 +19,14 @@ class Source(Protocol):
 
     Attributes:
         name: its file name, or the object's own name.
+        family: which engines can read it (see ``converters.trunks``).
         sha256: digest of its bytes (of a folder: of its files' names and digests).
         size: bytes.
         signature: inputs and outputs; the batch axis is ``"batch"`` where it may vary.
     """
 
     name: str
+    family: str
     sha256: str
     size: int
     signature: Signature

@@ -29,6 +29,7 @@ class EngineFileSource:
         """
         self.path, self.name = path, path.name
         self.kind: Format = kind
+        self.family: str = kind
         self._session = load(path)
         found, shapes = self._session.signature, shapes or {}
         check_known(shapes, [t.name for t in found.inputs])

@@ -32,6 +32,8 @@ Function = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 class TensorFlowSource:
     """A Keras model or a SavedModel as one function of named tensors."""
 
+    family = "tensorflow"
+
     def __init__(
         self,
         *,

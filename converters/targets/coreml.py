@@ -11,21 +11,18 @@ same model gives the same bytes.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from converters.engines import at_work, engine, quiet, tool_version
 from converters.mil import MilProgram
 from converters.recipe import Recipe
 from converters.samples import Samples
-from converters.sources.base import Arrays
-from converters.sources.tensorflow import TensorFlowSource
-from converters.targets.base import Emitted, check_distinct, check_names
+from converters.sources.base import Arrays, Source
+from converters.targets.base import Emitted, check_names
+from converters.trunks import CoreMlTrunk, open_trunk
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format, Signature
@@ -40,9 +37,10 @@ class CoreMlTarget:
     format: Format = "coreml"
     backends: tuple[str, ...] = ("coreml",)
 
-    def __init__(self, source: TensorFlowSource, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path) -> None:
         self._source = source
         self._folder = folder
+        self._trunk = cast(CoreMlTrunk, open_trunk(self.format, source, folder))
         self._models: dict[str, Any] = {}
 
     def emit(self, recipe: Recipe, calibration: Samples | None) -> Emitted:
@@ -73,48 +71,12 @@ class CoreMlTarget:
 
     def tools(self) -> Mapping[str, str]:
         """See ``Target.tools``."""
-        return {"coremltools": tool_version("coremltools")}
+        return self._trunk.tools()
 
     def _converted(self, precision: str) -> Any:
-        """The model as coremltools converts it, with our names and float32 at both ends."""
-        if precision in self._models:
-            return self._models[precision]
-        ct = engine("coremltools")
-        frozen = self._source.frozen()
-        inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
-        signature = self._source.signature
-        wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
-        _check_names(wanted)
-        check_distinct(signature, "Core ML")
-        remedy = "Another target may have the operation: --formats tflite"
-        if any("While" in operation.type for operation in frozen.graph.get_operations()):
-            remedy = (
-                "coremltools does not read every loop: build recurrent layers with unroll=True, "
-                "or take another target: --formats tflite"
-            )
-        with at_work(f"Converting {self._source.name} to Core ML", remedy):
-            model = ct.convert(
-                [frozen],
-                source="tensorflow",
-                convert_to="mlprogram",
-                minimum_deployment_target=ct.target.iOS17,
-                compute_precision=getattr(
-                    ct.precision, "FLOAT32" if precision == "fp32" else "FLOAT16"
-                ),
-                inputs=[
-                    ct.TensorType(
-                        name=name, shape=tuple(tensor.shape), dtype=tensor.dtype.as_numpy_dtype
-                    )
-                    for name, tensor in zip(inputs, frozen.inputs, strict=True)
-                ],
-                outputs=[ct.TensorType(name=name, dtype=np.float32) for name in outputs],
-                skip_model_load=True,
-            )
-            spec = model.get_spec()
-            _rename(ct, spec, [*inputs, *outputs], wanted)
-            model = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
-        self._models[precision] = model
-        return model
+        if precision not in self._models:
+            self._models[precision] = self._trunk.build(precision)
+        return self._models[precision]
 
 
 class MilRunner:
@@ -141,29 +103,6 @@ class MilRunner:
     def run_one(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run_one``."""
         return self._program.run(inputs)
-
-
-def _plain_names(tensors: list[Any]) -> list[str]:
-    """The names of a graph's operations, without the number of the operation's output."""
-    return [tensor.name.partition(":")[0] for tensor in tensors]
-
-
-def _check_names(names: list[str]) -> None:
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ConversionError(
-                f"Core ML cannot have an input or output called {name!r}: only letters, digits "
-                "and _ are allowed.",
-                "Rename that layer of the model, or leave the format out: --formats tflite,onnx",
-            )
-
-
-def _rename(ct: Any, spec: Any, names: list[str], wanted: list[str]) -> None:
-    """Rename by way of names nobody has: an old name may be another's new one."""
-    for number, name in enumerate(names):
-        ct.utils.rename_feature(spec, name, f"edgeloop_{number}")
-    for number, name in enumerate(wanted):
-        ct.utils.rename_feature(spec, f"edgeloop_{number}", name)
 
 
 def _normalise(package: Path) -> None:

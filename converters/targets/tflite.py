@@ -1,4 +1,4 @@
-"""TFLite/LiteRT: TensorFlow's converter makes the float build, litert-quantizer all others of it.
+"""TFLite/LiteRT: the source's trunk makes the float build, litert-quantizer all others of it.
 
 One float build is the trunk of every recipe, so that a recipe is a few milliseconds and what it
 changed is known: TensorFlow's own quantizing converter would trace and optimize anew each time.
@@ -6,20 +6,19 @@ changed is known: TensorFlow's own quantizing converter would trace and optimize
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from converters.engines import at_work, engine, tool_version
 from converters.recipe import Recipe
 from converters.samples import Samples
-from converters.sources.base import alone
-from converters.sources.tensorflow import TensorFlowSource
+from converters.sources.base import Source, alone
 from converters.targets.base import Emitted
 from converters.targets.engine_runner import EngineRunner
+from converters.trunks import FileTrunk, open_trunk
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format
 
@@ -32,9 +31,10 @@ class TfliteTarget:
     format: Format = "tflite"
     backends: tuple[str, ...] = ("litert",)
 
-    def __init__(self, source: TensorFlowSource, folder: Path) -> None:
+    def __init__(self, source: Source, folder: Path) -> None:
         self._source = source
         self._folder = folder
+        self._trunk = cast(FileTrunk, open_trunk(self.format, source, folder))
 
     def emit(self, recipe: Recipe, calibration: Samples | None) -> Emitted:
         """See ``Target.emit``."""
@@ -59,23 +59,11 @@ class TfliteTarget:
 
     def tools(self) -> Mapping[str, str]:
         """See ``Target.tools``."""
-        return {
-            "tensorflow": tool_version("tensorflow"),
-            "litert-quantizer": tool_version("litert-quantizer"),
-        }
+        return {**self._trunk.tools(), "litert-quantizer": tool_version("litert-quantizer")}
 
     @cached_property
     def _float(self) -> bytes:
-        tf = engine("tensorflow")
-        folder = self._folder / "frozen"
-        names = self._source.save_frozen(folder)
-        with at_work(
-            f"Converting {self._source.name} to TFLite",
-            "Another target may have the operation: --formats onnx",
-            gist=_missing_operations,
-        ):
-            model: bytes = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
-            return _renamed(model, names) if names else model
+        return self._trunk.build()
 
     def _quantized(self, recipe: Recipe, calibration: Samples | None) -> bytes:
         quantizer = engine("litert_quantizer")
@@ -126,23 +114,6 @@ def _loop(said: str) -> str:
     if "Tensor data is null" not in said:
         return ""
     return "the model has control flow (the loop of an LSTM, say), and no ranges are seen inside"
-
-
-def _renamed(model: bytes, names: Mapping[str, str]) -> bytes:
-    """The model with other names in its signatures."""
-    schema, builder = engine("ai_edge_litert.schema_py_generated"), engine("flatbuffers").Builder()
-    tree = schema.ModelT.InitFromPackedBuf(model, 0)
-    for signature in tree.signatureDefs:
-        for tensor in (*signature.inputs, *signature.outputs):
-            tensor.name = names.get(tensor.name.decode(), tensor.name.decode())
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
-
-
-def _missing_operations(said: str) -> str:
-    """The operations that TFLite lacks, out of the converter's pages about them; else nothing."""
-    operations = re.findall(r"^\ttf\.(\w+\([^)]*\))", said, re.MULTILINE)
-    return f"TFLite has no operation {', '.join(operations)}" if operations else ""
 
 
 def _recipe(quantizer: Any, name: str) -> Any:
