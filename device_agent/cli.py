@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_sdk.cli.announce import announce
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
 from edge_sdk.text import nearest
+
+if TYPE_CHECKING:
+    from device_agent.config import AgentSettings
+    from edge_sdk.config import Configuration
 
 SUMMARY = "run models on this device as the fleet wants them; status, rollback, config show"
 
@@ -28,9 +33,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         f"  {name:<{width}}  {about}" for name, about in _ACTIONS.items()
     )
     parser.add_argument("action", nargs="+", metavar="ACTION", help="see below")
-    parser.add_argument("--config", required=True, type=Path, metavar="FILE", help="agent.toml")
-    parser.add_argument("--state", metavar="FOLDER", help="the agent's own folder")
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="agent.toml; the flags below overrule it"
+    )
+    parser.add_argument("--state", metavar="FOLDER", help="the agent's own folder (state)")
     parser.add_argument("--enrolment", metavar="FILE", help="from `edge fleet enroll`")
+    parser.add_argument(
+        "--app",
+        metavar="NAME=PATH",
+        action="append",
+        default=[],
+        help="an application, and its folder of pictures or arrays, or its video; repeatable",
+    )
     parser.add_argument(
         "--log-level",
         choices=("debug", "info", "warning", "error"),
@@ -41,11 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Do what was asked. Raises EdgeError."""
-    from device_agent.config import read_settings
-
-    flags = {name: getattr(args, name) for name in ("state", "enrolment")}
-    given = {name: value for name, value in flags.items() if value is not None}
-    configuration = read_settings(args.config, os.environ, given)
+    configuration = _configuration(args)
     state = Path(configuration.value.state)
     match args.action:
         case ["config", "show"]:
@@ -60,12 +70,32 @@ def run(args: argparse.Namespace) -> Outcome:
         case ["rollback", app]:
             return _ask(state, "rollback", app)
         case ["rollback"]:
-            raise UsageError(
-                "Which application?", f"edge agent rollback APP --config {args.config}"
-            )
+            raise UsageError("Which application?", "edge agent rollback APP --config FILE")
         case other:
             wrong = " ".join(other)
             raise UsageError(f"edge agent does not know {wrong!r}.", nearest(wrong, _ACTIONS))
+
+
+def _configuration(args: argparse.Namespace) -> Configuration[AgentSettings]:
+    """What is set, by file, environment and flags; whoever only asks needs no enrolment."""
+    from device_agent.config import PREFIX, app_flags, read_settings
+
+    flags: dict[str, object] = {}
+    for text in args.app:
+        flags |= app_flags(text)
+    for name in ("state", "enrolment"):
+        if getattr(args, name) is not None:
+            flags[name] = getattr(args, name)
+    asks = args.action[0] in ("status", "rollback")
+    if args.config is None and f"{PREFIX}ENROLMENT" not in os.environ and "enrolment" not in flags:
+        if not asks or "state" not in flags:
+            raise UsageError(
+                "Which agent?",
+                f"edge agent {' '.join(args.action)} --config FILE   # or "
+                + ("--state FOLDER" if asks else "--enrolment FILE --app NAME=PATH"),
+            )
+        flags["enrolment"] = ""
+    return read_settings(args.config, os.environ, flags)
 
 
 def _run(settings: object, level: str) -> Outcome:

@@ -27,7 +27,8 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One application: where its inputs come from, and how they are run.
 
     Attributes:
-        source: ``folder`` of pictures or ``video`` file; both are repeated for ever.
+        source: ``folder`` of pictures or arrays (``.npy``, ``.npz``), or ``video`` file; both are
+            repeated for ever.
         path: of it.
         interval_ms: from the beginning of one inference to the beginning of the next, at least.
         delegates: names in order of preference; none for the engine's best CPU path.
@@ -39,6 +40,22 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     interval_ms: Count = 50
     delegates: tuple[str, ...] = ()
     threads: Positive = 1
+
+
+def app_flags(text: str) -> dict[str, object]:
+    """``NAME=PATH`` as the flags of one application: a file is a video, anything else a folder.
+
+    Raises:
+        UsageError: it is not of that form.
+    """
+    name, equals, path = text.partition("=")
+    if not (name and equals and path) or "." in name:
+        raise UsageError(
+            f"--app {text} is not NAME=PATH.",
+            "The fleet's name for the application, and its inputs: --app doorbell=pictures/",
+        )
+    source = "video" if Path(path).is_file() else "folder"
+    return {f"apps.{name}.source": source, f"apps.{name}.path": path}
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,9 +103,9 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_settings(
-    file: Path, environment: Mapping[str, str], flags: Mapping[str, object]
+    file: Path | None, environment: Mapping[str, str], flags: Mapping[str, object]
 ) -> Configuration[AgentSettings]:
-    """The configuration from all its sources.
+    """The configuration from all its sources; without a file the others have to do.
 
     Raises:
         UsageError: something in it is wrong; says what, where, and what would be right.

@@ -1,4 +1,4 @@
-"""One artifact, loaded: it answers pictures, and its answers can be measured and proven."""
+"""One artifact, loaded: it answers inputs, and its answers can be measured and proven."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from device_agent import ipc
 from device_agent.shadow import Answer
+from device_agent.sources import Input, Takes
 from edge_sdk.artifact import Artifact, ArtifactFolder, Golden
 from edge_sdk.errors import ArtifactError, UpdateError
-from edge_sdk.processing.picture import Picture
 from edge_sdk.runtime import Session, load
+from edge_sdk.runtime.bench import random_inputs
 from edge_sdk.runtime.selfcheck import judge, unproven
 from edge_sdk.spec import Boxes, Classes, GoldenCheck, Placement, decode
 from edge_sdk.spec.contents import BASELINE
@@ -29,7 +31,7 @@ _WARM_UPS = 2
 
 @dataclass(frozen=True, slots=True)
 class Inference:
-    """What came of one picture.
+    """What came of one input.
 
     Attributes:
         answer: in the application's terms.
@@ -57,6 +59,7 @@ class Model:
 
     Attributes:
         digest: the artifact's.
+        takes: what it can be fed.
         baseline: what it is compared with; None if it brought none.
         names: of the features that ``measure`` gives.
         placement: where its operations run.
@@ -70,18 +73,22 @@ class Model:
         self._session, self._golden = session, golden
         self._probe = Probe(session.processing, session.signature, session.engine_signature)
         self.names = self._probe.names
+        self.takes = Takes(session.engine_signature, session.processing.preprocess is not None)
         self.placement: Placement = session.placement
 
-    def answer(self, picture: Picture) -> Inference:
-        """Answer one picture, as ``Session.predict`` does.
+    def answer(self, given: Input) -> Inference:
+        """Answer one input, as ``Session.predict`` does; arrays are fed as they are.
 
         Raises:
-            EdgeError: the picture does not fit, or the model answered no numbers; or whatever else
+            EdgeError: the input does not fit, or the model answered no numbers; or whatever else
                 an engine raises.
         """
         session = self._session
         started = time.perf_counter_ns()
-        inputs, geometry = session.processing.before(picture)
+        if isinstance(given, dict):
+            inputs, geometry = given, None
+        else:
+            inputs, geometry = session.processing.before(given)
         outputs = session.run(inputs)
         answer = session.processing.after(outputs, geometry)
         elapsed = time.perf_counter_ns() - started
@@ -108,17 +115,20 @@ class Model:
         self._session.close()
 
 
-def load_model(slot: str, digest: str, *, delegates: tuple[str, ...], threads: int) -> Model:
+def load_model(
+    slot: str, digest: str, *, source: ipc.Source, delegates: tuple[str, ...], threads: int
+) -> Model:
     """Load an artifact, check that it is the one that is meant, and warm it.
 
     Args:
         slot: its folder, or an ``.edge`` file.
         digest: the artifact's.
+        source: where its inputs will come from.
         delegates, threads: as ``edge_sdk.load`` takes them.
 
     Raises:
         ArtifactError: it is corrupt, or another one.
-        UpdateError: it takes no pictures.
+        UpdateError: nothing that comes from the source could feed it.
         EdgeError: no engine here runs it.
     """
     path = Path(slot)
@@ -126,10 +136,11 @@ def load_model(slot: str, digest: str, *, delegates: tuple[str, ...], threads: i
         if artifact.digest != digest:
             raise ArtifactError(f"{path} holds the artifact {artifact.digest}, not {digest}.")
         declared = artifact.manifest.preprocess
-        if declared is None:
+        if declared is None and source.kind == "video":
             raise UpdateError(
-                f"{artifact.manifest.name} declares no preprocessing, so pictures cannot feed it.",
-                "Convert it with --preprocess SPEC.toml.",
+                f"{artifact.manifest.name} declares no preprocessing, so a video cannot feed it.",
+                "Convert it with --preprocess SPEC.toml, or give the application a folder of "
+                "arrays.",
             )
         golden = artifact.golden()
         baseline = None
@@ -138,10 +149,20 @@ def load_model(slot: str, digest: str, *, delegates: tuple[str, ...], threads: i
     session = load(path, delegates=delegates or None, threads=threads)
     try:
         model = Model(digest, session, baseline, golden)
-        picture = np.full((*declared.size, 3), _GRAY, np.uint8)
+        first = _first_input(session, golden)
         for _ in range(_WARM_UPS):
-            model.answer(picture)
+            model.answer(first)
     except BaseException:
         session.close()
         raise
     return model
+
+
+def _first_input(session: Session, golden: Golden | None) -> Input:
+    """Something to warm a model with: gray, or a real input if it brought one, or noise."""
+    declared = session.processing.preprocess
+    if declared is not None:
+        return np.full((*declared.size, 3), _GRAY, np.uint8)
+    if golden is not None:
+        return {name: rows[0] for name, rows in golden.inputs.items()}
+    return random_inputs(session.signature, {})

@@ -53,7 +53,7 @@ class Source(Word, frozen=True, kw_only=True):
     """Where an application's inputs come from.
 
     Attributes:
-        kind: a folder of pictures, or a video file; both are repeated for ever.
+        kind: a folder of pictures or arrays, or a video file; both are repeated for ever.
         path: absolute.
         interval_ms: from the beginning of one inference to the beginning of the next, at least.
     """

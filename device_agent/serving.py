@@ -1,7 +1,7 @@
-"""The worker's main loop: one picture after the other through what serves and what shadows.
+"""The worker's main loop: one input after the other through what serves and what shadows.
 
 All that answers happens in one thread, which never waits for a model to load: models come to it
-warm, over a queue, and between two pictures the new one takes the place of the old. So a picture is
+warm, over a queue, and between two inputs the new one takes the place of the old. So an input is
 answered by the one or by the other, and after ``Serving`` was said never again by the old.
 
 What goes wrong is counted, not fatal: an inference that fails counts against its artifact, an input
@@ -22,8 +22,7 @@ from device_agent.core.backoff import Backoff
 from device_agent.core.window import OpenWindow
 from device_agent.inference import Inference, Model
 from device_agent.shadow import agree
-from device_agent.sources import open_source
-from edge_sdk.processing.picture import Picture
+from device_agent.sources import Input, open_source
 
 BEAT_S = 1.0
 FEATURE_SHARE = 0.02
@@ -74,10 +73,10 @@ class Post:
         self._configuration = configuration
         self.window = self._open()
 
-    def answer(self, picture: Picture) -> Inference | None:
+    def answer(self, given: Input) -> Inference | None:
         """Answer and count; None if it failed."""
         try:
-            inference = self.model.answer(picture)
+            inference = self.model.answer(given)
         except Exception as error:  # noqa: BLE001 - engines and delegates raise what they like
             self.errors += 1
             self.last_error = f"{type(error).__name__}: {error}"
@@ -198,17 +197,17 @@ class Serving:
         )
 
     def _next(self) -> None:
-        """One picture through every role."""
+        """One input through every role."""
         self._next_input = time.monotonic() + self._configuration.source.interval_ms / 1000
         serve, shadow = self._posts["serve"], self._posts.get("shadow")
         try:
-            picture = self._source.next()
+            given = self._source.next(serve.model.takes)
         except Exception as error:  # noqa: BLE001 - decoders too raise what they like
             self._unreadable(serve, error)
             return
         self._unread_in_a_row = 0
-        served = serve.answer(picture)
-        candidate = shadow.answer(picture) if shadow else None
+        served = serve.answer(given)
+        candidate = shadow.answer(given) if shadow else None
         if served and candidate and shadow:
             shadow.window.compared(agreed=agree(served.answer, candidate.answer))
         self._measure((serve, served), (shadow, candidate))

@@ -69,6 +69,7 @@ class Loader:
         return load_model(
             command.slot,
             command.artifact,
+            source=self._configuration.source,
             delegates=self._configuration.delegates,
             threads=self._configuration.threads,
         )

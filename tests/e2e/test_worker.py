@@ -16,7 +16,7 @@ from typing import TypeVar
 import cv2
 import numpy as np
 import pytest
-from picture_models import BRIGHT, DARK, artifact, slot, write_pictures
+from picture_models import BRIGHT, DARK, SIDE, artifact, slot, write_pictures
 
 from device_agent import ipc
 from edge_sdk.spec.sketch import Window
@@ -305,14 +305,33 @@ def test_wrong_golden_answers_are_found(tmp_path: Path, pictures: Path) -> None:
     run(scenario, pictures)
 
 
-def test_a_model_that_takes_no_pictures_is_refused(tmp_path: Path, pictures: Path) -> None:
+def test_a_model_that_takes_no_pictures_answers_arrays(tmp_path: Path) -> None:
+    place = slot(tmp_path, takes_pictures=False)
+    folder = tmp_path / "arrays"
+    folder.mkdir()
+    levels = np.array([0.1, 0.9, 0.9, 0.9], np.float32)
+    np.save(folder / "four.npy", np.broadcast_to(levels[:, None, None, None], (4, SIDE, SIDE, 1)))
+
+    async def scenario(worker: Worker) -> None:
+        await worker.serve(place)
+        await worker.answered(8)
+        (window,) = await worker.stop()
+        assert (window.errors, window.unread) == (0, 0)
+        assert window.inferences >= 8
+        dark, bright = window.classes[0], window.classes[1]
+        assert abs(3 * dark - bright) <= 3
+
+    run(scenario, folder)
+
+
+def test_a_video_cannot_feed_a_model_that_takes_no_pictures(tmp_path: Path) -> None:
     place = slot(tmp_path, takes_pictures=False)
 
     async def scenario(worker: Worker) -> None:
         await worker.line.send(ipc.Serve(slot=place[0], artifact=place[1]))
         assert "declares no preprocessing" in (await worker.until(ipc.Failed)).reason
 
-    run(scenario, pictures)
+    run(scenario, tmp_path / "street.mp4", kind="video")
 
 
 def test_failed_inferences_are_counted_and_the_worker_goes_on(

@@ -122,3 +122,40 @@ def test_an_enrolment_that_will_not_do(
 def test_a_password_does_not_end_up_in_a_log() -> None:
     login = BrokerLogin(username="pi-1", password="s3cret")
     assert "s3cret" not in repr(login)
+
+
+def test_without_a_file_flags_will_do(
+    config: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(config.parent)
+    (config.parent / "street.mp4").touch()
+    words = ["--enrolment", "pi-1.enrolment.json", "--app", "look=pictures"]
+    words += ["--app", "cars=street.mp4", "--state", "pi-1"]
+    assert main(["agent", "config", "show", *words, "--json"]) == 0
+    rows = {row["key"]: row["value"] for row in json.loads(capfd.readouterr().out)["config"]}
+    assert (rows["apps.look.source"], rows["apps.cars.source"]) == ("folder", "video")
+    assert rows["apps.look.path"] == str(config.parent / "pictures")
+    assert rows["state"] == str(config.parent / "pi-1")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["run"], "--enrolment FILE --app NAME=PATH"),
+        (["status"], "--state FOLDER"),
+        (["run", "--enrolment", "e.json", "--app", "look"], "is not NAME=PATH"),
+        (["run", "--enrolment", "e.json", "--app", "lo.ok=x"], "is not NAME=PATH"),
+    ],
+)
+def test_without_a_file_something_must_say_which_agent(
+    words: list[str], said: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["agent", *words]) == 2
+    assert said in capfd.readouterr().err
+
+
+def test_to_ask_an_agent_its_folder_will_do(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["agent", "status", "--state", str(tmp_path / "gone")]) == 3
+    assert "gone" in capfd.readouterr().err
