@@ -33,6 +33,7 @@ from fleet.embedded import EmbeddedBroker
 from fleet.fleet import Fleet
 from fleet.folder import Address, FleetFolder, read_secret
 from fleet.ingest import Ingest
+from fleet.latecomers import Latecomers
 from fleet.nats_config import Tls
 from fleet.registry import Admit, Registry
 from fleet.rollouts import Rollouts
@@ -79,6 +80,7 @@ async def serve(settings: FleetSettings, ready: Callable[[Address], None]) -> No
                 fleet.ingest.run(),
                 fleet.director.run(),
                 fleet.rollouts.run(),
+                fleet.latecomers.run(),
                 fleet.drift.run(),
                 _keep_house(fleet),
                 server.run(fleet, folder.token(), stop),
@@ -143,7 +145,8 @@ async def _join(settings: FleetSettings, folder: FleetFolder, stack: AsyncExitSt
         broker_ca=read_secret(Path(settings.broker_ca)) if settings.broker_ca else "",
     )
     limits = Limits(min_windows=settings.drift_min_windows)
-    ingest = Ingest(store, director, trust.read, registry.knows, now_ms)
+    latecomers = Latecomers(store, director, now_ms)
+    ingest = Ingest(store, director, trust.read, registry.knows, latecomers.greeted, now_ms)
     broker.subscribe(UP_OF_ALL, ingest.hear, qos=1)
     return Fleet(
         name=name,
@@ -157,6 +160,7 @@ async def _join(settings: FleetSettings, folder: FleetFolder, stack: AsyncExitSt
         director=director,
         registry=registry,
         rollouts=Rollouts(store, director, now_ms, away_s=settings.away_s),
+        latecomers=latecomers,
         ingest=ingest,
         drift=DriftWatch(store, now_ms, limits, recent_s=settings.away_s),
     )

@@ -12,6 +12,7 @@ from fleet.director import Director
 from fleet.drift import DriftWatch
 from fleet.folder import FleetFolder
 from fleet.ingest import Ingest
+from fleet.latecomers import Latecomers
 from fleet.registry import Registry
 from fleet.rollouts import Rollouts
 from fleet.stores import devices
@@ -35,6 +36,7 @@ class Fleet:
     director: Director
     registry: Registry
     rollouts: Rollouts
+    latecomers: Latecomers
     ingest: Ingest
     drift: DriftWatch
 

@@ -91,6 +91,7 @@ class Ingest:
         director: Director,
         read_chunk: Read,
         known: Callable[[str], bool],
+        greeted: Callable[[str], None],
         clock: Clock,
     ) -> None:
         """Nothing is stored before ``run``.
@@ -100,12 +101,14 @@ class Ingest:
             director: answers hellos.
             read_chunk: path, offset and length to a published file's bytes; may block.
             known: whether a device belongs to the fleet.
+            greeted: told of each device whose hello is stored.
             clock: the fleet's.
         """
         self._store = store
         self._director = director
         self._read_chunk = read_chunk
         self._known = known
+        self._greeted = greeted
         self._clock = clock
         self._arrived: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
         self._wanted: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
@@ -244,6 +247,8 @@ class Ingest:
             )
             for (device, outbox), sequences in answers.acknowledged.items()
         ]
+        for device, _, _ in answers.desired:
+            self._greeted(device)
         await asyncio.gather(*sending)
 
     async def _serve_chunks(self) -> None:

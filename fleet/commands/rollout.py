@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -36,9 +37,7 @@ def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
     yield _add_start(doing)
     status = doing.add_parser("status", help="where it stands and why")
     status.add_argument("rollout", metavar="ID", nargs="?", help="all rollouts, if not named")
-    status.add_argument(
-        "--wait", action="store_true", help="until it is over or paused; 1 if it was rolled back"
-    )
+    _add_wait(status)
     status.set_defaults(act=run_status)
     yield status
     for name, text in ACTIONS.items():
@@ -56,7 +55,7 @@ def _add_start(doing: Any) -> argparse.ArgumentParser:
         "all others do; backwards by itself if the numbers are bad.",
     )
     parser.add_argument("artifact", metavar="NAME@VERSION")
-    parser.add_argument("--app", required=True, help="the application that is to run it")
+    parser.add_argument("--app", help="the application that is to run it (its NAME)")
     parser.add_argument(
         "--to", metavar="SELECTOR", default="all", help="all, pi-1,pi-2 or site=berlin (all)"
     )
@@ -68,8 +67,15 @@ def _add_start(doing: Any) -> argparse.ArgumentParser:
         default=[],
         help="max_disagreement=0.1, soak_s=60, …; repeatable",
     )
+    _add_wait(parser)
     parser.set_defaults(act=run_start)
     return parser
+
+
+def _add_wait(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", action="store_true", help="until it is over or paused; 1 if it was rolled back"
+    )
 
 
 def _share(text: str) -> float:
@@ -87,13 +93,16 @@ def run_start(args: argparse.Namespace) -> Outcome:
         given["canary_share"] = args.canary
     request = RolloutRequest(
         artifact=args.artifact,
-        app=args.app,
+        app=args.app or args.artifact.partition("@")[0],
         to=args.to,
         limits=Limits(**_of(Limits, given)),
         pace=Pace(**_of(Pace, given)),
     )
-    report = _fleet(args).post("/rollouts", request, RolloutReport)
-    return Outcome(report, text_of(report))
+    fleet = _fleet(args)
+    begun = fleet.post("/rollouts", request, RolloutReport)
+    if not args.wait:
+        return Outcome(begun, text_of(begun))
+    return _ended(partial(_read, fleet, begun.rollout.id))
 
 
 def _limit(text: str) -> tuple[str, float]:
@@ -132,20 +141,30 @@ def run_status(args: argparse.Namespace) -> Outcome:
             raise UsageError("Which rollout is to be waited for?", "edge fleet rollout status")
         reports = fleet.get("/rollouts", list[RolloutReport])
         return Outcome({"rollouts": reports}, _list(reports))
-    report = _waited(partial(_read, fleet, args.rollout), wait=args.wait)
-    return Outcome(report, text_of(report), 1 if report.rollout.stage in BAD else 0)
+    read = partial(_read, fleet, args.rollout)
+    if args.wait:
+        return _ended(read)
+    report = read()
+    return Outcome(report, text_of(report), _exit_code(report))
 
 
 def _read(fleet: FleetClient, rollout: str) -> RolloutReport:
     return fleet.get(f"/rollouts/{rollout}", RolloutReport)
 
 
-def _waited(read: Callable[[], RolloutReport], *, wait: bool) -> RolloutReport:
-    report = read()
-    while wait and report.rollout.stage not in STOPPED:
+def _ended(read: Callable[[], RolloutReport]) -> Outcome:
+    """Look until it is over or paused; what it does meanwhile goes to stderr."""
+    said = None
+    while (report := read()).rollout.stage not in STOPPED:
+        if report.rollout.stage is not said:
+            said = report.rollout.stage
+            print(f"{report.rollout.id} is {said.value} ...", file=sys.stderr, flush=True)
         time.sleep(POLL_S)
-        report = read()
-    return report
+    return Outcome(report, text_of(report), _exit_code(report))
+
+
+def _exit_code(report: RolloutReport) -> int:
+    return 1 if report.rollout.stage in BAD else 0
 
 
 def _fleet(args: argparse.Namespace) -> FleetClient:

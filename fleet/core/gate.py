@@ -39,6 +39,9 @@ class Limits(Word, frozen=True, kw_only=True):
         max_error_rate: failed share of inferences.
         min_inferences: of the candidate, before errors and latency are judged.
         max_p99_ratio: 99th percentile of latency, candidate to incumbent, on one device.
+        fast_ms: a candidate whose p99 is below is fast enough, whatever it is compared with: a few
+            milliseconds are what the scheduler of a busy machine takes, whoever runs.
+        max_p99_ms: the candidate's own p99, on each device; 0 for no such limit.
         max_crashes: of the worker, under the candidate, over all devices.
         max_failed_share: of devices that gave up on the candidate.
     """
@@ -48,6 +51,8 @@ class Limits(Word, frozen=True, kw_only=True):
     max_error_rate: Annotated[float, Meta(ge=0, le=1)] = 0.01
     min_inferences: Annotated[int, Meta(ge=1)] = 100
     max_p99_ratio: Annotated[float, Meta(gt=0)] = 3.0
+    fast_ms: Annotated[float, Meta(ge=0)] = 5.0
+    max_p99_ms: Annotated[float, Meta(ge=0)] = 0.0
     max_crashes: Annotated[int, Meta(ge=0)] = 0
     max_failed_share: Annotated[float, Meta(ge=0, le=1)] = 0.05
 
@@ -68,7 +73,8 @@ class Line(Word, frozen=True, kw_only=True):
     """One question and its answer.
 
     Attributes:
-        measure: ``failed devices``, ``crashes``, ``errors``, ``disagreement`` or ``p99 ratio``.
+        measure: ``failed devices``, ``crashes``, ``errors``, ``disagreement``, ``p99 ratio`` or
+            ``p99 ms``.
         value: measured; None where nothing could be.
         limit: the most it may be.
         samples: observations behind it.
@@ -157,14 +163,19 @@ def judge(
                 limits.min_compared,
             )
         )
-    slowest = [line for trial in trials if (line := _slowness(trial, limits)) is not None]
-    if slowest:
-        lines.append(max(slowest, key=lambda line: line.value or 0.0))
+    for question in (_slowness, _p99):
+        answers = [line for trial in trials if (line := question(trial, limits)) is not None]
+        if answers:
+            lines.append(max(answers, key=_badness))
     outcomes = {line.outcome for line in lines}
     for outcome in (Outcome.FAILED, Outcome.INCONCLUSIVE):
         if outcome in outcomes:
             return Verdict(outcome=outcome, lines=tuple(lines))
     return Verdict(outcome=Outcome.SUCCESSFUL, lines=tuple(lines))
+
+
+def _badness(line: Line) -> tuple[bool, float]:
+    return line.outcome is not Outcome.SUCCESSFUL, line.value or 0.0
 
 
 def _count(measure: str, value: float, limit: float, samples: int) -> Line:
@@ -203,14 +214,41 @@ def _slowness(trial: Trial, limits: Limits) -> Line | None:
     ratio = now / before
     low, _ = trial.candidate.percentile_bounds(0.99, Z)
     _, high = trial.incumbent.percentile_bounds(0.99, Z)
-    outcome = Outcome.SUCCESSFUL if ratio <= limits.max_p99_ratio else Outcome.INCONCLUSIVE
-    if low and high and low / high > limits.max_p99_ratio:
+    fast_us = limits.fast_ms * 1000
+    outcome = Outcome.INCONCLUSIVE
+    if ratio <= limits.max_p99_ratio or now <= fast_us:
+        outcome = Outcome.SUCCESSFUL
+    elif low and high and low / high > limits.max_p99_ratio and low > fast_us:
         outcome = Outcome.FAILED
     return Line(
         measure="p99 ratio",
         outcome=outcome,
         value=ratio,
         limit=limits.max_p99_ratio,
+        samples=samples,
+        wanted=limits.min_inferences,
+        device=trial.device,
+    )
+
+
+def _p99(trial: Trial, limits: Limits) -> Line | None:
+    """The candidate's own p99 against its hard limit; None where there is no such limit."""
+    if not limits.max_p99_ms:
+        return None
+    samples = trial.candidate.latency_count
+    low, high = trial.candidate.percentile_bounds(0.99, Z)
+    limit_us = limits.max_p99_ms * 1000
+    outcome = Outcome.INCONCLUSIVE
+    if samples >= limits.min_inferences and low and low > limit_us:
+        outcome = Outcome.FAILED
+    elif samples >= limits.min_inferences and high and high <= limit_us:
+        outcome = Outcome.SUCCESSFUL
+    p99_us = trial.candidate.percentile(0.99)
+    return Line(
+        measure="p99 ms",
+        outcome=outcome,
+        value=None if p99_us is None else p99_us / 1000,
+        limit=limits.max_p99_ms,
         samples=samples,
         wanted=limits.min_inferences,
         device=trial.device,

@@ -52,6 +52,11 @@ def select(selector: str, targets: Iterable[Target]) -> list[str]:
     return named
 
 
+def is_open(selector: str) -> bool:
+    """Whether a selector speaks of devices that are not there yet; a list of ids does not."""
+    return selector == ALL or "=" in selector
+
+
 def canaries(rollout: str, devices: Iterable[str], share: float) -> list[str]:
     """The devices that go first: that share of them, at least one; never all, of several.
 

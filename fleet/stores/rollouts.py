@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, func, insert, select, update
 
 from edge_sdk.spec.deployment import ArtifactRef
-from fleet.core.rollout import FINAL, Rollout
+from fleet.core.rollout import FINAL, Rollout, Stage
 from fleet.stores.packing import pack, unpack
 from fleet.stores.tables import members, rollouts
 
@@ -41,18 +41,21 @@ def add(connection: Connection, number: int, rollout: Rollout, devices: Iterable
             number=number, rollout=rollout.id, app=rollout.app, **_state(rollout)
         )
     )
-    connection.execute(
-        insert(members),
-        [
-            {
-                "rollout": rollout.id,
-                "device": member.device,
-                "canary": member.canary,
-                "incumbent": None if member.incumbent is None else pack(member.incumbent),
-            }
-            for member in devices
-        ],
-    )
+    connection.execute(insert(members), [_row(rollout.id, member) for member in devices])
+
+
+def join(connection: Connection, rollout: str, member: Member) -> None:
+    """Make another device one of a rollout's."""
+    connection.execute(insert(members), [_row(rollout, member)])
+
+
+def _row(rollout: str, member: Member) -> dict[str, object]:
+    return {
+        "rollout": rollout,
+        "device": member.device,
+        "canary": member.canary,
+        "incumbent": None if member.incumbent is None else pack(member.incumbent),
+    }
 
 
 def save(connection: Connection, rollout: Rollout) -> None:
@@ -99,6 +102,27 @@ def newest(connection: Connection, app: str) -> Rollout | None:
         .limit(1)
     ).scalar_one_or_none()
     return None if data is None else unpack(data, Rollout)
+
+
+def newest_done(connection: Connection) -> list[Rollout]:
+    """Of each application, the newest rollout that is done."""
+    rows = connection.execute(
+        select(rollouts.c.state).where(rollouts.c.final).order_by(rollouts.c.number)
+    )
+    done = (unpack(data, Rollout) for data in rows.scalars())
+    return list({each.app: each for each in done if each.stage is Stage.DONE}.values())
+
+
+def involved_since(connection: Connection, rollout: Rollout) -> set[str]:
+    """The devices of a rollout and of all later ones of its application."""
+    number = select(rollouts.c.number).where(rollouts.c.rollout == rollout.id).scalar_subquery()
+    return set(
+        connection.execute(
+            select(members.c.device)
+            .join(rollouts, rollouts.c.rollout == members.c.rollout)
+            .where(rollouts.c.app == rollout.app, rollouts.c.number >= number)
+        ).scalars()
+    )
 
 
 def members_of(connection: Connection, rollout: str) -> list[Member]:

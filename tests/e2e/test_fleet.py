@@ -229,9 +229,19 @@ def test_the_story(fleet: FleetProcess) -> None:
             back = await fleet.ask("rollout", "rollback", good["rollout"]["id"], code=2)
             assert bad["rollout"]["id"] in back["error"]
 
+            late = await asyncio.to_thread(fleet.enroll, "pi-5")
+            async with devices(late) as (fifth,):
+                await eventually(
+                    lambda: fifth.reported.apps[APP].serving, "it gets what the others have"
+                )
+                serving = fifth.reported.apps[APP].serving
+                assert serving is not None
+                assert serving.digest == digests[1]
+
             working.cancel()
             await eventually(lambda: not any(d.outbox for d in every), "all acknowledged")
-            for said in (await fleet.ask("devices"))["devices"]:
+            known = {d["device"]: d for d in (await fleet.ask("devices"))["devices"]}
+            for said in (known[d.device] for d in every):
                 assert said["online"]
                 assert said["inferences"] == bench.inferences[said["device"]]
             models = (await fleet.ask("models"))["models"]

@@ -56,8 +56,14 @@ class Post:
         self.sent: list[tuple[str, Message | None]] = []
         self.away = False
         self.director = Director(self.store, KEY.sign, self._publish, lambda: 1000)
+        self.greeted: list[str] = []
         self.ingest = Ingest(
-            self.store, self.director, self._read, {"pi-1"}.__contains__, lambda: 1000
+            self.store,
+            self.director,
+            self._read,
+            {"pi-1"}.__contains__,
+            self.greeted.append,
+            lambda: 1000,
         )
 
     async def _publish(self, topic: str, payload: bytes) -> None:

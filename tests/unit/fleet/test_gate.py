@@ -10,6 +10,8 @@ from fleet.core.gate import Limits, Line, Outcome, Trial, Verdict, Z, judge, wil
 from fleet.core.tally import Tally, tally
 
 NOTHING = Tally()
+STRICT = Limits(fast_ms=0)
+"""The latencies below are of microseconds."""
 
 
 def verdict(
@@ -19,9 +21,10 @@ def verdict(
     devices: int = 1,
     failed: int = 0,
     beside: bool = True,
+    limits: Limits = STRICT,
 ) -> Verdict:
     trial = Trial("pi-1", candidate, incumbent)
-    return judge(Limits(), [trial], devices=devices, failed=failed, beside=beside)
+    return judge(limits, [trial], devices=devices, failed=failed, beside=beside)
 
 
 def line(found: Verdict, measure: str) -> Line:
@@ -107,6 +110,26 @@ def test_a_few_slow_answers_do_not_condemn() -> None:
     assert hardly.outcome is Outcome.INCONCLUSIVE, "200 latencies bound no 99th percentile"
 
 
+def test_what_is_fast_enough_is_not_compared() -> None:
+    # 1.02 ** 430 is 5.0 ms, 1.02 ** 460 is 9.0 ms
+    for bin_, outcome in ((425, Outcome.SUCCESSFUL), (460, Outcome.FAILED)):
+        found = verdict(fast(300, bin_), fast(300, 100), beside=False, limits=Limits())
+        assert line(found, "p99 ratio").outcome is outcome
+
+
+def test_a_hard_limit_of_latency_needs_no_incumbent() -> None:
+    limits = Limits(max_p99_ms=20)
+    for candidate, outcome in (
+        (fast(300, 495), Outcome.SUCCESSFUL),  # 18 ms
+        (fast(300, 505), Outcome.FAILED),  # 22 ms
+        (fast(99, 505), Outcome.INCONCLUSIVE),
+        (fast(150, 495), Outcome.INCONCLUSIVE),  # 150 latencies bound no 99th percentile
+        (Tally(inferences=300, latency={495: 296, 505: 4}), Outcome.INCONCLUSIVE),
+    ):
+        found = line(verdict(candidate, beside=False, limits=limits), "p99 ms")
+        assert found.outcome is outcome, found
+
+
 @given(st.integers(1, 3000))
 def test_bounds_hold_the_percentile(count: int) -> None:
     found = Tally(latency={bin_: 1 for bin_ in range(count)})
@@ -129,7 +152,7 @@ def test_the_slowest_device_speaks_for_all() -> None:
         Trial("pi-1", fast(200, 100), fast(200, 100)),
         Trial("pi-2", fast(300, 200), fast(300, 100)),
     ]
-    found = judge(Limits(), trials, devices=2, failed=0, beside=False)
+    found = judge(STRICT, trials, devices=2, failed=0, beside=False)
     assert line(found, "p99 ratio").device == "pi-2"
     assert found.outcome is Outcome.FAILED
 
