@@ -54,12 +54,12 @@ def _app(said: AppState | None, wanted: ArtifactRef | None) -> AppReport:
     )
 
 
-def report_models(connection: Connection, now_ms: int) -> list[ModelReport]:
-    """What has run lately, and how fast."""
+def report_models(connection: Connection, now_ms: int, device: str = "") -> list[ModelReport]:
+    """What has run lately, and how fast: on one device, or merged over all."""
     names = {a.ref.digest: name_of(a.ref) for a in artifacts.all_of(connection)}
     since_ms = now_ms - RECENT_MS
     sums: dict[tuple[str, str, str], tuple[Tally, list[str]]] = {}
-    for model in telemetry.models(connection, since_ms):
+    for model in telemetry.models(connection, since_ms, device):
         windows = telemetry.of_model(
             connection,
             model.device,

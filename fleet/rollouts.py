@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from edge_sdk.errors import EdgeError, UsageError
-from edge_sdk.spec.deployment import ArtifactRef, Reported
+from edge_sdk.spec.deployment import AppState, ArtifactRef, Reported
 from edge_sdk.text import nearest
 from fleet.clock import Clock
 from fleet.core.gate import Limits, Trial, Verdict, judge
@@ -37,7 +37,7 @@ from fleet.core.rollout import (
 )
 from fleet.core.situation import Place, Standing, look, place
 from fleet.core.tally import Tally, tally
-from fleet.core.targeting import Target, canaries, select
+from fleet.core.targeting import Target, canaries, is_open, select
 from fleet.director import Director
 from fleet.refusals import ConflictError, NotFoundError
 from fleet.registry import find_artifact
@@ -123,7 +123,8 @@ class Rollouts:
         now_ms = self._clock()
         everyone = devices.all_of(connection)
         named = select(selector, [Target(d.device, d.labels) for d in everyone])
-        chosen = [d for d in everyone if d.device in set(named) and app in d.reported.apps]
+        meant = set(named)
+        chosen = [d for d in everyone if d.device in meant and _may_run(d, app, selector)]
         if not chosen:
             apps = {name for d in everyone for name in d.reported.apps}
             raise UsageError(
@@ -362,10 +363,17 @@ def _place(rollout: Rollout, goal: Goal, member: Member, device: Device) -> Plac
     )
 
 
+def _may_run(device: Device, app: str, selector: str) -> bool:
+    """Whether a device has the application. One that is named and was never heard of may have it:
+    it is told, and will say."""
+    named_unheard = device.seen_ms is None and not is_open(selector)
+    return app in device.reported.apps or named_unheard
+
+
 def _incumbent(device: Device, app: str) -> ArtifactRef | None:
     """What a device serves: what it was told to, unless it gave up on that; else what it says."""
     told = device.goal.apps.get(app) if device.goal else None
-    said = device.reported.apps[app]
+    said = device.reported.apps.get(app, AppState())
     if told is not None and told.serve is not None and told.serve.digest not in said.refused:
         return told.serve
     return said.serving

@@ -36,6 +36,7 @@ APP, DETECTOR = "fashion", "faces"
 VERSIONS = {"good": "1.0.0", "better": "1.1.0", "bad": "1.2.0"}
 PICTURES_PER_CLASS = 30
 PATIENCE_S = 240.0
+SOAK_S = 5
 
 FLEET_CONFIG = """\
 data = "{data}"
@@ -104,6 +105,7 @@ class Loop:
         found: dict[str, dict[str, float]] = {}
         rows = []
         for name, version in VERSIONS.items():
+            self.say(f"  the {name} one becomes {APP}@{version} ...")
             source = example("examples.fashion_mnist.train", name, "--path").strip()
             _, made = edge(
                 *("convert", source, "-o", self.artifact(APP, version), "--version", version),
@@ -115,6 +117,7 @@ class Loop:
             found[version] = accuracy
             rows.append((name, version, *(f"{share:.2%}" for share in accuracy.values())))
         self.say(table(("trained", "version", *found["1.0.0"]), rows, "<<>>"))
+        self.say("  and a face detector, wrapped as it is ...")
         face = examples / "face_detection"
         edge(
             *(
@@ -206,12 +209,14 @@ class Loop:
         self, artifact: str, app: str, to: str, allowed: tuple[int, ...] = (0,)
     ) -> dict[str, Any]:
         """Start a rollout and wait for its end; answers its report."""
-        begun = self.fleet("rollout", "start", artifact, "--app", app, "--to", to)
-        rollout = begun["rollout"]["id"]
         code, report = self.fleet_code(
-            "rollout", "status", rollout, "--wait", allowed=(0, 1, *allowed)
+            *("rollout", "start", artifact, "--app", app, "--to", to, "--wait"),
+            *("--limit", f"soak_s={SOAK_S}"),
+            allowed=(0, 1, *allowed),
+            say=self.say,
         )
-        self.say(f"canary {', '.join(report['canaries'])}; ended: {report['rollout']['stage']}")
+        canaries = ", ".join(report["canaries"])
+        self.say(f"  {report['rollout']['stage']}; the canary was {canaries}")
         for line in report["evidence"]:
             self.say(f"  {evidence_text(line)}")
         if code not in allowed:
@@ -262,17 +267,17 @@ class Loop:
         devices = self.devices()
         verdicts = self.verdicts()
         latency = {
-            (device, m["app"]): m["p99_us"]
-            for m in self.fleet("models")["models"]
+            (device, m["app"], m["artifact"]): m["p99_us"]
+            for device in devices
+            for m in self.fleet("models", "--device", device)["models"]
             if m["role"] == "serve"
-            for device in m["devices"]
         }
         rows = []
         for device, state in sorted(devices.items()):
             for app, said in sorted(state["apps"].items()):
                 slots = self.folder / device / "state" / "slots"
                 size = sum(f.stat().st_size for f in slots.rglob("*") if f.is_file())
-                p99 = latency.get((device, app))
+                p99 = latency.get((device, app, said["serving"]))
                 rows.append(
                     (
                         device,
@@ -297,9 +302,11 @@ class Loop:
         """One ``edge fleet`` command's JSON."""
         return self.fleet_code(*words, allowed=allowed)[1]
 
-    def fleet_code(self, *words: object, allowed: tuple[int, ...] = (0,)) -> tuple[int, Any]:
+    def fleet_code(
+        self, *words: object, allowed: tuple[int, ...] = (0,), say: Say | None = None
+    ) -> tuple[int, Any]:
         """One ``edge fleet`` command's exit code and JSON."""
-        return edge("fleet", *words, "--data", self.folder / "fleet", allowed=allowed)
+        return edge("fleet", *words, "--data", self.folder / "fleet", allowed=allowed, say=say)
 
     def chapter(self, title: str) -> None:
         """A heading."""

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -24,11 +25,14 @@ def command(*words: object) -> list[str]:
     return [sys.executable, "-m", "edge_sdk", *map(str, words)]
 
 
-def edge(*words: object, allowed: tuple[int, ...] = (0,)) -> tuple[int, dict[str, Any]]:
+def edge(
+    *words: object, allowed: tuple[int, ...] = (0,), say: Callable[[str], None] | None = None
+) -> tuple[int, dict[str, Any]]:
     """Run one ``edge`` command for its JSON.
 
     Args:
         allowed: exit codes that are part of the story.
+        say: hears each line of its progress as it comes.
 
     Returns:
         The exit code, and the object on stdout (empty if there is none).
@@ -36,13 +40,24 @@ def edge(*words: object, allowed: tuple[int, ...] = (0,)) -> tuple[int, dict[str
     Raises:
         UnavailableError: it ended otherwise; its own words are in the message.
     """
-    done = subprocess.run([*command(*words), "--json"], capture_output=True, text=True, check=False)
-    if done.returncode not in allowed:
-        said = "\n".join(done.stderr.strip().splitlines()[-TAIL_LINES:])
-        raise UnavailableError(
-            f"edge {' '.join(map(str, words))} ended with {done.returncode}:\n{said}"
-        )
-    return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}
+    said: list[str] = []
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as answer,
+        subprocess.Popen(
+            [*command(*words), "--json"], stdout=answer, stderr=subprocess.PIPE, text=True
+        ) as process,
+    ):
+        for line in process.stderr or ():
+            said.append(line.rstrip("\n"))
+            if say is not None:
+                say(f"  {said[-1]}")
+        code = process.wait()
+        answer.seek(0)
+        text = answer.read()
+    if code not in allowed:
+        last = "\n".join(said[-TAIL_LINES:])
+        raise UnavailableError(f"edge {' '.join(map(str, words))} ended with {code}:\n{last}")
+    return code, json.loads(text) if text.strip() else {}
 
 
 class Server:

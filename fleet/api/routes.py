@@ -145,9 +145,14 @@ class FleetRoutes(Controller):
         return report_rollout(situation)
 
     @get("/models", summary="Latency by model")
-    async def models(self, fleet: Fleet) -> list[ModelReport]:
-        """What ran lately, merged over its devices."""
-        return await fleet.store.read(lambda c: report_models(c, fleet.clock()))
+    async def models(self, fleet: Fleet, device: str = "") -> list[ModelReport]:
+        """What ran lately, merged over its devices, or on one of them."""
+        if device and not fleet.registry.knows(device):
+            known = await fleet.store.read(devices.names)
+            raise NotFoundError(
+                f"There is no device {device[:63]!r}.", nearest(device, sorted(known))
+            )
+        return await fleet.store.read(lambda c: report_models(c, fleet.clock(), device))
 
     @get("/drift", summary="Drift by application and device")
     async def drift(self, fleet: Fleet) -> list[DriftReport]:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 
 from edge_sdk.cli.command import Outcome
 from edge_sdk.spec.drift import Drift
@@ -25,6 +26,8 @@ def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
     ):
         parser = commands.add_parser(name, help=text)
         parser.set_defaults(act=act)
+        if act is run_models:
+            parser.add_argument("--device", metavar="DEVICE", default="", help="on this one alone")
         yield parser
     drift = commands.add_parser(
         "drift",
@@ -100,7 +103,8 @@ def run_artifacts(args: argparse.Namespace) -> Outcome:
 def run_models(args: argparse.Namespace) -> Outcome:
     """Latency by application and version."""
     fleet = find_fleet(args.data, args.api, args.token_file)
-    models = fleet.get("/models", list[ModelReport])
+    where = f"?device={quote(args.device, safe='')}" if args.device else ""
+    models = fleet.get(f"/models{where}", list[ModelReport])
     rows = [
         (
             m.app,

@@ -87,15 +87,17 @@ class Model:
     role: str
 
 
-def models(connection: Connection, since_ms: int) -> list[Model]:
-    """All models that anything was heard of since then, those heard of last at the end."""
+def models(connection: Connection, since_ms: int, device: str = "") -> list[Model]:
+    """All models that anything was heard of since then, those heard of last at the end.
+
+    Args:
+        device: of this device; empty for all.
+    """
     keys = (windows.c.app, windows.c.artifact, windows.c.device, windows.c.role)
-    rows = connection.execute(
-        select(*keys)
-        .where(windows.c.received_ms >= since_ms)
-        .group_by(*keys)
-        .order_by(func.max(windows.c.id))
-    )
+    query = select(*keys).where(windows.c.received_ms >= since_ms)
+    if device:
+        query = query.where(windows.c.device == device)
+    rows = connection.execute(query.group_by(*keys).order_by(func.max(windows.c.id)))
     return [Model(*row) for row in rows]
 
 

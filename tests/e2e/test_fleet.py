@@ -312,6 +312,20 @@ def test_operators_can_pause_resume_abort_and_take_back(fleet: FleetProcess) -> 
     asyncio.run(story())
 
 
+def test_a_device_that_is_named_before_it_comes_is_told_when_it_does(fleet: FleetProcess) -> None:
+    async def story() -> None:
+        enrolment = await asyncio.to_thread(fleet.enroll, "pi-1")
+        await asyncio.to_thread(publish, fleet, "1.0.0")
+        begin = ("rollout", "start", "scale@1.0.0", "--app", APP)
+        assert "No device of 'all'" in (await fleet.ask(*begin, code=2))["error"]
+        begun = await fleet.ask(*begin, "--to", "pi-1")
+        assert begun["canaries"] == ["pi-1"]
+        async with devices(enrolment) as (device,):
+            await eventually(lambda: device.reported.apps[APP].serving, "it is told")
+
+    asyncio.run(story())
+
+
 def test_a_first_rollout_taken_back_leaves_nothing(fleet: FleetProcess) -> None:
     async def story() -> None:
         enrolment = await asyncio.to_thread(fleet.enroll, "pi-1")
