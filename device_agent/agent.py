@@ -89,6 +89,7 @@ class Agent:
             hello=self._hello,
             on_desired=self._on_desired,
             now_ms=now_ms,
+            floor_ms=lambda: self._trust.floor_ms,
             random=random.random,
             limits=Limits(
                 request_timeout_s=settings.request_timeout_s,

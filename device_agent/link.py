@@ -11,7 +11,8 @@ Three things are said, each as reliably as it needs to be:
 
 What comes in is believed as little as the broker is: a message that cannot be read, that was heard
 before or that answers nothing is dropped, and counted. The sender's wall clock is not compared with
-ours, which on a small board may be anywhere: counters and ids tell old from new instead.
+ours, which on a small board may be anywhere: counters and ids tell old from new. But a message whose
+time was over when the fleet signed something that we hold *is* over, whatever our clock says.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from device_agent.outbox import Outbox
 from edge_sdk.broker import Broker, Incoming
 from edge_sdk.errors import EdgeError, FleetError
 from edge_sdk.spec.deployment import Signed
-from edge_sdk.spec.envelope import open_, read, seal
+from edge_sdk.spec.envelope import has_expired, open_, read, seal
 from edge_sdk.spec.wire import (
     Acknowledged,
     Chunk,
@@ -75,8 +76,9 @@ class Traffic(Word, frozen=True, kw_only=True):
         requests, retries: requests for bytes, and how many of them were second attempts or later.
         bytes_received: of files, useful or not.
         hellos: said.
-        malformed, repeated, unwanted: messages dropped: unreadable, heard before, or of a kind that
-            is not ours, an answer that nobody waits for, a Desired that is not believed.
+        malformed, expired, repeated, unwanted: messages dropped: unreadable, past their time, heard
+            before, or of a kind that is not ours, an answer that nobody waits for, a Desired that
+            is not believed.
     """
 
     requests: int = 0
@@ -84,6 +86,7 @@ class Traffic(Word, frozen=True, kw_only=True):
     bytes_received: int = 0
     hellos: int = 0
     malformed: int = 0
+    expired: int = 0
     repeated: int = 0
     unwanted: int = 0
 
@@ -101,6 +104,7 @@ class Link:
         hello: Callable[[], Hello],
         on_desired: Callable[[Signed], bool],
         now_ms: Callable[[], int],
+        floor_ms: Callable[[], int],
         random: Callable[[], float],
         limits: Limits,
     ) -> None:
@@ -114,6 +118,7 @@ class Link:
             hello: makes the hello of this moment.
             on_desired: hears a Desired; answers whether it was believed.
             now_ms: the wall clock, Unix milliseconds.
+            floor_ms: a time that has passed for certain, since the fleet has signed it.
             random: draws from [0, 1).
             limits: how patient to be.
         """
@@ -123,6 +128,7 @@ class Link:
         self._hello = hello
         self._on_desired = on_desired
         self._now_ms = now_ms
+        self._floor_ms = floor_ms
         self._random = random
         self._limits = limits
         self._up = up(device)
@@ -293,7 +299,9 @@ class Link:
             self._counts["malformed"] += 1
             _log.warning("dropped: %s", error.message)
             return
-        if envelope.id in self._heard:
+        if has_expired(envelope, self._floor_ms()):
+            self._counts["expired"] += 1
+        elif envelope.id in self._heard:
             self._counts["repeated"] += 1
         elif self._hear(message, envelope.answers):
             self._heard[envelope.id] = None

@@ -30,6 +30,8 @@ Publish = Callable[[str, bytes], Awaitable[None]]
 
 FIRST_PAUSE_S = 2.0
 LONGEST_PAUSE_S = 120.0
+VALID_MS = 600_000
+"""How long anything said to a device is worth hearing. Whatever matters is said again before."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,7 +114,14 @@ class Director:
         """Say something to a device, once. What cannot be sent now is not worth an error here:
         whatever matters is said again.
         """
-        payload = seal(message, id=secrets.token_hex(8), sent_ms=self._clock(), answers=answers)
+        now_ms = self._clock()
+        payload = seal(
+            message,
+            id=secrets.token_hex(8),
+            sent_ms=now_ms,
+            expires_ms=now_ms + VALID_MS,
+            answers=answers,
+        )
         try:
             await self._publish(down(device), payload)
         except EdgeError as error:

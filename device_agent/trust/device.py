@@ -79,10 +79,14 @@ class DeviceTrust:
         return self._desired
 
     @property
+    def floor_ms(self) -> int:
+        """The newest time that the fleet has signed, Unix milliseconds: it has passed for sure."""
+        return max(self._memory.floor_ms, self._root_floor_ms)
+
+    @property
     def now(self) -> datetime:
         """The time, in UTC: the clock's, or the newest that the fleet has signed."""
-        floor_ms = max(self._memory.floor_ms, self._root_floor_ms)
-        return datetime.fromtimestamp(max(self._clock(), floor_ms / 1000), UTC)
+        return datetime.fromtimestamp(max(self._clock(), self.floor_ms / 1000), UTC)
 
     def accept(self, signed: Signed) -> Desired:
         """The Desired inside, remembered from now on as the newest. Twice does no harm.

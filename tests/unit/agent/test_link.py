@@ -43,6 +43,7 @@ QUICK = Limits(
     resend=Backoff(0.05, 0.1),
     durable_in_flight=4,
 )
+FLOOR_MS = 5_000
 SIGNED = Signed(payload=b"goal", key="0" * 64, signature=b"")
 
 
@@ -67,6 +68,7 @@ class Stage:
             hello=lambda: Hello(boot="b", profile=PROFILE, reported=Reported()),
             on_desired=self._on_desired,
             now_ms=lambda: 1,
+            floor_ms=lambda: FLOOR_MS,
             random=lambda: 0.5,
             limits=QUICK,
         )
@@ -234,3 +236,15 @@ async def test_what_cannot_be_read_or_was_not_asked_for_is_dropped(stage: Stage)
     stage.say(ReportedMessage(at_ms=1, reported=Reported()))
     await eventually(lambda: stage.link.traffic.malformed == 3)
     await eventually(lambda: stage.link.traffic.unwanted == 2)
+
+
+@played
+async def test_what_was_over_when_the_fleet_signed_what_we_hold_is_dropped(stage: Stage) -> None:
+    await eventually(lambda: stage.of(Hello))
+    goal = DesiredMessage(desired=SIGNED)
+    stage.say_bytes(seal(goal, id="late", sent_ms=0, expires_ms=FLOOR_MS - 1))
+    await eventually(lambda: stage.link.traffic.expired == 1)
+    assert stage.desired == []
+    # Our clock says 1: a message of the fleet's may be as far in the future as it likes.
+    stage.say_bytes(seal(goal, id="now", sent_ms=0, expires_ms=FLOOR_MS))
+    await eventually(lambda: stage.desired == [SIGNED])
