@@ -11,8 +11,8 @@ Three things are said, each as reliably as it needs to be:
 
 What comes in is believed as little as the broker is: a message that cannot be read, that was heard
 before or that answers nothing is dropped, and counted. The sender's wall clock is not compared with
-ours, which on a small board may be anywhere: counters and ids tell old from new. But a message whose
-time was over when the fleet signed something that we hold *is* over, whatever our clock says.
+ours, which on a small board may be anywhere: counters and ids tell old from new. But what was over
+when the fleet signed something that we hold *is* over, whatever our clock says.
 """
 
 from __future__ import annotations

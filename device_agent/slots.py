@@ -66,10 +66,6 @@ class Slots:
         with whole_file(self.path(digest) / _MARK) as file:
             file.write(f"{variant}\n".encode())
 
-    def size_bytes(self, digest: str) -> int:
-        """How much of it is here."""
-        return sum(p.stat().st_size for p in self.path(digest).rglob("*") if p.is_file())
-
     def free_bytes(self) -> int:
         """Room on the slots' disk for a program like us."""
         return shutil.disk_usage(self.folder).free

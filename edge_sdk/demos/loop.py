@@ -383,9 +383,14 @@ def agent_config(device: str, folder: Path) -> str:
 
 def evidence_text(line: dict[str, Any]) -> str:
     """One line of a verdict for a person."""
-    number = "nothing yet" if line["value"] is None else f"{line['value']:.3g}"
+    share = line["measure"] in ("failed devices", "errors", "disagreement")
+
+    def amount(number: float) -> str:
+        return f"{number:.1%}" if share else f"{number:.3g}"
+
+    number = "nothing yet" if line["value"] is None else amount(line["value"])
     where = f" on {line['device']}" if line.get("device") else ""
     return (
-        f"{line['outcome']:<10}  {line['measure']}: {number} of {line['limit']:g} allowed, "
+        f"{line['outcome']:<12}  {line['measure']}: {number} of {amount(line['limit'])} allowed, "
         f"{line['samples']} seen{where}"
     )

@@ -11,7 +11,6 @@ and gives the same numbers with or without it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -83,18 +82,6 @@ class ImagePreprocessor:
             pixels = planes(pixels)
         numbers = self._look_up(pixels) if self._tables else self._normalise(pixels)
         return numbers.reshape(self._shape), plan.geometry
-
-    def prepare_batch(self, frames: Iterable[Array]) -> Array:
-        """Many pictures as one array, one after the other along its first axis.
-
-        Raises:
-            UsageError: there are none, or one is not a picture.
-            UnavailableError: one must be resized and OpenCV is not installed.
-        """
-        prepared = [self.prepare(frame)[0] for frame in frames]
-        if not prepared:
-            raise UsageError("There are no pictures to prepare.", "Pass at least one.")
-        return np.concatenate(prepared)
 
     def _plan(self, size: tuple[int, ...]) -> Fit:
         # The frames of a video are all of one size: the last plan usually serves again.

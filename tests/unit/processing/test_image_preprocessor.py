@@ -175,15 +175,6 @@ def test_pictures_of_changing_sizes_get_their_own_geometry():
     assert geometries[0] == geometries[2] != geometries[1]
 
 
-def test_a_batch_is_its_pictures_one_after_the_other():
-    preprocessor = ImagePreprocessor(image(), tensor(("batch", 16, 16, 3)))
-    batch = preprocessor.prepare_batch([EVERY_COLOUR, EVERY_COLOUR[::-1]])
-    assert batch.shape == (2, 16, 16, 3)
-    assert np.array_equal(batch[1:], preprocessor.prepare(EVERY_COLOUR[::-1])[0])
-    with pytest.raises(UsageError, match="no pictures"):
-        preprocessor.prepare_batch([])
-
-
 def test_the_right_size_needs_no_opencv_and_another_size_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv2", None)  # as if it were not installed
     preprocessor = ImagePreprocessor(image(resize="letterbox"), tensor())
