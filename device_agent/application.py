@@ -106,6 +106,7 @@ class Application:
         self._events: asyncio.Queue[tuple[ev.Event, asyncio.Future[None] | None]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._watching: tuple[int, int] | None = None
+        self._delay = ""
         self._runner = around.make_runner(self, configure)
 
     # ------------------------------------------------------------------------------ what it is
@@ -124,6 +125,11 @@ class Application:
     def needed(self) -> frozenset[str]:
         """Digests of the slots that it needs."""
         return needed(self._update)
+
+    @property
+    def delay(self) -> str:
+        """Why what it is to bring in does not come for now; empty if nothing is in the way."""
+        return self._delay
 
     @property
     def worker(self) -> WorkerStatus:
@@ -279,13 +285,18 @@ class Application:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _fetch(self, effect: do.Fetch) -> None:
+        def delayed(reason: str) -> None:
+            self._delay = reason
+
         try:
-            await self._around.download.bring(effect.artifact)
+            await self._around.download.bring(effect.artifact, delayed)
         except EdgeError as error:
             hint = f" ({error.hint})" if error.hint else ""
             self.tell(ev.Unfetchable(effect.attempt, error.message + hint))
         else:
             self.tell(ev.Fetched(effect.attempt))
+        finally:
+            self._delay = ""
 
     async def _check(self, effect: do.Check) -> None:
         failures = 0

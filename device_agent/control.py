@@ -32,10 +32,17 @@ PATIENCE_S = 30.0
 
 
 class AppStatus(Word, frozen=True, kw_only=True):
-    """One application: what the fleet is told of it, and how its worker is."""
+    """One application.
+
+    Attributes:
+        state: what the fleet is told of it.
+        worker: how its worker is.
+        delay: why what it is to bring in does not come for now; empty if nothing is in the way.
+    """
 
     state: AppState
     worker: WorkerStatus = WorkerStatus()
+    delay: str = ""
 
 
 class Status(Word, frozen=True, kw_only=True):

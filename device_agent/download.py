@@ -67,8 +67,14 @@ class Download:
         self._retry = retry
         self._random = random
 
-    async def bring(self, artifact: ArtifactRef) -> None:
+    async def bring(
+        self, artifact: ArtifactRef, delayed: Callable[[str], None] = lambda _: None
+    ) -> None:
         """Bring all that this device needs of an artifact; however long the fleet is away.
+
+        Args:
+            artifact: which one.
+            delayed: told why nothing comes for now, with what could be done about it.
 
         Raises:
             UnavailableError: there is no room, no engine for it, or it needs a newer edgeloop.
@@ -88,7 +94,9 @@ class Download:
                     raise
                 reason = error
             wait_s = self._retry.delay_s(failures, self._random)
-            _log.warning("%s again in %.0f s: %s", artifact.name, wait_s, reason.message)
+            said = reason.message + (f" ({reason.hint})" if reason.hint else "")
+            _log.warning("%s again in %.0f s: %s", artifact.name, wait_s, said)
+            delayed(said)
             await asyncio.sleep(wait_s)
 
     async def _bring(self, artifact: ArtifactRef) -> None:

@@ -44,6 +44,11 @@ from edge_sdk.spec.word import Word
 _log = logging.getLogger(__name__)
 
 REMEMBERED_IDS = 4096
+SILENCES_TO_MENTION = 4
+NO_ANSWER = (
+    "the fleet does not answer. Does it run, and is this device enrolled there? "
+    "(edge fleet devices   # on the fleet's machine)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +221,8 @@ class Link:
                 else:
                     silences += 1
                     wait_s = self._limits.hello.delay_s(silences, self._random)
+                    if silences == SILENCES_TO_MENTION:
+                        _log.warning("The broker is there, but %s", NO_ANSWER)
                     await self._say_hello()
                 event = self._connected if self._answered.is_set() else self._answered
                 if not await _within(event, wait_s):

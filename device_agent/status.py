@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from device_agent.control import AppStatus, Status
+from device_agent.link import NO_ANSWER
 from edge_sdk.spec.deployment import ArtifactRef
 from edge_sdk.text import bytes_text, table
 
@@ -23,6 +24,8 @@ def describe(status: Status) -> str:
     for name, app in sorted(status.apps.items()):
         if app.state.reason:
             lines.append(f"{name}: {app.state.state.value}: {app.state.reason}")
+        if app.delay:
+            lines.append(f"{name}: waits: {app.delay}")
         if app.worker.problem:
             lines.append(f"{name}: {app.worker.problem}")
     return "\n".join(lines)
@@ -31,7 +34,7 @@ def describe(status: Status) -> str:
 def _connection(status: Status) -> str:
     if not status.connected:
         return f"not connected. {status.refusal}".rstrip()
-    return "connected, the fleet answers" if status.answered else "connected, no answer yet"
+    return f"connected, {'the fleet answers' if status.answered else NO_ANSWER}"
 
 
 def _row(name: str, app: AppStatus) -> tuple[str, ...]:

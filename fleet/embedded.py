@@ -106,7 +106,11 @@ class EmbeddedBroker:
                 self._config, patience_s=self._limits.stop_s, report=self._report
             )
             await self._wait_for_port(self._limits.stop_s if leftovers else 0.0)
-            await self._launch()
+            try:
+                await self._launch()
+            except UnavailableError as error:  # killed while it started: no reason to give up
+                self._report(f"{error.message} It is tried once more.")
+                await self._launch()
         except BaseException:
             await self.stop()
             raise

@@ -33,6 +33,7 @@ class NatsProcess:
         self._process = process
         self._said: deque[str] = deque(maxlen=40)
         self._awaited: dict[str, asyncio.Future[str]] = {}
+        self._ended_by_us = False
         self._listening = asyncio.ensure_future(self._listen())
 
     @classmethod
@@ -93,6 +94,7 @@ class NatsProcess:
 
     async def end(self, patience_s: float) -> None:
         """End it: asked first, killed when it has not ended in time."""
+        self._ended_by_us = self._ended_by_us or self.running
         if self.running and patience_s > 0:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
@@ -105,6 +107,9 @@ class NatsProcess:
 
     def _complaint(self) -> str:
         """Why it ended, in its own words, as far as it said so."""
+        code = self._process.returncode
+        if code is not None and code < 0 and not self._ended_by_us:
+            return f"it was killed by {signal.Signals(-code).name}"
         for said in reversed(self._said):
             _, fatal, why = said.partition("[FTL] ")
             if fatal or said.startswith("nats-server:"):

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 import onnx
 from brokers import DEADLINE_S, QUICK, Server, eventually
+from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
 
 from edge_sdk.artifact import Artifact, Golden, golden, measure, pack
@@ -43,6 +44,7 @@ from edge_sdk.spec import (
     codec,
     encode,
 )
+from edge_sdk.spec.contents import BASELINE
 from edge_sdk.spec.deployment import (
     TERMINAL,
     AppState,
@@ -54,6 +56,7 @@ from edge_sdk.spec.deployment import (
 )
 from edge_sdk.spec.enrolment import BrokerLogin, Enrolment
 from edge_sdk.spec.envelope import open_, read, seal
+from edge_sdk.spec.sketch import Baseline
 from edge_sdk.spec.wire import (
     UP_OF_ALL,
     Acknowledged,
@@ -120,8 +123,13 @@ def classifier(
     ballast: int = 300_000,
     min_agent: str = "0.1.0",
     size: tuple[int, int] = (SIDE, SIDE),
+    others: bool = False,
 ) -> Path:
-    """An artifact that says which colour a picture has; by default with a model of three chunks."""
+    """An artifact that says which colour a picture has; by default with a model of three chunks.
+
+    With ``others`` it has more builds: one that would be preferred and that no engine here runs, and
+    one that runs here and is not preferred.
+    """
     x = np.linspace(0, 1, 2 * SIDE * SIDE * 3, dtype=np.float32).reshape(2, 1, SIDE, SIDE, 3)
     scores = np.exp(x.mean(axis=(2, 3)) * 5)
     y = (scores / scores.sum(axis=-1, keepdims=True)).astype(np.float32)
@@ -140,11 +148,18 @@ def classifier(
         backends=("onnxruntime",),
         signature=_SIGNATURE,
     )
+    variants = (variant,)
+    if others:
+        variants += (
+            _other(variant, contents, "coreml-int8", format="coreml", backends=("coreml",)),
+            _other(variant, contents, "onnx-int8-weights"),
+        )
+        contents[BASELINE] = encode(Baseline(samples=2))
     manifest = Manifest(
         name="colour",
         version=version,
         signature=_SIGNATURE,
-        variants=(variant,),
+        variants=variants,
         provenance=Provenance(source="x", source_format="x", source_sha256="0" * 64, tools={}),
         files=measure(contents),
         min_agent=min_agent,
@@ -154,6 +169,16 @@ def classifier(
     )
     pack(path, manifest, contents)
     return path
+
+
+def _other(
+    variant: Variant, contents: dict[str, bytes], name: str, **changes: Any
+) -> Variant:
+    """A further build, whose file is added to the contents; nobody is to look into it."""
+    path = f"variants/{name}/model.bin"
+    contents[path] = b"never to be fetched " * 20_000
+    changes |= {"id": name, "recipe": name.partition("-")[2], "path": path}
+    return structs.replace(variant, size=len(contents[path]), **changes)
 
 
 class SmallFleet:
@@ -192,7 +217,12 @@ class SmallFleet:
 
     def publish(self, version: str, **changes: Any) -> ArtifactRef:
         """Make and publish an artifact, as a fleet of the version that it needs would."""
-        path = classifier(self._folder / f"colour-{version}.edge", version, **changes)
+        return self.publish_file(
+            classifier(self._folder / f"colour-{version}.edge", version, **changes), **changes
+        )
+
+    def publish_file(self, path: Path, **changes: Any) -> ArtifactRef:
+        """Publish an artifact that is there."""
         newest = max(AGENT_VERSION, changes.get("min_agent", AGENT_VERSION))
         with patch.object(codec, "AGENT_VERSION", newest), Artifact(path) as artifact:
             return self.trust.publish(artifact)
@@ -286,12 +316,20 @@ class SmallFleet:
 
 @dataclass
 class AgentProcess:
-    """``edge agent run`` in a process of its own."""
+    """``edge agent run`` in a process of its own.
+
+    Attributes:
+        folder: its world: pictures, enrolment, configuration, state, log.
+        settings: of the configuration, beside or instead of the usual ones.
+        max_file_bytes: no file of it grows beyond that; 0 for no limit.
+        clock: how far its wall clock is off, as faketime says it (``-3650d``); empty for not at all.
+    """
 
     folder: Path
     settings: dict[str, object] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     max_file_bytes: int = 0
+    clock: str = ""
 
     @property
     def config(self) -> Path:
@@ -332,8 +370,14 @@ class AgentProcess:
             )
 
     def limits(self) -> list[str]:
-        """What comes before the command: a disk on which no file grows beyond a size."""
-        return ["prlimit", f"--fsize={self.max_file_bytes}"] if self.max_file_bytes else []
+        """What comes before the command: another disk, another clock."""
+        limits = ["prlimit", f"--fsize={self.max_file_bytes}"] if self.max_file_bytes else []
+        if self.clock:  # the wall clock alone: a board's monotonic one counts from its start
+            # Not by the faketime command, which would stand between us and the agent's process.
+            (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+            limits += ["env", "FAKETIME_DONT_FAKE_MONOTONIC=1", f"FAKETIME={self.clock}"]
+            limits += [f"LD_PRELOAD={library}"]
+        return limits
 
     def kill(self) -> None:
         """As the kernel or a power failure would; its workers end by themselves."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import ssl
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from brokers import QUICK, USERS, NatsServer, Server, eventually, over, running
+from tls_samples import write_certificates
 
 from edge_sdk.broker import Credentials, Pace, connect
 from edge_sdk.broker.users import device_user
@@ -20,6 +20,7 @@ from edge_sdk.errors import FleetError, UnavailableError
 from edge_sdk.spec.wire import UP_OF_ALL, down, up
 from fleet.embedded import EmbeddedBroker
 from fleet.nats_config import Tls, subjects
+from fleet.nats_process import _servers_on
 
 
 def embedded(server: Server) -> EmbeddedBroker:
@@ -119,6 +120,21 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_server_killed_while_it_starts_gets_a_second_chance(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        server = NatsServer(tmp_path)
+        config = tmp_path / "broker" / "nats.json"
+        starting = asyncio.create_task(server.start())
+        await eventually(lambda: _servers_on(config))
+        (first,) = _servers_on(config)
+        os.kill(first, signal.SIGKILL)
+        await starting
+        assert server.embedded.pid not in (None, first)
+        await server.stop()
+
+    asyncio.run(scenario())
+
+
 def test_one_folder_serves_one_fleet(tmp_path: Path) -> None:
     async def scenario() -> None:
         first, second = NatsServer(tmp_path), NatsServer(tmp_path)
@@ -172,32 +188,7 @@ def test_what_a_killed_fleet_left_running_is_ended(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authority, a server's certificate for 127.0.0.1, a client's, and a foreign authority."""
-    if shutil.which("openssl") is None:
-        pytest.skip("no openssl command")
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*words: str) -> None:
-        subprocess.run(["openssl", *words], cwd=folder, check=True, capture_output=True)
-
-    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    for name in ("ca", "foreign"):
-        openssl(
-            "req", "-x509", *key, "-keyout", f"{name}.key", "-out", f"{name}.crt",
-            "-days", "3650", "-subj", f"/CN={name}",
-            "-addext", "keyUsage=critical,keyCertSign,cRLSign",
-        )  # fmt: skip
-    (folder / "server.ext").write_text("subjectAltName=IP:127.0.0.1\nkeyUsage=digitalSignature\n")
-    (folder / "client.ext").write_text("keyUsage=digitalSignature\n")
-    for name in ("server", "client"):
-        openssl(
-            "req", *key, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}"
-        )
-        openssl(
-            "x509", "-req", "-in", f"{name}.csr", "-CA", "ca.crt", "-CAkey", "ca.key",
-            "-CAcreateserial", "-days", "3650", "-extfile", f"{name}.ext", "-out", f"{name}.crt",
-        )  # fmt: skip
-    return folder
+    return write_certificates(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.mark.parametrize("mutual", [False, True])

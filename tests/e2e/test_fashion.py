@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
+from agent_samples import AgentProcess, SmallFleet, device
+from brokers import NatsServer, eventually, running
 
 import edge_sdk
 from converters import Conversion, convert
 from edge_sdk.processing import read_labels, read_processing
 from edge_sdk.runtime.selfcheck import check
 from edge_sdk.spec import Agreement, Classes
+from edge_sdk.spec.deployment import State
 from examples.fashion_mnist import dataset, train
 
 SPEC = Path(train.__file__).parent
 LARGEST_INT8_DROP = 0.002
 LEAST_SAME_ARGMAX = 0.999
+LARGEST_TREE_BYTES = 120_000_000
 
 
 @pytest.fixture(scope="module")
@@ -94,3 +100,71 @@ def test_a_picture_in_an_answer_out(conversion: Conversion, tmp_path: Path) -> N
             array = (picture / 255.0).astype("float32").reshape(1, 28, 28, 1)
             scores = session.run({"image": array})["probabilities"]
             assert answer.top[0].index == int(scores.argmax())
+
+
+def tree_bytes(agent: AgentProcess) -> int:
+    """What all processes of an agent take: pages shared between them are shared out."""
+    total = 0
+    for pid in agent.members():
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1]) * 1024
+    return total
+
+
+def mapped(pid: int) -> set[str]:
+    """Which heavy things a process has in its memory."""
+    maps = Path(f"/proc/{pid}/maps").read_text()
+    heavy = ("ai_edge_litert", "onnxruntime", "tensorflow", "cv2", "numpy")
+    return {name for name in heavy if name in maps}
+
+
+@pytest.mark.parametrize("conversion", ["good"], indirect=True)
+def test_on_a_device_it_is_small(conversion: Conversion, tmp_path: Path) -> None:
+    """An agent at work with the classifier: what it fetched, and what its processes take."""
+
+    async def story() -> None:
+        server = NatsServer(tmp_path)
+        await server.start()
+        fleet = SmallFleet(tmp_path, server)
+        agent = device(tmp_path, fleet)
+        put_pictures(agent.folder / "pictures", tmp_path)
+        try:
+            async with running(fleet.broker):
+                assert conversion.artifact is not None
+                artifact = fleet.publish_file(Path(conversion.artifact))
+                agent.start()
+                app = await fleet.settled(fleet.want(artifact))
+                assert (app.state, app.serving) == (State.COMMITTED, artifact)
+                await eventually(lambda: sum(w.inferences for w in fleet.windows) > 300)
+
+                targets = [key for key in fleet.asked if key[0].startswith("targets/")]
+                files = {path.rpartition("/")[2].partition(".")[2] for path, _ in targets}
+                assert files == {"manifest.json", "golden.npz", "baseline.json", "model.tflite"}
+                assert any("variants/tflite-int8/" in path for path, _ in targets)
+                assert len(targets) == len(set(targets)), "nothing comes twice"
+
+                assert agent.process is not None
+                worker = agent.worker()["pid"]
+                assert {"ai_edge_litert", "cv2", "numpy"} <= mapped(worker)
+                assert mapped(agent.process.pid) == set(), "a supervisor has no use for these"
+                measured = 0
+                for _ in range(20):
+                    measured = max(measured, tree_bytes(agent))
+                    await asyncio.sleep(0.1)
+                print(f"process tree: {measured / 1e6:.0f} MB PSS")
+                assert measured <= LARGEST_TREE_BYTES
+        finally:
+            if agent.process is not None and agent.process.poll() is None:
+                agent.stop()
+            await server.stop()
+
+    asyncio.run(story())
+
+
+def put_pictures(folder: Path, made: Path) -> None:
+    """Real test pictures instead of the coloured ones."""
+    shutil.rmtree(folder)
+    folder.mkdir()
+    for picture in dataset.write_images(made / "classes", 5).rglob("*.png"):
+        shutil.copy(picture, folder)

@@ -6,19 +6,16 @@ in between. And what a fleet refuses.
 
 import asyncio
 import json
-import signal
 import stat
-import subprocess
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
+from fleet_process import FleetProcess, run
 from scripted_device import ScriptedDevice, eventually
 
 from edge_sdk.files import sha256
@@ -28,85 +25,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "artifact"))
 import artifact_samples as samples
 
 APP = "scaler"
-
-
-class FleetProcess:
-    """``edge fleet serve`` over one folder; can be killed and started again."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.data = folder / "fleet"
-        self.process: subprocess.Popen[bytes] | None = None
-        self.address: dict[str, Any] = {}
-
-    def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [
-                    *EDGE,
-                    *("fleet", "serve", "--data", str(self.data), "--json"),
-                    *("--listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0"),
-                ],
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-        assert self.process.stdout is not None
-        line = self.process.stdout.readline()
-        assert line, (self.folder / "log").read_text()
-        self.address = json.loads(line)
-
-    def kill(self) -> None:
-        """As a power cut would, as far as the fleet is concerned."""
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> int:
-        return self._end(signal.SIGTERM)
-
-    def _end(self, number: int) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        code = self.process.wait(30)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
-        self.process = None
-        return code
-
-    def edge(self, *words: str, code: int = 0) -> Any:
-        """One command's JSON; of a failed one, the error."""
-        done = run("fleet", "--data", str(self.data), *words)
-        assert done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout or done.stderr.splitlines()[-1])
-
-    async def ask(self, *words: str, code: int = 0) -> Any:
-        return await asyncio.to_thread(lambda: self.edge(*words, code=code))
-
-    def enroll(self, device: str) -> Enrolment:
-        path = self.folder / f"{device}.enrolment.json"
-        self.edge("enroll", device, "-o", str(path), "--label", "site=lab")
-        assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        return msgspec.json.decode(path.read_bytes(), type=Enrolment)
-
-    def http(self, path: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
-        request = urllib.request.Request(
-            self.address["api"] + path,
-            method=method,
-            headers={name.replace("_", "-"): value for name, value in headers.items()},
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
-                return answer.status, answer.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
-
-
-EDGE = (sys.executable, "-m", "edge_sdk")
-
-
-def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*EDGE, *words, "--json"], capture_output=True, text=True, check=False, timeout=120
-    )
 
 
 @pytest.fixture
