@@ -1,6 +1,6 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets demo test bench check clean
+.PHONY: help setup assets demo test torture bench check clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
@@ -17,6 +17,9 @@ demo: setup  ## the main job on real models: convert, prove, run; then the whole
 
 test: assets  ## static checks, then all tests
 	@scripts/test
+
+torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)
+	@.venv/bin/python tests/torture/kills.py --seeds 10 --kills 20
 
 bench: assets  ## ratios against named peers, into benchmarks/results
 	@scripts/bench

@@ -127,8 +127,8 @@ def classifier(
 ) -> Path:
     """An artifact that says which colour a picture has; by default with a model of three chunks.
 
-    With ``others`` it has more builds: one that would be preferred and that no engine here runs, and
-    one that runs here and is not preferred.
+    With ``others`` it has more builds: one that would be preferred and that no engine here runs,
+    and one that runs here and is not preferred.
     """
     x = np.linspace(0, 1, 2 * SIDE * SIDE * 3, dtype=np.float32).reshape(2, 1, SIDE, SIDE, 3)
     scores = np.exp(x.mean(axis=(2, 3)) * 5)
@@ -171,9 +171,7 @@ def classifier(
     return path
 
 
-def _other(
-    variant: Variant, contents: dict[str, bytes], name: str, **changes: Any
-) -> Variant:
+def _other(variant: Variant, contents: dict[str, bytes], name: str, **changes: Any) -> Variant:
     """A further build, whose file is added to the contents; nobody is to look into it."""
     path = f"variants/{name}/model.bin"
     contents[path] = b"never to be fetched " * 20_000
@@ -322,7 +320,7 @@ class AgentProcess:
         folder: its world: pictures, enrolment, configuration, state, log.
         settings: of the configuration, beside or instead of the usual ones.
         max_file_bytes: no file of it grows beyond that; 0 for no limit.
-        clock: how far its wall clock is off, as faketime says it (``-3650d``); empty for not at all.
+        clock: how far its wall clock is off, as faketime says it (``-3650d``); empty for not.
     """
 
     folder: Path

@@ -253,6 +253,7 @@ def test_what_is_not_what_the_fleet_signed_is_never_installed(tmp_path: Path) ->
             agent.start()
             await fleet.settled(fleet.want(first))
             worker = agent.worker()["pid"]
+            slots = agent.state / "slots"
             lies = {
                 _tampered: "is not the file that the fleet signed",
                 _truncated: "1000 bytes for",
@@ -266,7 +267,6 @@ def test_what_is_not_what_the_fleet_signed_is_never_installed(tmp_path: Path) ->
                 assert said in app.reason, app.reason
                 assert agent.serves(first.digest)
                 assert agent.worker()["pid"] == worker
-                slots = agent.state / "slots"
                 await eventually(lambda: [p.name for p in slots.iterdir()] == [first.digest])
             fleet.tamper = lambda message: message
             await fleet.settled(fleet.want(first))

@@ -1,6 +1,6 @@
 """A fleet, its broker and its agents, killed with ``kill -9`` in random order while they work.
 
-    python tests/torture/kills.py --seeds 10 --kills 200      # what ``make torture`` runs
+    python tests/torture/kills.py --seeds 10 --kills 20      # what ``make torture`` runs
 
 Each seed is one campaign in a fresh folder. What dies when is drawn from the seed alone, so a
 campaign that failed can be played again: ``--first SEED --seeds 1``.
@@ -140,8 +140,10 @@ class Campaign:
         os.kill(_before(60.0, broker, "There is no broker."), signal.SIGKILL)
 
     def _serve_the_service(self) -> None:
-        """Start a fleet again that has ended, as a service manager would: it ends with an error when
-        its broker was killed again and again while both were starting."""
+        """Start a fleet again that has ended, as a service manager would.
+
+        It ends with an error when its broker was killed again and again while both were starting.
+        """
         process = self.fleet.process
         if process is not None and process.poll() is not None:
             assert process.returncode == 3, self.fleet.log
