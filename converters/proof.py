@@ -1,0 +1,155 @@
+"""Making and proving: engines make the variants, which then answer beside the original.
+
+An engine's exit code proves nothing: each file it makes is loaded and run before it is called
+converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from converters.evidence import Evidence, scores_of
+from converters.package import Built, tolerance_of
+from converters.parity import Tally, compare, judge
+from converters.recipe import AS_IS, Order
+from converters.samples import Samples
+from converters.sources import Source
+from converters.sources.engine_file import EngineFileSource
+from converters.steps import Steps
+from converters.targets import Emitted, Target
+from edge_sdk.artifact import Golden
+from edge_sdk.errors import ConversionError
+from edge_sdk.spec import Format, Postprocess, VariantReport
+
+AS_IS_TOLERANCE = 5e-3
+
+
+@dataclass(frozen=True)
+class Made:
+    """A variant that an engine made and that is not proven yet."""
+
+    order: Order
+    emitted: Emitted
+    backends: tuple[str, ...]
+
+
+def make(
+    orders: Sequence[Order],
+    targets: Mapping[Format, Target],
+    calibration: Samples | None,
+    steps: Steps,
+) -> tuple[list[Made], list[VariantReport]]:
+    """Let the engines work; what they refuse is reported, and the rest goes on."""
+    made, refused = [], []
+    for order in orders:
+        steps.begin(f"make {order.id}")
+        target = targets[order.format]
+        try:
+            emitted = target.emit(order.recipe, calibration)
+        except ConversionError as error:
+            refused.append(_refusal(order, str(error)))
+        else:
+            made.append(Made(order, emitted, target.backends))
+    return made, refused
+
+
+def prove(
+    original: Source,
+    made: Sequence[Made],
+    data: Evidence,
+    postprocess: Postprocess | None,
+    steps: Steps,
+) -> tuple[list[Built], list[VariantReport]]:
+    """Run every variant beside the original and judge it."""
+    runners = {m.order.id: m.emitted.runner for m in made if not m.emitted.runner.unchecked_ops}
+    total = len(data.judged)
+    if runners:
+        steps.begin("compare with the original", total)
+    tallies, failures = compare(
+        original,
+        runners,
+        data.judged,
+        scores_of(original, postprocess, data),
+        lambda done: steps.progress(done, total),
+    )
+    built, refused = [], []
+    for m in made:
+        order, runner = m.order, m.emitted.runner
+        if order.id in failures:
+            refused.append(_refusal(order, failures[order.id]))
+            continue
+        agreement = tallies[order.id].agreement(data.on, runner)
+        variant = Built(
+            id=order.id,
+            format=order.format,
+            recipe=order.recipe.name,
+            file=m.emitted.path,
+            signature=m.emitted.signature,
+            backends=m.backends,
+            agreement=agreement,
+            runner=runner,
+            floor=order.recipe.tolerance,
+        )
+        if shortfalls := judge(tallies[order.id], agreement, order.recipe):
+            refused.append(
+                VariantReport(
+                    id=order.id,
+                    format=order.format,
+                    recipe=order.recipe.name,
+                    status="refused",
+                    size=variant.size,
+                    reason="; ".join(map(str, shortfalls)),
+                    limits=order.recipe.limits,
+                    shortfalls=shortfalls,
+                    agreement=agreement,
+                )
+            )
+        else:
+            built.append(variant)
+    return built, refused
+
+
+def _refusal(order: Order, reason: str) -> VariantReport:
+    return VariantReport(
+        id=order.id,
+        format=order.format,
+        recipe=order.recipe.name,
+        status="refused",
+        reason=reason,
+        limits=order.recipe.limits,
+    )
+
+
+def wrapped(
+    original: EngineFileSource, data: Evidence, postprocess: Postprocess | None, steps: Steps
+) -> Built:
+    """The source as its own only variant; on labelled data its accuracy is measured."""
+    agreement, labels = None, data.judged.labels
+    if labels is not None:
+        tally, total = Tally(scores_of(original, postprocess, data)), len(data.judged)
+        steps.begin("measure the accuracy", total)
+        for start, inputs in data.judged.batches():
+            outputs = original.run(inputs)
+            count = len(next(iter(inputs.values())))
+            tally.add(outputs, outputs, labels[start : start + count])
+            steps.progress(start + count, total)
+        agreement = tally.agreement(data.on, original)
+    return Built(
+        id=f"{original.kind}-{AS_IS}",
+        format=original.kind,
+        recipe=AS_IS,
+        file=original.path,
+        signature=original.signature,
+        backends=(original.backend,),
+        agreement=agreement,
+        runner=original,
+        floor=AS_IS_TOLERANCE,
+    )
+
+
+def with_tolerances(vectors: Golden, built: Sequence[Built]) -> Golden:
+    """The golden vectors with what each variant is allowed."""
+    return replace(
+        vectors, tolerance={b.id: tolerance_of(vectors, b.runner, b.floor) for b in built}
+    )
