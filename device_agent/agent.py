@@ -48,6 +48,7 @@ from edge_sdk.spec.enrolment import Enrolment
 from edge_sdk.spec.sketch import Window
 from edge_sdk.spec.wire import Hello, Message, ReportedMessage, TelemetryMessage
 from edge_sdk.text import nearest
+from edge_sdk.trust.signing import key_id
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,10 @@ class Agent:
         self._lock = StateLock(self._folder / "agent.lock")
         self._slots = Slots(self._folder / "slots")
         self._outbox = open_outbox(
-            self._folder / "outbox.sqlite", max_bytes=settings.outbox_max_bytes, now_ms=now_ms
+            self._folder / "outbox.sqlite",
+            fleet=key_id(enrolment.director),
+            max_bytes=settings.outbox_max_bytes,
+            now_ms=now_ms,
         )
         self._broker = self._connect()
         self._link = Link(

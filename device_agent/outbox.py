@@ -3,7 +3,8 @@
 A PUBACK proves that a broker had a message, not that anybody read it; so a message leaves here
 only upon ``Acknowledged`` with its number. Numbers grow for ever within an outbox, and an outbox
 has a random name of its own, made with its file: a device whose disk was wiped begins another, and
-the fleet never takes its number 7 for the old number 7.
+the fleet never takes its number 7 for the old number 7. It is one fleet's: a device enrolled
+into another begins another outbox too, since what it owed the first is no business of the second's.
 
 SQLite with ``synchronous=FULL``: a message that ``put`` has returned from survives the power's
 failing. It is bounded, because a device may be offline for a month: when it is full the oldest
@@ -63,11 +64,14 @@ class Outbox:
         name: of this outbox, in every envelope.
     """
 
-    def __init__(self, path: Path, *, max_bytes: int, now_ms: Callable[[], int]) -> None:
+    def __init__(
+        self, path: Path, *, fleet: str, max_bytes: int, now_ms: Callable[[], int]
+    ) -> None:
         """Open, or make.
 
         Args:
             path: of the database.
+            fleet: whose it is: something that no other fleet has.
             max_bytes: of payloads to keep at most.
             now_ms: the wall clock, Unix milliseconds.
 
@@ -81,27 +85,40 @@ class Outbox:
         with self._explained():
             self._database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             try:
-                self._begin()
+                self._begin(fleet)
             except sqlite3.Error:
                 self._database.close()
                 raise
 
-    def _begin(self) -> None:
+    def _begin(self, fleet: str) -> None:
         self._database.execute("PRAGMA journal_mode=WAL")
         self._database.execute("PRAGMA synchronous=FULL")
         # 400 kB of log, not SQLite's 4 MB: the disk is small, and so are the messages.
         self._database.execute("PRAGMA wal_autocheckpoint=100")
         self._database.executescript(_SCHEMA)
         self._database.execute(
-            "INSERT OR IGNORE INTO facts VALUES ('name', ?), ('dropped', '0')",
-            (secrets.token_hex(8),),
+            "INSERT OR IGNORE INTO facts VALUES ('name', ?), ('dropped', '0'), ('fleet', ?)",
+            (secrets.token_hex(8), fleet),
         )
+        if self._fact("fleet") != fleet:
+            self._begin_anew(fleet)
         self.name = self._fact("name")
         self._dropped = int(self._fact("dropped"))
         count, size = self._database.execute(
             "SELECT count(*), coalesce(sum(length(payload)), 0) FROM messages"
         ).fetchone()
         self._messages, self._bytes = int(count), int(size)
+
+    def _begin_anew(self, fleet: str) -> None:
+        """Forget the messages to another fleet, in one transaction."""
+        _log.warning("%s was another fleet's. It is emptied.", self._path)
+        database = self._database
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("DELETE FROM messages")
+        database.execute("DELETE FROM sqlite_sequence WHERE name = 'messages'")
+        for name, value in (("name", secrets.token_hex(8)), ("dropped", "0"), ("fleet", fleet)):
+            database.execute("UPDATE facts SET value = ? WHERE name = ?", (value, name))
+        database.execute("COMMIT")
 
     @property
     def waiting(self) -> Waiting:
@@ -213,14 +230,14 @@ class Outbox:
             raise _problem(self._path, error) from error
 
 
-def open_outbox(path: Path, *, max_bytes: int, now_ms: Callable[[], int]) -> Outbox:
+def open_outbox(path: Path, *, fleet: str, max_bytes: int, now_ms: Callable[[], int]) -> Outbox:
     """Open the outbox; one that the disk has damaged is set aside, and another begun.
 
     Raises:
         UnavailableError: it cannot be opened.
     """
     try:
-        return Outbox(path, max_bytes=max_bytes, now_ms=now_ms)
+        return Outbox(path, fleet=fleet, max_bytes=max_bytes, now_ms=now_ms)
     except DamagedOutbox as error:
         aside = path.with_suffix(".damaged")
         _log.error("%s It is kept as %s; another begins.", error.message, aside)
@@ -230,7 +247,7 @@ def open_outbox(path: Path, *, max_bytes: int, now_ms: Callable[[], int]) -> Out
                 path.with_name(path.name + ending).unlink(missing_ok=True)
         except OSError as failure:
             raise disk_error(failure, path) from failure
-        return Outbox(path, max_bytes=max_bytes, now_ms=now_ms)
+        return Outbox(path, fleet=fleet, max_bytes=max_bytes, now_ms=now_ms)
 
 
 def _problem(path: Path, error: sqlite3.Error) -> EdgeError:

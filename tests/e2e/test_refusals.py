@@ -159,6 +159,8 @@ def test_a_fleet_that_lost_all_does_not_know_the_device_until_it_is_enrolled(
             site.await_reported()
             wait(lambda: site.agent.serves(digest))
             wait(lambda: site.agent.status()["answered"])
+            second = site.roll_out("1.1.0")
+            wait(lambda: site.agent.serves(second))
         finally:
             site.end()
 

@@ -52,7 +52,7 @@ class Account:
 
 def place_witness(outbox: Path) -> None:
     """Make a device's outbox before its first start, with a witness in it."""
-    Outbox(outbox, max_bytes=1, now_ms=lambda: 0).close()
+    Outbox(outbox, fleet="", max_bytes=1, now_ms=lambda: 0).close()
     with closing(sqlite3.connect(outbox)) as database:
         database.executescript(_WITNESS)
 

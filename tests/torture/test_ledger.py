@@ -29,7 +29,7 @@ class Scene:
         self.outbox = folder / "outbox.sqlite"
         self.database = folder / "fleet.db"
         ledger.place_witness(self.outbox)
-        outbox = Outbox(self.outbox, max_bytes=1 << 20, now_ms=lambda: 1)
+        outbox = Outbox(self.outbox, fleet="", max_bytes=1 << 20, now_ms=lambda: 1)
         for i in range(LAST_REPORT - 1):
             outbox.put(TelemetryMessage(windows=(window(i),)))
         outbox.put(ReportedMessage(at_ms=1, reported=Reported()))

@@ -52,7 +52,9 @@ class Stage:
 
     def __init__(self, folder: Path) -> None:
         self.hub: Hub = hub(folder.name)
-        self.outbox = Outbox(folder / "outbox.sqlite", max_bytes=1 << 20, now_ms=lambda: 1)
+        self.outbox = Outbox(
+            folder / "outbox.sqlite", fleet="f", max_bytes=1 << 20, now_ms=lambda: 1
+        )
         self.device: Broker = connect(f"memory://{folder.name}", name="device")
         self.fleet: Broker = connect(f"memory://{folder.name}", name="fleet")
         self.fleet.subscribe(UP_OF_ALL, self._on_message)

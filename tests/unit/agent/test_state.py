@@ -94,8 +94,9 @@ def telemetry(app: str) -> TelemetryMessage:
     return TelemetryMessage(windows=(window,))
 
 
-def opened(folder: Path, max_bytes: int = 1 << 20) -> Outbox:
-    return Outbox(folder / "outbox.sqlite", max_bytes=max_bytes, now_ms=lambda: 1234)
+def opened(folder: Path, max_bytes: int = 1 << 20, fleet: str = "f") -> Outbox:
+    path = folder / "outbox.sqlite"
+    return Outbox(path, fleet=fleet, max_bytes=max_bytes, now_ms=lambda: 1234)
 
 
 def held(outbox: Outbox) -> list[tuple[int, Message | None]]:
@@ -172,13 +173,27 @@ def test_what_can_never_be_sent_is_refused(tmp_path: Path) -> None:
     outbox.close()
 
 
+def test_another_fleet_hears_nothing_of_what_was_owed_to_the_first(tmp_path: Path) -> None:
+    first = opened(tmp_path)
+    first.put(report(1))
+    first.close()
+    again = opened(tmp_path)
+    assert (again.name, again.waiting.messages) == (first.name, 1)
+    again.close()
+    other = opened(tmp_path, fleet="another")
+    assert other.name != first.name
+    assert other.waiting.messages == 0
+    assert other.put(report(1)) == 1
+    other.close()
+
+
 def test_a_damaged_outbox_is_set_aside_and_another_begun(tmp_path: Path) -> None:
     path = tmp_path / "outbox.sqlite"
     damage = b"no database" * 1000
     path.write_bytes(damage)
     with pytest.raises(UnavailableError, match="is damaged"):
         opened(tmp_path)
-    outbox = open_outbox(path, max_bytes=1 << 20, now_ms=lambda: 1)
+    outbox = open_outbox(path, fleet="f", max_bytes=1 << 20, now_ms=lambda: 1)
     assert outbox.put(report(1)) == 1
     assert (tmp_path / "outbox.damaged").read_bytes() == damage
     outbox.close()
