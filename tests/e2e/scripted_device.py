@@ -60,6 +60,7 @@ class ScriptedDevice:
         self.acknowledgements: list[int] = []
         self.fails: set[str] = set()
         """Digests that this device gives up on."""
+        self._answered = False
         self._sequence = 0
         self._name = secrets.token_hex(4)
         self._answers: dict[str, asyncio.Future[Chunk]] = {}
@@ -87,6 +88,7 @@ class ScriptedDevice:
         match envelope.read(opened):
             case DesiredMessage(desired=signed):
                 self._obey(open_desired(signed, self.enrolment.director, self.device))
+                self._answered = True
             case Acknowledged(sequences=sequences):
                 self.acknowledgements += sequences
                 for sequence in sequences:
@@ -144,18 +146,18 @@ class ScriptedDevice:
 
     async def _speak(self) -> None:
         """Hello until answered, and whatever is in the outbox, again and again."""
-        greeted: set[int] = set()
-        self.broker.on_connected(greeted.clear)
+        self.broker.on_connected(self._on_connected)
         while True:
             if self.broker.connected:
-                if not greeted:
+                if not self._answered:
                     hello = Hello(boot="boot", profile=PROFILE, reported=self.reported)
                     await self.send(hello)
-                    if self.desired and self.desired[-1].counter >= self.reported.counter:
-                        greeted.add(1)
                 for sequence, message in list(self.outbox.items()):
                     await self.send(message, sequence=sequence, qos=1)
             await asyncio.sleep(0.1)
+
+    def _on_connected(self) -> None:
+        self._answered = False
 
     async def send(self, message: Message, *, sequence: int = 0, qos: int = 0) -> str:
         """Publish; lost if the broker is away."""

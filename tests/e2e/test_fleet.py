@@ -6,6 +6,7 @@ in between. And what a fleet refuses.
 
 import asyncio
 import json
+import shutil
 import stat
 import sys
 import urllib.request
@@ -206,6 +207,34 @@ async def rolled_out_quickly(fleet: FleetProcess, device: ScriptedDevice) -> Non
     """Only as far as the canary, which is all there are."""
     await fleet.ask("rollout", "start", "scale@1.0.0", "--app", APP)
     await eventually(lambda: device.reported.apps[APP].serving, "the canary serves")
+
+
+def test_a_fleet_that_comes_back_from_an_older_copy_goes_on(fleet: FleetProcess) -> None:
+    async def story() -> None:
+        enrolment = await asyncio.to_thread(fleet.enroll, "pi-1")
+        await asyncio.to_thread(publish, fleet, "1.0.0")
+        async with devices(enrolment) as (device,):
+            await rolled_out_quickly(fleet, device)
+            await fleet.ask("rollout", "abort", f"{APP}-1")
+            await asyncio.to_thread(fleet.stop)
+            copy = fleet.folder / "copy"
+            shutil.copytree(fleet.data, copy)
+            await asyncio.to_thread(fleet.start)
+            newer = await asyncio.to_thread(publish, fleet, "1.1.0")
+            await fleet.ask("rollout", "start", "scale@1.1.0", "--app", APP, "--to", "pi-1")
+            await eventually(lambda: device.reported.apps[APP].shadow, "it shadows the newer one")
+            await asyncio.to_thread(fleet.stop)
+            ahead = device.reported.counter
+            shutil.rmtree(fleet.data)
+            copy.rename(fleet.data)
+            await asyncio.to_thread(fleet.start)
+            await eventually(lambda: device.reported.counter > ahead, "it listens to the copy")
+            assert device.reported.apps[APP].shadow is None, "of which the copy knows nothing"
+            assert await asyncio.to_thread(publish, fleet, "1.1.0") == newer
+            await fleet.ask("rollout", "start", "scale@1.1.0", "--app", APP, "--to", "pi-1")
+            await eventually(lambda: device.reported.apps[APP].shadow, "and goes on")
+
+    asyncio.run(story())
 
 
 def test_operators_can_pause_resume_abort_and_take_back(fleet: FleetProcess) -> None:
