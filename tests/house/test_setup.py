@@ -74,7 +74,7 @@ def test_a_full_disk_is_said_before_anything_is_made(checkout: Path, bare: Path)
     program(bare / "df", "echo Avail; echo '  100'")
     done = run(checkout / "scripts" / "setup", bare)
     assert done.returncode == 3
-    assert "100 MB left; the set-up needs 4500 MB" in done.stderr
+    assert "100 MB left; the set-up needs 6500 MB" in done.stderr
 
 
 def test_apt_as_root_installs_by_name_after_one_update(root: Path, bare: Path) -> None:
