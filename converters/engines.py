@@ -37,6 +37,9 @@ EXTRA_OF = {
     "flatbuffers": "convert",
     "litert_quantizer": "convert",
     "cv2": "vision",
+    "torch": "convert,torch",
+    "litert_torch": "convert,torch",
+    "onnxscript": "convert,torch",
 }
 
 

@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from converters.sources.base import Source
+from converters.user_code import call, is_function_name
 from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime.load import BARE_FORMATS, bare_format
 
 __all__ = ["Source", "is_engine_file", "open_source"]
 
-KNOWN = ".keras, .h5, .tflite, .onnx, or a SavedModel folder"
+KNOWN = (
+    ".keras, .h5, .pt2, TorchScript, .tflite, .onnx, a SavedModel folder, or module:function"
+)
+TORCH = (".pt2", ".pt", ".pth", ".torchscript")
 
 
 def open_source(
@@ -25,13 +29,14 @@ def open_source(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     trust_code: bool = False,
 ) -> Source:
-    """Open a path, or a Keras model in memory.
+    """Open a path, what a function makes, or a model in memory.
 
     Args:
-        source: what ``KNOWN`` lists, as a path, or a Keras model object.
+        source: what ``KNOWN`` lists, as a path or a name; or a Keras model, a PyTorch module or
+            exported program, or a pair of a module and example inputs.
         shapes: lengths for axes that the model leaves open, by input name.
         trust_code: allow the file to execute Python code of its own (Lambda layers, a
-            SavedModel's operations on files).
+            SavedModel's operations on files, a pickle).
 
     Raises:
         UsageError: missing, empty, cut short, or not a model.
@@ -39,10 +44,10 @@ def open_source(
     """
     shapes = shapes or {}
     if not isinstance(source, (str, Path)):
-        from converters.sources.keras import from_keras
-
-        return from_keras(source, name=str(getattr(source, "name", "model")), shapes=shapes)
+        return _open_object(source, "", shapes)
     path = Path(source)
+    if is_function_name(str(source)) and not path.exists():
+        return _open_object(call(str(source)), str(source), shapes)
     if not path.exists():
         raise UsageError(f"There is no {path}.", f"Name a model: {KNOWN}.")
     if path.is_dir():
@@ -53,6 +58,10 @@ def open_source(
         from converters.sources.keras import open_keras
 
         return open_keras(path, shapes=shapes, trust_code=trust_code)
+    if path.suffix in TORCH:
+        from converters.sources.torch import open_torch
+
+        return open_torch(path, shapes=shapes, trust_code=trust_code)
     if is_engine_file(path):
         from converters.sources.engine_file import EngineFileSource
 
@@ -65,6 +74,17 @@ def open_source(
 def is_engine_file(source: Any) -> bool:
     """Whether it is called as a model that an engine runs as it is."""
     return isinstance(source, (str, Path)) and Path(source).suffix.lower() in BARE_FORMATS
+
+
+def _open_object(source: Any, name: str, shapes: Mapping[str, tuple[int, ...]]) -> Source:
+    from converters.sources.torch import from_torch, is_torch
+
+    if is_torch(source):
+        model = source[0] if isinstance(source, tuple) else source
+        return from_torch(source, name=name or type(model).__name__, shapes=shapes)
+    from converters.sources.keras import from_keras
+
+    return from_keras(source, name=name or str(getattr(source, "name", "model")), shapes=shapes)
 
 
 def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]], trust_code: bool) -> Source:

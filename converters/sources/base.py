@@ -90,3 +90,23 @@ def one_by_one(
         batched = has_batch_axis(tensor) and parts[0].shape[:1] == (1,)
         joined[tensor.name] = np.concatenate(parts) if batched else np.stack(parts)
     return joined
+
+
+def same_together(
+    run_one: Callable[[Arrays], dict[str, Array]], inputs: Arrays, signature: Signature
+) -> bool:
+    """Whether samples run together give what they give alone, but for rounding.
+
+    Not so where a model mixes samples: a transpose, a softmax over axis 0. On a device it will see
+    one sample at a time.
+    """
+    single = one_by_one(run_one, inputs, signature)
+    try:
+        together = run_one(inputs)
+    except ConversionError:
+        return False
+    return all(
+        together[name].shape == array.shape
+        and np.allclose(together[name], array, rtol=1e-3, atol=1e-5, equal_nan=True)
+        for name, array in single.items()
+    )

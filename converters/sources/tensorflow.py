@@ -15,7 +15,7 @@ from typing import Any, get_args
 import numpy as np
 
 from converters.engines import at_work, engine, tool_version
-from converters.sources.base import Arrays, one_by_one
+from converters.sources.base import Arrays, one_by_one, same_together
 from converters.sources.shapes import BATCH, fixed_shape
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError, UsageError
@@ -95,16 +95,7 @@ class TensorFlowSource:
         tensors = (*self.signature.inputs, *self.signature.outputs)
         if any(tensor.shape[:1] != (BATCH,) for tensor in tensors):
             return False
-        single = one_by_one(self.run_one, inputs, self.signature)
-        try:
-            together = self.run_one(inputs)
-        except ConversionError:
-            return False
-        return all(
-            together[name].shape == array.shape
-            and np.allclose(together[name], array, rtol=1e-3, atol=1e-5, equal_nan=True)
-            for name, array in single.items()
-        )
+        return same_together(self.run_one, inputs, self.signature)
 
     def tools(self) -> dict[str, str]:
         """See ``Source.tools``."""

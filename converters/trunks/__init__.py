@@ -6,6 +6,7 @@ file a family, in it one class a format.
 
     source family   tflite            onnx        coreml
     tensorflow      TensorFlow        tf2onnx     coremltools
+    torch           litert-torch      PyTorch     coremltools
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ __all__ = ["CoreMlTrunk", "FileTrunk", "Trunk", "open_trunk"]
 _MODULES: dict[str, tuple[str, dict[Format, str]]] = {
     "tensorflow": (
         "converters.trunks.tensorflow",
+        {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
+    ),
+    "torch": (
+        "converters.trunks.torch",
         {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
     ),
 }

@@ -16,7 +16,7 @@ import numpy as np
 from converters.engines import at_work, engine, tool_version
 from converters.sources.tensorflow import TensorFlowSource
 from converters.targets.base import check_distinct
-from edge_sdk.errors import ConversionError
+from converters.trunks.names import check_core_ml_names, rename_features, renamed
 
 OPSET = 18
 """Read by ONNX Runtime 1.14 and up, JetPack's and Debian's included."""
@@ -39,7 +39,7 @@ class TfliteTrunk:
             gist=_missing_operations,
         ):
             model: bytes = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
-            return _renamed(model, names) if names else model
+            return renamed(model, names) if names else model
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
@@ -89,7 +89,7 @@ class CoreMlTrunk:
         inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
         signature = self._source.signature
         wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
-        _check_names(wanted)
+        check_core_ml_names(wanted)
         check_distinct(signature, "Core ML")
         remedy = "Another target may have the operation: --formats tflite"
         if any("While" in operation.type for operation in frozen.graph.get_operations()):
@@ -116,24 +116,13 @@ class CoreMlTrunk:
                 skip_model_load=True,
             )
             spec = model.get_spec()
-            _rename(ct, spec, [*inputs, *outputs], wanted)
+            rename_features(ct, spec, [*inputs, *outputs], wanted)
             model = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
         return model
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
         return {"coremltools": tool_version("coremltools")}
-
-
-def _renamed(model: bytes, names: Mapping[str, str]) -> bytes:
-    """The model with other names in its signatures."""
-    schema, builder = engine("ai_edge_litert.schema_py_generated"), engine("flatbuffers").Builder()
-    tree = schema.ModelT.InitFromPackedBuf(model, 0)
-    for signature in tree.signatureDefs:
-        for tensor in (*signature.inputs, *signature.outputs):
-            tensor.name = names.get(tensor.name.decode(), tensor.name.decode())
-    builder.Finish(tree.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
 
 
 def _missing_operations(said: str) -> str:
@@ -145,21 +134,3 @@ def _missing_operations(said: str) -> str:
 def _plain_names(tensors: list[Any]) -> list[str]:
     """The names of a graph's operations, without the number of the operation's output."""
     return [tensor.name.partition(":")[0] for tensor in tensors]
-
-
-def _check_names(names: list[str]) -> None:
-    for name in names:
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
-            raise ConversionError(
-                f"Core ML cannot have an input or output called {name!r}: only letters, digits "
-                "and _ are allowed.",
-                "Rename that layer of the model, or leave the format out: --formats tflite,onnx",
-            )
-
-
-def _rename(ct: Any, spec: Any, names: list[str], wanted: list[str]) -> None:
-    """Rename by way of names nobody has: an old name may be another's new one."""
-    for number, name in enumerate(names):
-        ct.utils.rename_feature(spec, name, f"edgeloop_{number}")
-    for number, name in enumerate(wanted):
-        ct.utils.rename_feature(spec, f"edgeloop_{number}", name)

@@ -1,0 +1,210 @@
+"""Trunks of PyTorch models: litert-torch, PyTorch's own ONNX exporter, coremltools.
+
+All three start from the flat function of tensors (``TorchSource.flat``), whose inputs and outputs
+they number; the source's names are given afterwards. The layout stays the source's: a picture that
+PyTorch takes as 1 x 3 x 224 x 224 is taken so by every variant.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from converters.engines import at_work, engine, tool_version
+from converters.sources.torch import TorchSource
+from converters.targets.base import check_distinct
+from converters.trunks.names import check_core_ml_names, rename_features, renamed
+from edge_sdk.errors import ConversionError
+
+OPSET = 18
+"""As of every ONNX file we make (see ``converters.trunks.tensorflow``)."""
+
+
+class TfliteTrunk:
+    """See ``FileTrunk``."""
+
+    def __init__(self, source: TorchSource, folder: Path) -> None:
+        self._source, self._folder = source, folder
+
+    def build(self) -> bytes:
+        """See ``FileTrunk.build``."""
+        litert_torch, torch = engine("litert_torch"), engine("torch")
+        source, path = self._source, self._folder / "torch.tflite"
+        flat = source.flat
+        with at_work(
+            f"Converting {source.name} to TFLite",
+            "Another target may have the operation: --formats onnx",
+            gist=_blame(source),
+        ), torch.no_grad():
+            litert_torch.convert(flat, source.example).export(str(path))
+            signature = source.signature
+            names = {f"args_{at}": t.name for at, t in enumerate(signature.inputs)}
+            names |= {f"output_{at}": t.name for at, t in enumerate(signature.outputs)}
+            return renamed(path.read_bytes(), names)
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Trunk.tools``."""
+        return {name: tool_version(name) for name in ("litert-torch", "litert-converter")}
+
+
+class OnnxTrunk:
+    """See ``FileTrunk``."""
+
+    def __init__(self, source: TorchSource, folder: Path) -> None:
+        self._source = source
+
+    def build(self) -> bytes:
+        """See ``FileTrunk.build``."""
+        onnx, torch = engine("onnx"), engine("torch")
+        engine("onnxscript")
+        source, signature = self._source, self._source.signature
+        check_distinct(signature, "ONNX")
+        program = source.exported
+        with at_work(
+            f"Converting {source.name} to ONNX",
+            "Another target may have the operation: --formats tflite",
+            gist=_blame(source),
+        ), torch.no_grad():
+            made = torch.onnx.export(
+                program,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[t.name for t in signature.inputs],
+                output_names=[t.name for t in signature.outputs],
+                verbose=False,
+            )
+            proto = made.model_proto
+            _strip(proto)
+            proto.graph.name = source.name
+            onnx.checker.check_model(proto, full_check=True)
+            return bytes(proto.SerializeToString(deterministic=True))
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Trunk.tools``."""
+        return {name: tool_version(name) for name in ("torch", "onnxscript", "onnx")}
+
+
+class CoreMlTrunk:
+    """See ``converters.trunks.base.CoreMlTrunk``."""
+
+    def __init__(self, source: TorchSource, folder: Path) -> None:
+        self._source = source
+
+    def build(self, precision: str) -> Any:
+        """See ``CoreMlTrunk.build``.
+
+        coremltools reads exported programs, but not every operation in them (no LSTM); what it
+        does not is traced by PyTorch's older tracer, which it has read for longer.
+        """
+        signature = self._source.signature
+        wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
+        check_core_ml_names(wanted)
+        check_distinct(signature, "Core ML")
+        try:
+            model = self._converted(precision, self._decomposed)
+        except ConversionError:
+            model = self._converted(precision, self._traced)
+        ct = engine("coremltools")
+        with at_work(f"Naming {self._source.name} in Core ML"):
+            spec = model.get_spec()
+            made = [f.name for f in (*spec.description.input, *spec.description.output)]
+            rename_features(ct, spec, made, wanted)
+            return ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Trunk.tools``."""
+        return {name: tool_version(name) for name in ("torch", "coremltools")}
+
+    def _decomposed(self) -> Any:
+        return self._source.exported.run_decompositions({})
+
+    def _traced(self) -> Any:
+        torch, source = engine("torch"), self._source
+        return torch.jit.trace(source.flat, source.example, check_trace=False)
+
+    def _converted(self, precision: str, graph: Callable[[], Any]) -> Any:
+        ct, torch, source = engine("coremltools"), engine("torch"), self._source
+        with at_work(
+            f"Converting {source.name} to Core ML",
+            "Another target may have the operation: --formats tflite",
+            gist=_blame(source),
+        ), torch.no_grad():
+            program = graph()
+            traced = isinstance(program, torch.jit.ScriptModule)
+            inputs = [
+                ct.TensorType(f"edgeloop_input_{at}", tuple(t.shape), _taken(t.dtype))
+                for at, t in enumerate(source.signature.inputs)
+            ]
+            return ct.convert(
+                program,
+                source="pytorch",
+                convert_to="mlprogram",
+                minimum_deployment_target=ct.target.iOS17,
+                compute_precision=getattr(
+                    ct.precision, "FLOAT32" if precision == "fp32" else "FLOAT16"
+                ),
+                inputs=inputs if traced else None,
+                outputs=[
+                    ct.TensorType(f"edgeloop_output_{at}", dtype=_taken(t.dtype))
+                    for at, t in enumerate(source.signature.outputs)
+                ],
+                skip_model_load=True,
+            )
+
+
+def _taken(dtype: str) -> Any:
+    """Core ML's type for a tensor: its inputs and outputs are float32 or int32."""
+    return np.float32 if np.dtype(dtype).kind == "f" else np.int32
+
+
+def _strip(proto: Any) -> None:
+    """Take out where the author's code lay on the author's disk, and all else that was for debugging."""
+    del proto.metadata_props[:]
+    graphs = [proto.graph]
+    while graphs:
+        graph = graphs.pop()
+        graph.doc_string = ""
+        del graph.metadata_props[:]
+        for part in (*graph.node, *graph.value_info, *graph.input, *graph.output):
+            del part.metadata_props[:]
+            part.doc_string = ""
+        for tensor in graph.initializer:
+            del tensor.metadata_props[:]
+        graphs += [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    for function in proto.functions:
+        function.doc_string = ""
+        del function.metadata_props[:]
+        for node in function.node:
+            del node.metadata_props[:]
+            node.doc_string = ""
+
+
+def _blame(source: TorchSource) -> Callable[[str], str]:
+    """Finds the operation that an engine names in its complaint, and the layer that it is in."""
+
+    def gist(said: str) -> str:
+        for name in re.findall(r"aten[.:]+(\w+)|(?:op|node) '?(\w+)'?", said):
+            operation = next(filter(None, name))
+            if place := _place(source, operation):
+                return f"no converter for the operation {operation}, used {place}"
+        return ""
+
+    return gist
+
+
+def _place(source: TorchSource, operation: str) -> str:
+    """``in layer features.3 (net.py, line 12)``, of the first use of an operation; else nothing."""
+    for node in source.exported.graph.nodes:
+        if getattr(node.target, "_opname", "") != operation and node.name != operation:
+            continue
+        layers = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
+        layer = re.sub(r"^(L\['self'\]\.)?body\.?", "", layers[-1]) if layers else ""
+        lines = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
+        own = [(file, line) for file, line in lines if "/torch/" not in file]
+        line = f" ({Path(own[-1][0]).name}, line {own[-1][1]})" if own else ""
+        return (f"in layer {layer}" if layer else "in forward") + line
+    return ""
