@@ -106,8 +106,11 @@ class CoreMlTrunk:
         check_distinct(signature, "Core ML")
         try:
             model = self._converted(precision, self._decomposed)
-        except ConversionError:
-            model = self._converted(precision, self._traced)
+        except ConversionError as first:
+            try:
+                model = self._converted(precision, self._traced)
+            except ConversionError:
+                raise first from None
         ct = engine("coremltools")
         with at_work(f"Naming {self._source.name} in Core ML"):
             spec = model.get_spec()
@@ -187,24 +190,33 @@ def _blame(source: TorchSource) -> Callable[[str], str]:
     """Finds the operation that an engine names in its complaint, and the layer that it is in."""
 
     def gist(said: str) -> str:
-        for name in re.findall(r"aten[.:]+(\w+)|(?:op|node) '?(\w+)'?", said):
-            operation = next(filter(None, name))
-            if place := _place(source, operation):
-                return f"no converter for the operation {operation}, used {place}"
+        for operation in re.findall(r"aten\.(\w+)|Unsupported fx node (\w+)|op '(\w+)'", said):
+            name = next(filter(None, operation))
+            if place := _place(source, name):
+                return f"no converter for the operation {name} ({place})"
         return ""
 
     return gist
 
 
 def _place(source: TorchSource, operation: str) -> str:
-    """``in layer features.3 (net.py, line 12)``, of the first use of an operation; else nothing."""
-    for node in source.exported.graph.nodes:
-        if getattr(node.target, "_opname", "") != operation and node.name != operation:
-            continue
-        layers = [path for path, _ in node.meta.get("nn_module_stack", {}).values()]
-        layer = re.sub(r"^(L\['self'\]\.)?body\.?", "", layers[-1]) if layers else ""
-        lines = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
-        own = [(file, line) for file, line in lines if "/torch/" not in file]
-        line = f" ({Path(own[-1][0]).name}, line {own[-1][1]})" if own else ""
-        return (f"in layer {layer}" if layer else "in forward") + line
+    """``layer features.3, net.py line 12``, where an operation is first used; else nothing.
+
+    Engines name what is left after they took larger operations apart, so that is looked at too.
+    """
+    for program in (source.exported, source.exported.run_decompositions()):
+        for node in program.graph.nodes:
+            if operation in (getattr(node.target, "_opname", ""), node.name):
+                return _layer_and_line(node.meta)
     return ""
+
+
+def _layer_and_line(meta: Mapping[str, Any]) -> str:
+    """Of a node of an exported graph, less what is PyTorch's and ours."""
+    layers = [path for path, _ in (meta.get("nn_module_stack") or {}).values()]
+    layer = re.sub(r"^(L\['self'\]\.)?body\b\.?", "", layers[-1]) if layers else ""
+    lines = re.findall(r'File "([^"]+)", line (\d+), in', meta.get("stack_trace") or "")
+    own = [(file, line) for file, line in lines if not re.search(r"/(torch|converters)/", file)]
+    at = [f"layer {layer}"] if layer else []
+    at += [f"{Path(file).name} line {line}" for file, line in own[-1:]]
+    return ", ".join(at) or "in forward"

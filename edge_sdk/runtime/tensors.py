@@ -26,7 +26,8 @@ class Feed:
 
     An array of the engine's own dtype and layout passes untouched and uncopied. Where the engine is
     quantized, an array of the declared real dtype is quantized: ``round(x / scale) + zero_point``,
-    halves to even, clipped to the integer's range.
+    halves to even, clipped to the integer's range. Where its numbers are of the declared kind but
+    narrower (PyTorch counts in int64, LiteRT in int32), they are cast, if they fit.
 
     Attributes:
         name: the input's.
@@ -66,6 +67,8 @@ class Feed:
             )
         if value.dtype == self.dtype:
             return np.ascontiguousarray(value).reshape(value.shape)
+        if value.dtype == self._accepts[0] and self._is_recast:
+            return self._recast(value)
         if value.dtype != self._accepts[0] or self._engine.quantization is None:
             names = " or ".join(dict.fromkeys(d.name for d in self._accepts))
             raise UsageError(
@@ -73,6 +76,21 @@ class Feed:
                 f"x.astype(numpy.{self._declared.dtype}), scaled as the model was trained",
             )
         return quantize(value, self._engine.quantization, self.dtype)
+
+    @property
+    def _is_recast(self) -> bool:
+        """Whether the engine's numbers are of the declared kind, in another width."""
+        kind = self.dtype.kind
+        return self._engine.quantization is None and kind in "if" and kind == self._accepts[0].kind
+
+    def _recast(self, value: Array) -> Array:
+        cast = np.ascontiguousarray(value, self.dtype).reshape(value.shape)
+        if self.dtype.kind == "i" and not np.array_equal(cast, value):
+            raise UsageError(
+                f"The input {self.name!r} holds numbers that {self.dtype.name} cannot hold.",
+                f"The engine of this build takes {self.dtype.name}: keep within its range.",
+            )
+        return cast
 
 
 def reading(declared: TensorSpec, engine: TensorSpec) -> Reading | None:
