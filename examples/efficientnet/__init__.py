@@ -1,0 +1,1 @@
+"""EfficientNet-Lite0 from PyTorch: a real ImageNet network through every target."""
