@@ -28,7 +28,12 @@ SUMMARY = "convert a model, prove every variant against the original, and pack a
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``edge convert``."""
     add = parser.add_argument
-    add("source", metavar="SOURCE", help=".keras, .h5, SavedModel folder, .tflite or .onnx")
+    add(
+        "source",
+        metavar="SOURCE",
+        help=".keras, .h5, SavedModel folder, .pt2, TorchScript, .tflite, .onnx, or "
+        "module:function that returns a model",
+    )
     add("-o", "--output", required=True, type=Path, metavar="OUT.edge")
     add("--name", help="the artifact's name; default: from OUT.edge")
     add("--version", default="1.0.0", metavar="V", help="its version (default: %(default)s)")
@@ -50,7 +55,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME:SHAPE",
-        help="fix an open axis: image:1x224x224x3",
+        help="fix an open axis, or say a shape that PyTorch does not: image:1x3x224x224",
     )
     add("--golden", metavar="DATA|none", help="inputs to ship for self-checks, or none at all")
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")

@@ -75,8 +75,9 @@ def convert(
     """Convert ``source`` and write the artifact ``output``, if every variant is proven.
 
     Args:
-        source: a path (``.keras``, ``.h5``, SavedModel folder, ``.tflite``, ``.onnx``) or a Keras
-            model object.
+        source: a path (``.keras``, ``.h5``, SavedModel folder, ``.pt2``, TorchScript, ``.tflite``,
+            ``.onnx``), ``module:function``, or a model: Keras's, PyTorch's, or a pair of PyTorch's
+            and example inputs.
         output: path of the artifact, ``.edge``; an existing one is replaced when all is proven.
         name, version: the artifact's; the name defaults to the output's.
         formats, recipes: see ``converters.recipe.plan``; a model file that an engine already runs
@@ -84,7 +85,8 @@ def convert(
         calibrate: data to choose quantization ranges from (see ``converters.samples``).
         evaluate: data to be judged on; without it the calibration data, without that noise.
         preprocess, postprocess, labels: travel in the manifest.
-        shapes: lengths for axes that the model leaves open, by input name.
+        shapes: lengths for axes that the model leaves open, by input name; all of them for a
+            PyTorch module without example inputs.
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
             them from the data the variants are judged on.
         trust_code: allow the source to execute Python code of its own.

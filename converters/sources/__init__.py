@@ -17,9 +17,7 @@ from edge_sdk.runtime.load import BARE_FORMATS, bare_format
 
 __all__ = ["Source", "is_engine_file", "open_source"]
 
-KNOWN = (
-    ".keras, .h5, .pt2, TorchScript, .tflite, .onnx, a SavedModel folder, or module:function"
-)
+KNOWN = ".keras, .h5, .pt2, TorchScript, .tflite, .onnx, a SavedModel folder, or module:function"
 TORCH = (".pt2", ".pt", ".pth", ".torchscript")
 
 

@@ -287,7 +287,7 @@ def _from_program(
     torch = engine("torch")
     names = [str(key) for key in program.graph_signature.user_inputs]
     placed = {n.name: n.meta["val"] for n in program.graph.nodes if n.op == "placeholder"}
-    given = [placed.get(key) for key in names]
+    given: list[Any] = [placed.get(key) for key in names]
     if not all(isinstance(value, torch.Tensor) for value in given):
         raise UsageError(f"{name} has an input that is no tensor.", "Export it with tensors alone.")
     open_ = [
@@ -301,9 +301,7 @@ def _from_program(
     for spec, value in zip(open_, given, strict=True):
         # The batch becomes 1, as everywhere.
         tensors.append(torch.zeros(fixed_shape(spec), dtype=value.dtype))
-    args, kwargs = engine("torch.utils._pytree").tree_unflatten(
-        tensors, program.call_spec.in_spec
-    )
+    args, kwargs = engine("torch.utils._pytree").tree_unflatten(tensors, program.call_spec.in_spec)
     with at_work(f"Reading {name}"):
         body = program.module()
     return TorchSource(

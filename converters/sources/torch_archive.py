@@ -83,7 +83,9 @@ def refuse_pickle(path: Path) -> UsageError:
     called = sorted(_globals(path))
     if called and all(_HARMLESS_GLOBALS.fullmatch(name) for name in called):
         return weights_only(path)
-    strange = [name for name in called if not re.match(r"torch\b|collections\b|__builtin__ set", name)]
+    strange = [
+        name for name in called if not re.match(r"torch\b|collections\b|__builtin__ set", name)
+    ]
     named = ", ".join(name.replace(" ", ".") for name in strange[:3])
     return UsageError(
         f"{path} is a pickle, which runs code when it is loaded"
@@ -125,19 +127,29 @@ def _entries(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             found = archive.infolist()
-            if sum(entry.file_size for entry in found) > 4 * path.stat().st_size + _BOMB:
-                raise UsageError(f"{path} unpacks to far more than a model holds.", UNREADABLE)
-            entries = {
-                entry.filename.partition("/")[2] or entry.filename: archive.read(entry)
-                for entry in found
-            }
+            _check_entries(path, found)
+            return {_within(entry): archive.read(entry) for entry in found}
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError) as error:
-        raise UsageError(
-            f"{path} is not a file that PyTorch wrote, or it was cut short.", UNREADABLE
-        ) from error
-    if len(entries) < len(found):
+        raise _cut_short(path) from error
+
+
+def _check_entries(path: Path, found: list[zipfile.ZipInfo]) -> None:
+    """Refuse a zip that two readers may see differently, or that is far larger than it looks."""
+    # Of a file that was cut short, the last whole zip within it would be read.
+    if min((entry.header_offset for entry in found), default=1) > 0:
+        raise _cut_short(path)
+    if sum(entry.file_size for entry in found) > 4 * path.stat().st_size + _BOMB:
+        raise UsageError(f"{path} unpacks to far more than a model holds.", UNREADABLE)
+    if len(set(map(_within, found))) < len(found):
         raise UsageError(f"{path} holds two entries of one name.", UNREADABLE)
-    return entries
+
+
+def _within(entry: zipfile.ZipInfo) -> str:
+    return entry.filename.partition("/")[2] or entry.filename
+
+
+def _cut_short(path: Path) -> UsageError:
+    return UsageError(f"{path} is not a file that PyTorch wrote, or it was cut short.", UNREADABLE)
 
 
 def _globals(path: Path) -> set[str]:
@@ -227,13 +239,11 @@ def _check_payloads(path: Path, document: Any) -> None:
 
 
 def _pickled(path: Path, name: str) -> UsageError:
-    return UsageError(
-        f"{path} holds pickled objects ({name}), and loading them runs code.", TRUST
-    )
+    return UsageError(f"{path} holds pickled objects ({name}), and loading them runs code.", TRUST)
 
 
 def _checked_graph(path: Path, document: Any) -> Any:
-    """The graph without what only debugging needs, once everything in it is known to be harmless."""
+    """The graph, less what only debugging needs, once all in it is known to be harmless."""
     document = _mapping(document)
     document["guards_code"] = []
     for found in _mappings(document):
@@ -272,7 +282,7 @@ def _mappings(value: Any) -> Iterator[dict[str, Any]]:
 
 
 def _is_arithmetic(formula: str) -> bool:
-    """Whether it is made of numbers, names, operators, and functions with a capital: ``Max(s0, 2)``.
+    """Whether it is made of numbers, names, operators, and functions like ``Max(s0, 2)``.
 
     The loader evaluates it as Python.
     """
@@ -282,15 +292,19 @@ def _is_arithmetic(formula: str) -> bool:
         return False
     allowed = (
         ast.Expression, ast.Name, ast.Load, ast.Constant, ast.BinOp, ast.UnaryOp, ast.operator,
-        ast.unaryop, ast.Call, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop,
+        ast.unaryop, ast.Call, ast.keyword, ast.Compare, ast.cmpop, ast.BoolOp, ast.boolop,
     )  # fmt: skip
-    return all(
-        isinstance(node, allowed)
-        and not (isinstance(node, ast.Name) and node.id.startswith("_"))
-        and not (isinstance(node, ast.Constant) and not isinstance(node.value, (int, float, bool)))
-        and not (
-            isinstance(node, ast.Call)
-            and not (isinstance(node.func, ast.Name) and node.func.id[:1].isupper())
-        )
-        for node in ast.walk(tree)
-    )
+    return all(isinstance(node, allowed) and _is_harmless(node) for node in ast.walk(tree))
+
+
+def _is_harmless(node: ast.AST) -> bool:
+    """Of what a formula may be made of: no private name, no call but by a name with a capital."""
+    if isinstance(node, ast.Name):
+        return not node.id.startswith("_")
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.fullmatch(r"[a-z]+\d+", node.value) is not None  # Symbol('s40', integer=True)
+    if isinstance(node, ast.Constant):
+        return isinstance(node.value, (int, float))
+    if isinstance(node, ast.Call):
+        return isinstance(node.func, ast.Name) and node.func.id[:1].isupper()
+    return True

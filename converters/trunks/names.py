@@ -33,7 +33,10 @@ def check_core_ml_names(names: list[str]) -> None:
 
 
 def rename_features(ct: Any, spec: Any, names: list[str], wanted: list[str]) -> None:
-    """Rename a Core ML model's inputs and outputs, by way of names nobody has: an old name may be another's new one."""
+    """Rename a Core ML model's inputs and outputs.
+
+    By way of names nobody has: an old name may be another's new one.
+    """
     for number, name in enumerate(names):
         ct.utils.rename_feature(spec, name, f"edgeloop_{number}")
     for number, name in enumerate(wanted):

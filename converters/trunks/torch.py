@@ -35,11 +35,15 @@ class TfliteTrunk:
         litert_torch, torch = engine("litert_torch"), engine("torch")
         source, path = self._source, self._folder / "torch.tflite"
         flat = source.flat
-        with at_work(
-            f"Converting {source.name} to TFLite",
-            "Another target may have the operation: --formats onnx",
-            gist=_blame(source),
-        ), torch.no_grad():
+        _ = source.exported  # litert-torch exports for itself, but explains less when it cannot
+        with (
+            at_work(
+                f"Converting {source.name} to TFLite",
+                "Another target may have the operation: --formats onnx",
+                gist=_blame(source),
+            ),
+            torch.no_grad(),
+        ):
             litert_torch.convert(flat, source.example).export(str(path))
             signature = source.signature
             names = {f"args_{at}": t.name for at, t in enumerate(signature.inputs)}
@@ -64,11 +68,14 @@ class OnnxTrunk:
         source, signature = self._source, self._source.signature
         check_distinct(signature, "ONNX")
         program = source.exported
-        with at_work(
-            f"Converting {source.name} to ONNX",
-            "Another target may have the operation: --formats tflite",
-            gist=_blame(source),
-        ), torch.no_grad():
+        with (
+            at_work(
+                f"Converting {source.name} to ONNX",
+                "Another target may have the operation: --formats tflite",
+                gist=_blame(source),
+            ),
+            torch.no_grad(),
+        ):
             made = torch.onnx.export(
                 program,
                 dynamo=True,
@@ -131,11 +138,14 @@ class CoreMlTrunk:
 
     def _converted(self, precision: str, graph: Callable[[], Any]) -> Any:
         ct, torch, source = engine("coremltools"), engine("torch"), self._source
-        with at_work(
-            f"Converting {source.name} to Core ML",
-            "Another target may have the operation: --formats tflite",
-            gist=_blame(source),
-        ), torch.no_grad():
+        with (
+            at_work(
+                f"Converting {source.name} to Core ML",
+                "Another target may have the operation: --formats tflite",
+                gist=_blame(source),
+            ),
+            torch.no_grad(),
+        ):
             program = graph()
             traced = isinstance(program, torch.jit.ScriptModule)
             inputs = [
@@ -165,7 +175,7 @@ def _taken(dtype: str) -> Any:
 
 
 def _strip(proto: Any) -> None:
-    """Take out where the author's code lay on the author's disk, and all else that was for debugging."""
+    """Take out where the author's code lay on the author's disk, and all that was for debugging."""
     del proto.metadata_props[:]
     graphs = [proto.graph]
     while graphs:

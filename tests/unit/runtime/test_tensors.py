@@ -90,3 +90,13 @@ def test_a_build_of_another_precision_takes_only_its_own() -> None:
     assert feed.convert(np.float16([1, 2])).dtype == np.float16
     with pytest.raises(UsageError, match="takes float32 or float16"):
         feed.convert(np.float64([1, 2]))
+
+
+def test_integers_of_another_width_are_cast_if_they_fit() -> None:
+    feed = Feed(spec("int64"), spec("int32"))
+    found = feed.convert(np.int64([-3, 2**31 - 1]))
+    assert (found.dtype, found.tolist()) == (np.int32, [-3, 2**31 - 1])
+    with pytest.raises(UsageError, match="numbers that int32 cannot hold"):
+        feed.convert(np.int64([0, 2**31]))
+    with pytest.raises(UsageError, match="takes int64 or int32"):
+        feed.convert(np.float32([1, 2]))
