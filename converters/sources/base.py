@@ -33,7 +33,7 @@ class Source(Protocol):
 
     @property
     def kind(self) -> str:
-        """``keras``, ``savedmodel``, ``pytorch``, ``pt2``, ``torchscript``, ``tflite``, ``onnx``."""
+        """Its format: ``keras``, ``savedmodel``, ``pytorch``, ``pt2``, ``torchscript``, …."""
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """The original's answers to many samples, by output name.

@@ -47,7 +47,7 @@ def photos() -> dict[str, np.ndarray]:
         raise TypeError(f"{SPEC} declares no picture")
     preparer = ImagePreprocessor(preprocess, tensor)
     return {
-        "x": preparer.prepare_batch(read_picture(file) for file in files),
+        "x": np.concatenate([preparer.prepare(read_picture(file))[0] for file in files]),
         "y": np.asarray([int(re.split(r"[_.]", file.name)[2]) for file in files]),
     }
 
