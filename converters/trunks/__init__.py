@@ -6,6 +6,8 @@ file a family, in it one class a format.
 
     source family   tflite            onnx        coreml
     tensorflow      TensorFlow        tf2onnx     coremltools
+    onnx            onnx2tf           itself
+    tflite          itself
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ _MODULES: dict[str, tuple[str, dict[Format, str]]] = {
         "converters.trunks.tensorflow",
         {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
     ),
+    "onnx": ("converters.trunks.onnx", {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk"}),
+    "tflite": ("converters.trunks.tflite", {"tflite": "TfliteTrunk"}),
 }
 """Module and classes, by family of source."""
 
