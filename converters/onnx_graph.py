@@ -8,6 +8,7 @@ constants. Without that, converters meet operations that are there for other sha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,15 @@ def shape_of(value: Any) -> tuple[int | str, ...] | None:
     )
 
 
+def set_shape(value: Any, shape: tuple[int | str, ...]) -> None:
+    """Write the shape of an input or output."""
+    axes = value.type.tensor_type.shape
+    del axes.dim[:]
+    axes.SetInParent()
+    for length in shape:
+        axes.dim.add(**{"dim_value" if isinstance(length, int) else "dim_param": length})
+
+
 def fixed(proto: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     """A copy whose inputs have these shapes, and everything else the shapes that follow.
 
@@ -90,11 +100,7 @@ def fixed(proto: Any, shapes: Mapping[str, tuple[int, ...]]) -> Any:
     copy = type(proto)()
     copy.CopyFrom(proto)
     for value in open_inputs(copy):
-        axes = value.type.tensor_type.shape
-        del axes.dim[:]
-        axes.SetInParent()
-        for length in shapes[value.name]:
-            axes.dim.add(dim_value=length)
+        set_shape(value, shapes[value.name])
     del copy.graph.value_info[:]
     for value in copy.graph.output:
         value.type.tensor_type.ClearField("shape")
@@ -156,12 +162,18 @@ def plain_names(proto: Any) -> dict[str, str]:
     """
     values = [*open_inputs(proto), *proto.graph.output]
     names = {name: f"edgeloop_{n}" for n, name in enumerate(dict.fromkeys(v.name for v in values))}
-    for node in proto.graph.node:
+    rename(proto, names)
+    return names
+
+
+def rename(proto: Any, names: Mapping[str, str]) -> None:
+    """Give values of the main graph other names, in place; no subgraph may speak of them."""
+    graph = proto.graph
+    for node in graph.node:
         node.input[:] = [names.get(name, name) for name in node.input]
         node.output[:] = [names.get(name, name) for name in node.output]
-    for value in (*values, *proto.graph.value_info):
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
         value.name = names.get(value.name, value.name)
-    return names
 
 
 def flatten_outputs(proto: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -180,11 +192,12 @@ def flatten_outputs(proto: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
         for node in proto.graph.node:
             node.input[:] = [inner if name == value.name else name for name in node.input]
             node.output[:] = [inner if name == value.name else name for name in node.output]
-        length = np.array([1, int(np.prod(shape))], np.int64)
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(length, rows))
+        length = [1, math.prod(shape)]
+        constant = onnx.numpy_helper.from_array(np.array(length, np.int64), rows)
+        proto.graph.initializer.append(constant)
         proto.graph.node.append(onnx.helper.make_node("Reshape", [inner, rows], [value.name]))
         kind = value.type.tensor_type.elem_type
-        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, list(length)))
+        value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, length))
 
 
 def serialized(proto: Any) -> bytes:

@@ -14,8 +14,11 @@ from typing import Any
 import numpy as np
 
 from converters.engines import engine
+from edge_sdk.files import sha256
 
 SIGNATURE = b"serving_default"
+LEAST_SHARED = 1024
+"""Bytes of a constant worth sharing; small ones may be biases, which quantizers tell apart."""
 _CONTENT = b"TFL3"
 
 
@@ -59,6 +62,20 @@ def sign(tree: Any, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> No
     tree.signatureDefs = [signature]
 
 
+def name_sides(tree: Any) -> dict[str, str]:
+    """Name the tensors of inputs and outputs ``edgeloop_N``; answers their own names by the new.
+
+    Without the signature: a converter that reads names takes them from one or from the other.
+    """
+    inputs, outputs = sides(tree)
+    tensors = tree.subgraphs[0].tensors
+    names = {f"edgeloop_{at}": name for name, at in (*inputs.items(), *outputs.items())}
+    for at in (*inputs.values(), *outputs.values()):
+        tensors[at].name = f"edgeloop_{at}".encode()
+    tree.signatureDefs = None
+    return names
+
+
 def shape(tree: Any, at: int) -> tuple[int, ...]:
     """The shape of a tensor of the first subgraph."""
     found = tree.subgraphs[0].tensors[at].shape
@@ -69,13 +86,23 @@ def dtype(tree: Any, at: int) -> str:
     """The type of a tensor of the first subgraph, as numpy calls it."""
     kind = tree.subgraphs[0].tensors[at].type
     names = vars(_schema().TensorType).items()
-    return next(name.lower() for name, number in names if number == kind)
+    return next(str(name).lower() for name, number in names if number == kind)
 
 
-def fix(tree: Any, at: int, length: Sequence[int]) -> None:
-    """Write a shape into a tensor that left lengths open."""
-    tensor = tree.subgraphs[0].tensors[at]
-    tensor.shape, tensor.shapeSignature = np.array(length, np.int32), None
+def fix_inputs(tree: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Write the inputs' shapes, and let no length be open: LiteRT works out all others anew."""
+    inputs, _ = sides(tree)
+    for name, at in inputs.items():
+        tree.subgraphs[0].tensors[at].shape = np.array(shapes[name], np.int32)
+    for graph in tree.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = None
+
+
+def settle_codes(tree: Any) -> None:
+    """Write each operation's number where it is read today: old files have it in one byte only."""
+    for code in tree.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
 
 
 def add_input(tree: Any, name: str, dtype_: str, length: Sequence[int]) -> int:
@@ -109,6 +136,29 @@ def custom_operations(tree: Any) -> list[str]:
     used = {int(op.opcodeIndex) for graph in tree.subgraphs for op in graph.operators}
     codes = [tree.operatorCodes[at].customCode for at in sorted(used)]
     return list(dict.fromkeys(code.decode() for code in codes if code))
+
+
+def share_constants(tree: Any) -> None:
+    """Keep one copy of weights that several operations use: onnx2tf writes one for each."""
+    for graph in tree.subgraphs:
+        kept: dict[tuple[Any, ...], int] = {}
+        instead: dict[int, int] = {}
+        for at, tensor in enumerate(graph.tensors):
+            numbers = tree.buffers[tensor.buffer].data
+            if numbers is None or len(numbers) < LEAST_SHARED or tensor.quantization is not None:
+                continue
+            key = (tensor.type, tuple(tensor.shape), sha256(bytes(numbers)))
+            first = kept.setdefault(key, at)
+            if first != at:
+                instead[at] = first
+                tensor.buffer, tensor.shape = 0, np.array([0], np.int32)
+        for operator in graph.operators:
+            operator.inputs = np.array([instead.get(i, i) for i in operator.inputs], np.int32)
+    used = {tensor.buffer for graph in tree.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in tree.metadata or ()}
+    for at, buffer in enumerate(tree.buffers):
+        if at not in used:
+            buffer.data = None
 
 
 def unfold_halves(tree: Any) -> int:

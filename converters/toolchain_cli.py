@@ -8,12 +8,61 @@ import time
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import Outcome
+from edge_sdk.spec import Word
 from edge_sdk.text import bytes_text, table
 
 if TYPE_CHECKING:
     from converters.toolchains import Toolchain
 
 SUMMARY = "conversion engines that need an environment of their own: list, install, remove"
+
+
+class Entry(Word, frozen=True, kw_only=True):
+    """A toolchain, and whether it is here: what ``edge toolchain install`` prints.
+
+    Attributes:
+        name, version, about: which it is, and what for.
+        state: ``installed``, ``damaged`` or ``missing``.
+        size: bytes on the disk; 0 if it is missing.
+        path: its folder, there or not.
+        lock_sha256: digest of the lock file that it is built from.
+        seconds: how long installing took; 0 where nothing was asked for.
+    """
+
+    name: str
+    version: str
+    about: str
+    state: str
+    size: int
+    path: str
+    lock_sha256: str
+    seconds: float = 0.0
+
+
+class Entries(Word, frozen=True, kw_only=True):
+    """What ``edge toolchain list`` prints.
+
+    Attributes:
+        home: the folder they live in.
+        toolchains: all there are, installed or not.
+    """
+
+    home: str
+    toolchains: tuple[Entry, ...]
+
+
+class Removal(Word, frozen=True, kw_only=True):
+    """What ``edge toolchain remove`` prints.
+
+    Attributes:
+        name: which.
+        removed: whether there was anything.
+        freed: bytes.
+    """
+
+    name: str
+    removed: bool
+    freed: int
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,50 +96,50 @@ def run(args: argparse.Namespace) -> Outcome:
     from converters.toolchains import CATALOGUE, home, install, remove, toolchain
 
     if args.deed == "list":
-        rows = [_described(chain) for chain in CATALOGUE.values()]
-        shown = table(
-            ("toolchain", "version", "state", "size", "what for"),
-            [(r["name"], r["version"], r["state"], _size(r), r["about"]) for r in rows],
-            "<<<><",
-        )
-        hints = [
-            f"{'Get' if r['state'] == 'missing' else 'Mend'} it: edge toolchain install {r['name']}"
-            for r in rows
-            if r["state"] != "installed"
-        ]
-        text = "\n".join([shown, "", f"They live in {home()}.", *hints])
-        return Outcome({"home": str(home()), "toolchains": rows}, text)
+        entries = tuple(_entry(chain) for chain in CATALOGUE.values())
+        return Outcome(Entries(home=str(home()), toolchains=entries), _listed(entries))
     chain = toolchain(args.name)
     if args.deed == "remove":
         freed = remove(chain)
         text = f"removed {chain.name}: {bytes_text(freed)}" if freed else f"no {chain.name} here"
-        return Outcome({"name": chain.name, "removed": bool(freed), "freed": freed}, text)
+        return Outcome(Removal(name=chain.name, removed=bool(freed), freed=freed), text)
     before = time.perf_counter()
     install(chain, lambda text: print(text, file=sys.stderr, flush=True))
-    row = _described(chain)
-    row["seconds"] = round(time.perf_counter() - before, 1)
+    entry = _entry(chain, round(time.perf_counter() - before, 1))
     return Outcome(
-        row,
-        f"{chain.name} {chain.version} is installed: {_size(row)} in {row['path']}"
-        f" ({row['seconds']} s)",
+        entry,
+        f"{entry.name} {entry.version} is installed: {bytes_text(entry.size)} in {entry.path}",
     )
 
 
-def _described(chain: Toolchain) -> dict[str, object]:
+def _entry(chain: Toolchain, seconds: float = 0.0) -> Entry:
     from converters.toolchains import examine
     from converters.toolchains.place import folder_of
 
     state, mark = examine(chain)
-    return {
-        "name": chain.name,
-        "version": chain.version,
-        "about": chain.about,
-        "state": state,
-        "size": mark.size if mark else 0,
-        "path": str(folder_of(chain)),
-        "lock_sha256": chain.lock_sha256,
-    }
+    return Entry(
+        name=chain.name,
+        version=chain.version,
+        about=chain.about,
+        state=state,
+        size=mark.size if mark else 0,
+        path=str(folder_of(chain)),
+        lock_sha256=chain.lock_sha256,
+        seconds=seconds,
+    )
 
 
-def _size(row: dict[str, object]) -> str:
-    return bytes_text(int(str(row["size"]))) if row["size"] else ""
+def _listed(entries: tuple[Entry, ...]) -> str:
+    """The list for a person."""
+    from converters.toolchains import home
+
+    rows = [
+        (e.name, e.version, e.state, bytes_text(e.size) if e.size else "", e.about) for e in entries
+    ]
+    hints = [
+        f"{'Get' if e.state == 'missing' else 'Mend'} it: edge toolchain install {e.name}"
+        for e in entries
+        if e.state != "installed"
+    ]
+    shown = table(("toolchain", "version", "state", "size", "what for"), rows, "<<<><")
+    return "\n".join([shown, "", f"They live in {home()}.", *hints])

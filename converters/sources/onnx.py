@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from converters.engines import tool_version
-from converters.onnx_graph import fixed, open_inputs, read_onnx, serialized, shape_of
+from converters.onnx_graph import fixed, open_inputs, read_onnx, serialized, set_shape, shape_of
 from converters.sources.base import Arrays, one_by_one
 from converters.sources.onnx_shapes import fixed_lengths
+from converters.sources.shapes import fixed_shape
 from edge_sdk.backends import Array, LoadedModel, backend_for
 from edge_sdk.backends.base import numpy_dtype
 from edge_sdk.errors import ConversionError, UsageError
@@ -45,8 +46,8 @@ class OnnxSource:
         found = onnxruntime.open(serialized(proto), delegates=(), threads=1).signature
         axes = {value.name: shape_of(value) for value in open_inputs(proto)}
         lengths = fixed_lengths(found.inputs, axes, shapes or {})
-        self.model = serialized(fixed(proto, lengths))
-        loaded = onnxruntime.open(self.model, delegates=(), threads=default_threads())
+        proto = fixed(proto, lengths)
+        loaded = onnxruntime.open(serialized(proto), delegates=(), threads=default_threads())
         self._tools = {"onnxruntime": onnxruntime.version(), "onnx": tool_version("onnx")}
         inputs = tuple(
             TensorSpec(name=t.name, dtype=t.dtype, shape=lengths[t.name])
@@ -54,6 +55,9 @@ class OnnxSource:
         )
         outputs = self._outputs(loaded.signature, _answered(loaded, inputs))
         self.signature = Signature(inputs=inputs, outputs=outputs)
+        for value, tensor in zip(proto.graph.output, outputs, strict=True):
+            set_shape(value, tensor.shape)
+        self.model = serialized(proto)
         self._session = Session(
             loaded,
             self.signature,
@@ -99,12 +103,11 @@ class OnnxSource:
 def _answered(loaded: LoadedModel, inputs: tuple[TensorSpec, ...]) -> list[Array] | None:
     """Its answers to one input of noise and zeros, for their shapes; None if it has none."""
     rng = np.random.default_rng(0)
-    feeds = [
-        rng.random(t.shape).astype(t.dtype)  # type: ignore[arg-type]
-        if t.dtype.startswith("float")
-        else np.zeros(t.shape, numpy_dtype(t.dtype))  # type: ignore[arg-type]
-        for t in inputs
-    ]
+    feeds = []
+    for tensor in inputs:
+        shape, dtype = fixed_shape(tensor), numpy_dtype(tensor.dtype)
+        numbers = rng.random(shape) if dtype.kind == "f" else np.zeros(shape)
+        feeds.append(np.asarray(numbers).astype(dtype))
     try:
         return loaded.run(feeds)
     except UsageError:

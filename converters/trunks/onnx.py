@@ -46,10 +46,20 @@ class TfliteTrunk:
     def __init__(self, source: OnnxSource, folder: Path) -> None:
         self._source, self._folder = source, folder
         self._chain = toolchain("onnx2tf")
+        self._failure: ConversionError | None = None
         need(self._chain)
 
     def build(self) -> bytes:
-        """See ``FileTrunk.build``."""
+        """See ``FileTrunk.build``. What failed once is not tried again for the next recipe."""
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._built()
+        except ConversionError as error:
+            self._failure = error
+            raise
+
+    def _built(self) -> bytes:
         source = self._source
         what = f"Converting {source.name} to TFLite"
         shapes = {t.name: _lengths(t, what) for t in source.signature.outputs}
@@ -70,6 +80,7 @@ class TfliteTrunk:
         with at_work(what, OTHER_TARGET):
             tree = tflite_graph.read_tflite(made.read_bytes())
             self._adopt(tree, names, what)
+            tflite_graph.share_constants(tree)
             return tflite_graph.written(tree)
 
     def tools(self) -> Mapping[str, str]:
