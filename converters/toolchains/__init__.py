@@ -7,7 +7,7 @@ in it, with files in, files out, a time limit and no network.
 
     catalogue    which toolchains there are, and what their lock files pin
     place        where they live, and whether one is there and whole
-    install      building, verifying, removing; one at a time
+    building     making, verifying, removing; one at a time
     run          a driver at work, its chatter kept
     drivers/     the programs that run inside; they import nothing of ours
 """
@@ -15,7 +15,7 @@ in it, with files in, files out, a time limit and no network.
 from __future__ import annotations
 
 from converters.toolchains.catalogue import CATALOGUE, Toolchain, toolchain
-from converters.toolchains.install import install, remove
+from converters.toolchains.building import install, remove
 from converters.toolchains.place import examine, home
 from converters.toolchains.run import drive, need
 
