@@ -14,8 +14,8 @@ in it, with files in, files out, a time limit and no network.
 
 from __future__ import annotations
 
-from converters.toolchains.catalogue import CATALOGUE, Toolchain, toolchain
 from converters.toolchains.building import install, remove
+from converters.toolchains.catalogue import CATALOGUE, Toolchain, toolchain
 from converters.toolchains.place import examine, home
 from converters.toolchains.run import drive, need
 
