@@ -3,7 +3,7 @@
 .PHONY: help setup assets toolchains demo test torture bench check clean
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
 	@scripts/setup
