@@ -131,7 +131,7 @@ def _check(tree: Any, at: int, tensor: TensorSpec, wanted: tuple[int, ...], what
     if dtype != tensor.dtype:
         raise ConversionError(
             f"{what} {tensor.name!r} {dtype} instead of {tensor.dtype}.",
-            f"Export the model with inputs and outputs that TFLite has; or: {OTHER_TARGET}",
+            f"Export the model with inputs and outputs in float32. {OTHER_TARGET}",
         )
 
 
