@@ -1,9 +1,9 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets demo test torture bench check clean
+.PHONY: help setup assets toolchains demo test torture bench check clean
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 14
+	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
 	@scripts/setup
@@ -11,17 +11,20 @@ setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
 assets: setup  ## real models and data, into a cache outside the repository
 	@.venv/bin/python scripts/assets
 
+toolchains: setup  ## engines in environments of their own, into the user's data folder
+	@.venv/bin/edge toolchain install onnx2tf
+
 demo: setup  ## the main job on real models: convert, prove, run; then the whole loop over the air
 	@.venv/bin/python -m examples.demo
 	@.venv/bin/edge demo loop
 
-test: assets  ## static checks, then all tests
+test: assets toolchains  ## static checks, then all tests
 	@scripts/test
 
 torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)
 	@.venv/bin/python tests/torture/kills.py --seeds 10 --kills 20
 
-bench: assets  ## ratios against named peers, into benchmarks/results
+bench: assets toolchains  ## ratios against named peers, into benchmarks/results
 	@scripts/bench
 
 check: setup  ## ruff, mypy --strict, import rules

@@ -61,7 +61,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
     parser.epilog = (
         "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y\n"
-        "the classes), or module:function."
+        "the classes), or module:function. A .tflite or .onnx is wrapped, unless --formats\n"
+        "or --recipe asks for more; .onnx to TFLite needs: edge toolchain install onnx2tf"
     )
 
 

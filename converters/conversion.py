@@ -23,8 +23,8 @@ from converters.package import package
 from converters.parity import On
 from converters.proof import make, prove, with_tolerances, wrapped
 from converters.recipe import Order, plan
-from converters.request import check_wrappable, checked_name, checked_version, declared
-from converters.sources import is_engine_file, open_source
+from converters.request import check_wrappable, checked_name, checked_version, declared, is_wrapped
+from converters.sources import open_source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import OnStep, Steps
 from converters.targets import open_target
@@ -80,8 +80,8 @@ def convert(
             and example inputs.
         output: path of the artifact, ``.edge``; an existing one is replaced when all is proven.
         name, version: the artifact's; the name defaults to the output's.
-        formats, recipes: see ``converters.recipe.plan``; a model file that an engine already runs
-            is wrapped as it is.
+        formats, recipes: see ``converters.recipe.plan``; without either, a model file that an
+            engine already runs is wrapped as it is.
         calibrate: data to choose quantization ranges from (see ``converters.samples``).
         evaluate: data to be judged on; without it the calibration data, without that noise.
         preprocess, postprocess, labels: travel in the manifest.
@@ -110,15 +110,16 @@ def convert(
         description=description,
     )
     orders: tuple[Order, ...] = ()
-    if not is_engine_file(source):
+    wrap = is_wrapped(source, formats, recipes)
+    if not wrap:
         orders = plan(list(formats), list(recipes), calibrated=calibrate is not None)
     check_writable(output)
     steps = Steps(on_step)
     steps.begin("open the source")
-    original = open_source(source, shapes=shapes, trust_code=trust_code)
+    original = open_source(source, shapes=shapes, trust_code=trust_code, wrap=wrap)
     identity = declared(original, identity)
-    if isinstance(original, EngineFileSource):
-        check_wrappable(original, formats, recipes, calibrate)
+    if wrap:
+        check_wrappable(original, calibrate)
     steps.begin("read the data")
     data = read_evidence(original, identity, calibrate, evaluate)
     with _noise_excused(data.on):

@@ -6,13 +6,13 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from converters.evidence import Data
 from converters.identity import Identity
 from converters.recipe import AS_IS
 from converters.scores import scores_output
-from converters.sources import Source
-from converters.sources.engine_file import EngineFileSource
+from converters.sources import Source, is_engine_file
 from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
 from edge_sdk.processing import Processing
@@ -65,20 +65,16 @@ def declared(original: Source, identity: Identity) -> Identity:
     return identity
 
 
-def check_wrappable(
-    original: EngineFileSource,
-    formats: Sequence[str],
-    recipes: Sequence[str],
-    calibrate: Data | None,
-) -> None:
+def is_wrapped(source: Any, formats: Sequence[str], recipes: Sequence[str]) -> bool:
+    """Whether a model file that an engine runs already is to stay as it is: nothing is asked."""
+    return is_engine_file(source) and not formats and set(recipes) <= {AS_IS}
+
+
+def check_wrappable(original: Source, calibrate: Data | None) -> None:
     """Raises UsageError where more is asked of a model file than to be wrapped."""
-    if [f for f in formats if f != original.kind] or [r for r in recipes if r != AS_IS]:
-        raise UsageError(
-            f"{original.name} is wrapped as it is, not converted to other formats or recipes.",
-            "Leave out --formats and --recipe, or convert the model it was made from.",
-        )
     if calibrate is not None:
         raise UsageError(
             f"{original.name} is wrapped as it is: there is nothing to calibrate.",
-            "Leave out --calibrate; --evaluate DATA measures it on data of yours.",
+            "Ask for what is to be made of it: --recipe int8; or leave out --calibrate: "
+            "--evaluate DATA measures it on data of yours.",
         )

@@ -35,6 +35,9 @@ RESULT_WORDS = {
     "doctor": "edge_sdk.runtime.checkup:Diagnosis",
     "inspect": "edge_sdk.cli.inspect:Inspection",
     "run": "edge_sdk.cli.run_report:RunReport",
+    "toolchain install": "converters.toolchain_cli:Entry",
+    "toolchain list": "converters.toolchain_cli:Entries",
+    "toolchain remove": "converters.toolchain_cli:Removal",
     "verify": "edge_sdk.cli.verify:Verification",
 }
 

@@ -26,6 +26,7 @@ def open_source(
     *,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     trust_code: bool = False,
+    wrap: bool = True,
 ) -> Source:
     """Open a path, what a function makes, or a model in memory.
 
@@ -35,6 +36,7 @@ def open_source(
         shapes: lengths for axes that the model leaves open, by input name.
         trust_code: allow the file to execute Python code of its own (Lambda layers, a
             SavedModel's operations on files, a pickle).
+        wrap: take a file that an engine runs already as it is, not as what is to be converted.
 
     Raises:
         UsageError: missing, empty, cut short, or not a model.
@@ -61,9 +63,7 @@ def open_source(
 
         return open_torch(path, shapes=shapes, trust_code=trust_code)
     if is_engine_file(path):
-        from converters.sources.engine_file import EngineFileSource
-
-        return EngineFileSource(path, bare_format(path), shapes)
+        return _open_engine_file(path, shapes, wrap)
     if path.suffix == SUFFIX:
         raise UsageError(f"{path} is an artifact already.", f"edge inspect {path}")
     raise UsageError(f"{path} is not a model that edgeloop reads.", f"It reads {KNOWN}.")
@@ -83,6 +83,21 @@ def _open_object(source: Any, name: str, shapes: Mapping[str, tuple[int, ...]]) 
     from converters.sources.keras import from_keras
 
     return from_keras(source, name=name or str(getattr(source, "name", "model")), shapes=shapes)
+
+
+def _open_engine_file(path: Path, shapes: Mapping[str, tuple[int, ...]], wrap: bool) -> Source:
+    from converters.sources.engine_file import EngineFileSource
+
+    kind = bare_format(path)
+    if wrap:
+        return EngineFileSource(path, kind, shapes)
+    if kind == "onnx":
+        from converters.sources.onnx import OnnxSource
+
+        return OnnxSource(path, shapes)
+    from converters.sources.tflite import TfliteSource
+
+    return TfliteSource(path, shapes)
 
 
 def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]], trust_code: bool) -> Source:

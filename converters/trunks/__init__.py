@@ -7,6 +7,8 @@ file a family, in it one class a format.
     source family   tflite            onnx        coreml
     tensorflow      TensorFlow        tf2onnx     coremltools
     torch           litert-torch      PyTorch     coremltools
+    onnx            onnx2tf           itself
+    tflite          itself            tf2onnx
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ _MODULES: dict[str, tuple[str, dict[Format, str]]] = {
         "converters.trunks.torch",
         {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
     ),
+    "onnx": ("converters.trunks.onnx", {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk"}),
+    "tflite": ("converters.trunks.tflite", {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk"}),
 }
 """Module and classes, by family of source."""
 
@@ -46,6 +50,6 @@ def open_trunk(format_: Format, source: Source, folder: Path) -> Trunk:
         ways = ", ".join(classes) or "none"
         raise ConversionError(
             f"No engine makes {format_} out of a {source.kind} source.",
-            f"What can be made of it: {ways}.",
+            f"What can be made of it: {ways}. For another, convert the model it was made from.",
         )
     return cast(Trunk, getattr(import_module(module), classes[format_])(source, folder))

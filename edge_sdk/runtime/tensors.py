@@ -52,6 +52,8 @@ class Feed:
         Raises:
             UsageError: not an array, or of a wrong dtype or shape; says what is wanted.
         """
+        if isinstance(value, np.generic):
+            value = np.asarray(value)  # a row of numbers, indexed, is no array of no axes
         if not isinstance(value, np.ndarray):
             raise UsageError(
                 f"The input {self.name!r} is a {type(value).__name__}, not an array.",

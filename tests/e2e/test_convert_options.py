@@ -84,12 +84,14 @@ def test_a_wrapped_model_answers_as_the_bare_one(tmp_path):
         np.testing.assert_allclose(session.run({"x": x})["y"], tiny_models.affine(x))
 
 
-def test_a_file_that_an_engine_runs_is_not_converted(edge, tmp_path):
+def test_a_file_that_is_wrapped_takes_no_calibration(edge, arrays, tmp_path):
     (tmp_path / "m.onnx").write_bytes(tiny_models.onnx_affine())
-    for option in (["--formats", "tflite"], ["--recipe", "int8"]):
-        done = edge("convert", tmp_path / "m.onnx", "-o", tmp_path / "m.edge", *option)
+    for option in ([], ["--recipe", "as-is"]):
+        words = ["-o", tmp_path / "m.edge", "--calibrate", arrays, *option]
+        done = edge("convert", tmp_path / "m.onnx", *words)
         assert done.code == 2
         assert "is wrapped as it is" in done.err
+        assert "--recipe int8" in done.err
 
 
 def test_open_axes_of_a_wrapped_model_can_be_fixed(edge, tmp_path):

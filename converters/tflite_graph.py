@@ -1,0 +1,246 @@
+"""TFLite models taken apart: signatures, shapes, and weights that hide behind an operation.
+
+What LiteRT runs, litert-quantizer may still trip over. A model without a SignatureDef has no name
+to calibrate it by, and weights stored in half precision stand behind a ``DEQUANTIZE`` each, where
+no quantizer looks for them. Both are MediaPipe's habit, and both are mended here without changing
+what the model computes: a half-precision number is the same number in single precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from converters.engines import engine
+from edge_sdk.files import sha256
+
+SIGNATURE = b"serving_default"
+LEAST_SHARED = 1024
+"""Bytes of a constant worth sharing; small ones may be biases, which quantizers tell apart."""
+_CONTENT = b"TFL3"
+
+
+def read_tflite(model: bytes) -> Any:
+    """The file as a tree of objects: ``ModelT``."""
+    return _schema().ModelT.InitFromPackedBuf(model, 0)
+
+
+def written(tree: Any) -> bytes:
+    """The tree as a file."""
+    builder = engine("flatbuffers").Builder(1024)
+    builder.Finish(tree.Pack(builder), _CONTENT)
+    return bytes(builder.Output())
+
+
+def sides(tree: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Inputs and outputs by name, and the tensor of each: by signature if there is one."""
+    if tree.signatureDefs:
+        signature = tree.signatureDefs[0]
+        inputs, outputs = (
+            {entry.name.decode(): int(entry.tensorIndex) for entry in side}
+            for side in (signature.inputs, signature.outputs)
+        )
+        return inputs, outputs
+    graph = tree.subgraphs[0]
+    inputs, outputs = (
+        {graph.tensors[at].name.decode(): int(at) for at in side}
+        for side in (graph.inputs, graph.outputs)
+    )
+    return inputs, outputs
+
+
+def sign(tree: Any, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> None:
+    """Give the first subgraph one signature of these names, in place of any it had."""
+    schema = _schema()
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = SIGNATURE, 0
+    signature.inputs, signature.outputs = (
+        [_entry(schema, name, at) for name, at in side.items()] for side in (inputs, outputs)
+    )
+    tree.signatureDefs = [signature]
+
+
+def name_sides(tree: Any) -> dict[str, str]:
+    """Name the tensors of inputs and outputs ``edgeloop_N``; answers their own names by the new.
+
+    Without the signature: a converter that reads names takes them from one or from the other.
+    """
+    inputs, outputs = sides(tree)
+    tensors = tree.subgraphs[0].tensors
+    names = {f"edgeloop_{at}": name for name, at in (*inputs.items(), *outputs.items())}
+    for at in (*inputs.values(), *outputs.values()):
+        tensors[at].name = f"edgeloop_{at}".encode()
+    tree.signatureDefs = None
+    return names
+
+
+def shape(tree: Any, at: int) -> tuple[int, ...]:
+    """The shape of a tensor of the first subgraph."""
+    found = tree.subgraphs[0].tensors[at].shape
+    return () if found is None else tuple(int(length) for length in found)
+
+
+def dtype(tree: Any, at: int) -> str:
+    """The type of a tensor of the first subgraph, as numpy calls it."""
+    kind = tree.subgraphs[0].tensors[at].type
+    names = vars(_schema().TensorType).items()
+    return next(str(name).lower() for name, number in names if number == kind)
+
+
+def fix_inputs(tree: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Write the inputs' shapes, and let no length be open: LiteRT works out all others anew."""
+    inputs, _ = sides(tree)
+    for name, at in inputs.items():
+        tree.subgraphs[0].tensors[at].shape = np.array(shapes[name], np.int32)
+    for graph in tree.subgraphs:
+        for tensor in graph.tensors:
+            tensor.shapeSignature = None
+
+
+def settle_codes(tree: Any) -> None:
+    """Write each operation's number where it is read today: old files have it in one byte only."""
+    for code in tree.operatorCodes:
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+
+
+def add_input(tree: Any, name: str, dtype_: str, length: Sequence[int]) -> int:
+    """Add an input that nothing depends on; answers its tensor."""
+    graph = tree.subgraphs[0]
+    at = _tensor(tree, name, getattr(_schema().TensorType, dtype_.upper()), length)
+    graph.inputs = np.array([*graph.inputs, at], np.int32)
+    return at
+
+
+def reshape_output(tree: Any, at: int, length: Sequence[int]) -> int:
+    """Let an output have another shape of as many numbers; answers its new tensor."""
+    graph = tree.subgraphs[0]
+    made = _tensor(tree, f"{_name(graph, at)}_shaped", graph.tensors[at].type, length)
+    graph.operators.append(_reshape(tree, at, made, length))
+    graph.outputs = np.array([made if old == at else old for old in graph.outputs], np.int32)
+    return made
+
+
+def reshape_input(tree: Any, at: int, length: Sequence[int]) -> int:
+    """Let an input have another shape of as many numbers; answers its new tensor."""
+    graph = tree.subgraphs[0]
+    made = _tensor(tree, f"{_name(graph, at)}_shaped", graph.tensors[at].type, length)
+    graph.operators.insert(0, _reshape(tree, made, at, shape(tree, at)))
+    graph.inputs = np.array([made if old == at else old for old in graph.inputs], np.int32)
+    return made
+
+
+def custom_operations(tree: Any) -> list[str]:
+    """The names of the custom operations, once each."""
+    used = {int(op.opcodeIndex) for graph in tree.subgraphs for op in graph.operators}
+    codes = [tree.operatorCodes[at].customCode for at in sorted(used)]
+    return list(dict.fromkeys(code.decode() for code in codes if code))
+
+
+def share_constants(tree: Any) -> None:
+    """Keep one copy of weights that several operations use: onnx2tf writes one for each."""
+    for graph in tree.subgraphs:
+        kept: dict[tuple[Any, ...], int] = {}
+        instead: dict[int, int] = {}
+        for at, tensor in enumerate(graph.tensors):
+            numbers = tree.buffers[tensor.buffer].data
+            if numbers is None or len(numbers) < LEAST_SHARED or tensor.quantization is not None:
+                continue
+            key = (tensor.type, tuple(tensor.shape), sha256(bytes(numbers)))
+            first = kept.setdefault(key, at)
+            if first != at:
+                instead[at] = first
+                tensor.buffer, tensor.shape = 0, np.array([0], np.int32)
+        for operator in graph.operators:
+            operator.inputs = np.array([instead.get(i, i) for i in operator.inputs], np.int32)
+    used = {tensor.buffer for graph in tree.subgraphs for tensor in graph.tensors}
+    used |= {entry.buffer for entry in tree.metadata or ()}
+    for at, buffer in enumerate(tree.buffers):
+        if at not in used:
+            buffer.data = None
+
+
+def unfold_halves(tree: Any) -> int:
+    """Store weights in single precision that stood in half behind a ``DEQUANTIZE``; how many."""
+    schema, count = _schema(), 0
+    for graph in tree.subgraphs:
+        kept = []
+        for operator in graph.operators:
+            code = tree.operatorCodes[operator.opcodeIndex]
+            number = max(code.builtinCode, code.deprecatedBuiltinCode)
+            if number == schema.BuiltinOperator.DEQUANTIZE and _unfold(tree, graph, operator):
+                count += 1
+            else:
+                kept.append(operator)
+        graph.operators = kept
+    return count
+
+
+def _unfold(tree: Any, graph: Any, operator: Any) -> bool:
+    schema = _schema()
+    stored, real = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
+    halves = tree.buffers[stored.buffer].data
+    if stored.type != schema.TensorType.FLOAT16 or halves is None or stored.sparsity is not None:
+        return False
+    numbers = np.frombuffer(bytes(halves), np.float16).astype(np.float32)
+    real.buffer = _buffer(tree, numbers)
+    if not any(
+        stored.buffer == other.buffer
+        for each in tree.subgraphs
+        for other in each.tensors
+        if other is not stored
+    ):
+        tree.buffers[stored.buffer].data = None
+        stored.shape = np.array([0], np.int32)
+    return True
+
+
+def _reshape(tree: Any, source: int, target: int, length: Sequence[int]) -> Any:
+    schema = _schema()
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.RESHAPE
+    code.version = 1
+    tree.operatorCodes.append(code)
+    lengths = np.array(length, np.int32)
+    name = f"{_name(tree.subgraphs[0], target)}_lengths"
+    wanted = _tensor(tree, name, schema.TensorType.INT32, lengths.shape)
+    tree.subgraphs[0].tensors[wanted].buffer = _buffer(tree, lengths)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = len(tree.operatorCodes) - 1
+    operator.inputs = np.array([source, wanted], np.int32)
+    operator.outputs = np.array([target], np.int32)
+    operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
+    operator.builtinOptions = schema.ReshapeOptionsT()
+    operator.builtinOptions.newShape = lengths
+    return operator
+
+
+def _tensor(tree: Any, name: str, kind: int, length: Sequence[int]) -> int:
+    made = _schema().TensorT()
+    made.name, made.type, made.buffer = name.encode(), kind, 0
+    made.shape = np.array(length, np.int32)
+    tensors = tree.subgraphs[0].tensors
+    tensors.append(made)
+    return len(tensors) - 1
+
+
+def _buffer(tree: Any, numbers: Any) -> int:
+    buffer = _schema().BufferT()
+    buffer.data = np.frombuffer(numbers.tobytes(), np.uint8)
+    tree.buffers.append(buffer)
+    return len(tree.buffers) - 1
+
+
+def _entry(schema: Any, name: str, at: int) -> Any:
+    entry = schema.TensorMapT()
+    entry.name, entry.tensorIndex = name.encode(), at
+    return entry
+
+
+def _name(graph: Any, at: int) -> str:
+    return str(graph.tensors[at].name.decode())
+
+
+def _schema() -> Any:
+    return engine("ai_edge_litert.schema_py_generated")
