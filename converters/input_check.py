@@ -184,7 +184,7 @@ class _Feeder:
     def _preparer(self, alternative: Alternative) -> Callable[[Array, Any], Array]:
         if alternative.spec is not None:
             image = ImagePreprocessor(alternative.spec, self._original.signature.inputs[0])
-            return lambda _, pictures: image.prepare_batch(pictures)
+            return lambda _, pictures: np.concatenate([image.prepare(p)[0] for p in pictures])
         change = alternative.change or (lambda x: x)
         return lambda x, _: change(x)
 

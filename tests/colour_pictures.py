@@ -51,9 +51,8 @@ def pictures(count: int, seed: int) -> tuple[list[np.ndarray], np.ndarray]:
 def prepared(frames: list[np.ndarray], spec: ImageInput = SPEC) -> np.ndarray:
     """The pictures as the model wants them."""
     shape = (1, SIDE, SIDE, 3) if spec.layout == "hwc" else (1, 3, SIDE, SIDE)
-    return ImagePreprocessor(
-        spec, TensorSpec(name="image", dtype="float32", shape=shape)
-    ).prepare_batch(frames)
+    image = ImagePreprocessor(spec, TensorSpec(name="image", dtype="float32", shape=shape))
+    return np.concatenate([image.prepare(frame)[0] for frame in frames])
 
 
 @cache
