@@ -123,7 +123,7 @@ def describe(conversion: Conversion) -> str:
     elif "calibration" in on:
         lines.append("Judged on the calibration data: give --evaluate DATA for a fair judgement.")
     lines += [f"warning: {warning}" for warning in report.warnings]
-    lines += _feeding(report)
+    lines += _feeding(conversion)
     if conversion.passed:
         lines += [
             f"wrote {conversion.artifact}   {bytes_text(conversion.size)}   "
@@ -138,12 +138,13 @@ def describe(conversion: Conversion) -> str:
     return "\n".join(printable(line) for line in "\n".join(lines).splitlines())
 
 
-def _feeding(report: ConversionReport) -> list[str]:
+def _feeding(conversion: Conversion) -> list[str]:
     """What is wrong, or may be, with how the model is fed."""
-    found = report.input_check
+    found = conversion.report.input_check
     if found is None or found.verdict in ("confirmed", "unchecked"):
         return []
-    said = f"{'refused' if found.verdict == 'contradicted' else 'warning'}: {found.said}"
+    refused = found.verdict == "contradicted" and not conversion.report.variants
+    said = f"{'refused' if refused else 'warning'}: {found.said}"
     return [said, f"Try: {found.remedy}"]
 
 
