@@ -164,3 +164,12 @@ def test_the_command_says_what_to_write(
     assert 'Try: channels = "rgb"' in out
     assert "--as-declared" in out
     assert not (tmp_path / "m.edge").exists()
+
+
+def test_labels_in_another_order_are_not_taken_for_a_mistake_in_front_of_the_model(
+    tmp_path: Path, arrays: dict[str, np.ndarray]
+) -> None:
+    turned = {**arrays, "y": (arrays["y"] + 1) % len(colour.LABELS)}
+    found = checked(tmp_path, turned, refused=False)
+    assert found.verdict in ("doubtful", "confirmed")
+    assert "[preprocess] wrong" not in found.said
