@@ -72,7 +72,11 @@ if __name__ == "__main__":
     for line in sys.stdin:
         try:
             do(**json.loads(line))
-        except (RuntimeError, ValueError) as error:
+        except (
+            RuntimeError,
+            ValueError,
+            OSError,
+        ) as error:  # FileNotFoundError, of missing metadata
             print(" ".join(str(error).split()), flush=True)
         else:
             print(flush=True)
