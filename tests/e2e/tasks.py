@@ -76,7 +76,7 @@ if __name__ == "__main__":
             RuntimeError,
             ValueError,
             OSError,
-        ) as error:  # FileNotFoundError, of missing metadata
+        ) as error:  # of any kind
             print(" ".join(str(error).split()), flush=True)
         else:
             print(flush=True)
