@@ -18,7 +18,8 @@ demo: setup  ## the main job on real models: convert, prove, run; then the whole
 	@.venv/bin/python -m examples.demo
 	@.venv/bin/edge demo loop
 
-test: assets toolchains  ## static checks, then all tests
+test: assets toolchains  ## static checks, then all tests (one of them holds our files against MediaPipe)
+	@scripts/mediapipe >/dev/null
 	@scripts/test
 
 torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)

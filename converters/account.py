@@ -11,10 +11,12 @@ from converters.recipe import Order
 from converters.scores import class_count, is_guessing
 from converters.sources import Source
 from converters.targets import Target
+from edge_sdk.artifact import Golden
 from edge_sdk.spec import (
     AGENT_VERSION,
     ConversionReport,
     Format,
+    InputCheck,
     Provenance,
     VariantReport,
 )
@@ -32,10 +34,13 @@ def account(
     original: Source,
     identity: Identity,
     data: Evidence,
+    fed: InputCheck,
     tools: dict[str, str],
-    orders: Sequence[Order],
-    built: Sequence[Built],
-    refused: Sequence[VariantReport],
+    *,
+    orders: Sequence[Order] = (),
+    built: Sequence[Built] = (),
+    refused: Sequence[VariantReport] = (),
+    vectors: Golden | None = None,
 ) -> ConversionReport:
     """The report on a conversion."""
     places = [order.id for order in orders]
@@ -57,6 +62,8 @@ def account(
         source_size=original.size,
         variants=tuple(variants),
         warnings=tuple(_warnings(original, identity, data, variants)),
+        golden=len(vectors) if vectors is not None else 0,
+        input_check=fed,
     )
 
 

@@ -58,6 +58,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="fix an open axis, or say a shape that PyTorch does not: image:1x3x224x224",
     )
     add("--golden", metavar="DATA|none", help="inputs to ship for self-checks, or none at all")
+    add("--metadata", action="store_true", help="add TFLite metadata to a .tflite that is wrapped")
+    add(
+        "--as-declared",
+        action="store_true",
+        help="go on even where the original answers better when it is fed otherwise",
+    )
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
     parser.epilog = (
         "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y\n"
@@ -97,6 +103,8 @@ def run(args: argparse.Namespace) -> Outcome:
             shapes=dict(_shape(text) for text in args.input),
             golden=args.golden,
             description=args.description,
+            metadata=args.metadata,
+            as_declared=args.as_declared,
             trust_code=args.trust_code,
             on_step=on_step,
         )
@@ -106,7 +114,7 @@ def run(args: argparse.Namespace) -> Outcome:
 def describe(conversion: Conversion) -> str:
     """The conversion for a person."""
     report = conversion.report
-    lines = [report_table(report), ""]
+    lines = [report_table(report), ""] if report.variants else []
     for variant in report.variants:
         if variant.status == "refused":
             lines.append(f"{variant.id} is refused: {variant.reason}")
@@ -121,16 +129,29 @@ def describe(conversion: Conversion) -> str:
     elif "calibration" in on:
         lines.append("Judged on the calibration data: give --evaluate DATA for a fair judgement.")
     lines += [f"warning: {warning}" for warning in report.warnings]
+    lines += _feeding(conversion)
     if conversion.passed:
         lines += [
             f"wrote {conversion.artifact}   {bytes_text(conversion.size)}   "
             f"sha256:{conversion.digest}",
             f"next: edge verify {shlex.quote(str(conversion.artifact))}",
         ]
+    elif not report.variants:
+        lines.append("Nothing was written. If it is right as it is: --as-declared")
     else:
         lines.append("Nothing was written: a variant that was asked for is not good enough.")
         lines += _without_refused(report)
     return "\n".join(printable(line) for line in "\n".join(lines).splitlines())
+
+
+def _feeding(conversion: Conversion) -> list[str]:
+    """What is wrong, or may be, with how the model is fed."""
+    found = conversion.report.input_check
+    if found is None or found.verdict in ("confirmed", "unchecked"):
+        return []
+    refused = found.verdict == "contradicted" and not conversion.report.variants
+    said = f"{'refused' if refused else 'warning'}: {found.said}"
+    return [said, f"Try: {found.remedy}"]
 
 
 def _without_refused(report: ConversionReport) -> list[str]:

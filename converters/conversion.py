@@ -16,8 +16,9 @@ from typing import Any
 
 from converters.account import account, tools_of
 from converters.baseline import is_reference, measure_baseline
-from converters.evidence import Data, golden_vectors, read_evidence
+from converters.evidence import Data, golden_vectors, read_evidence, scores_of
 from converters.identity import Identity
+from converters.input_check import check_input
 from converters.original import check_answers
 from converters.package import package
 from converters.parity import On
@@ -28,6 +29,7 @@ from converters.sources import open_source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import OnStep, Steps
 from converters.targets import open_target
+from converters.tflite.stamp import check_describable, described
 from converters.workshop import workshop
 from edge_sdk.errors import ConversionError
 from edge_sdk.files import check_writable
@@ -69,6 +71,8 @@ def convert(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     golden: str | Path | None = None,
     description: str = "",
+    metadata: bool = False,
+    as_declared: bool = False,
     trust_code: bool = False,
     on_step: OnStep | None = None,
 ) -> Conversion:
@@ -89,6 +93,10 @@ def convert(
             PyTorch module without example inputs.
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
             them from the data the variants are judged on.
+        metadata: add TFLite metadata to a ``.tflite`` that is wrapped; those that are made here
+            have it anyway.
+        as_declared: keep ``preprocess`` and the data even where the original answers better when it
+            is fed otherwise (see ``converters.input_check``).
         trust_code: allow the source to execute Python code of its own.
         on_step: told what is going on.
 
@@ -120,19 +128,39 @@ def convert(
     identity = declared(original, identity)
     if wrap:
         check_wrappable(original, calibrate)
+    if metadata:
+        check_describable(original, identity)
     steps.begin("read the data")
     data = read_evidence(original, identity, calibrate, evaluate)
     with _noise_excused(data.on):
         check_answers(original, data.judged)
+    steps.begin("check how the model is fed")
+    scores = scores_of(original, identity.postprocess, data)
+    fed = check_input(original, data.judged, data.on, identity.preprocess, scores)
+    if fed.verdict == "contradicted" and not as_declared:
+        steps.end()
+        report = account(original, identity, data, fed, tools_of(original, {}))
+        return Conversion(passed=False, report=report, seconds=steps.seconds)
     vectors = golden_vectors(golden, data.judged, original, identity)
     with workshop() as folder:
         targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
         tools = tools_of(original, targets)  # now, lest one turns out to be missing after the work
-        made, refused = make(orders, targets, data.calibration, steps)
+        made, refused = make(original, identity, orders, targets, data.calibration, steps)
         built, unproven = prove(original, made, data, identity.postprocess, steps)
         if isinstance(original, EngineFileSource):
-            built = [wrapped(original, data, identity.postprocess, steps)]
-        report = account(original, identity, data, tools, orders, built, refused + unproven)
+            file = described(original, identity, folder, data.judged) if metadata else original
+            built = [wrapped(original, file, data, identity.postprocess, steps)]
+        report = account(
+            original,
+            identity,
+            data,
+            fed,
+            tools,
+            orders=orders,
+            built=built,
+            refused=refused + unproven,
+            vectors=vectors,
+        )
         if not report.passed:
             steps.end()
             return Conversion(passed=False, report=report, seconds=steps.seconds)

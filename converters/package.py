@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.identity import Identity
-from converters.recipe import AS_IS, RECIPES
+from converters.recipe import AS_IS, DESCRIBED, RECIPES
 from converters.report import render
 from converters.sources.base import Arrays, Source, alone
 from converters.targets.base import Answering
+from converters.tflite.stamp import is_described
 from edge_sdk import interrupt
 from edge_sdk.artifact import Content, Golden, golden, measure, pack
 from edge_sdk.errors import UsageError
@@ -21,6 +22,7 @@ from edge_sdk.files import tree
 from edge_sdk.spec import (
     Agreement,
     ConversionReport,
+    Coverage,
     Format,
     Manifest,
     Signature,
@@ -68,10 +70,11 @@ class Built:
             id=self.id,
             format=self.format,
             recipe=self.recipe,
-            status="wrapped" if self.recipe == AS_IS else "converted",
+            status="wrapped" if self.recipe in (AS_IS, DESCRIBED) else "converted",
             size=self.size,
             limits=RECIPES[self.recipe].limits if self.recipe in RECIPES else None,
             agreement=self.agreement,
+            coverage=_coverage(self.runner),
         )
 
     @property
@@ -84,6 +87,15 @@ class Built:
         """Bytes of all its files."""
         files = tree(self.file).values() if self.file.is_dir() else [self.file]
         return sum(file.stat().st_size for file in files)
+
+
+def _coverage(runner: Answering) -> Coverage | None:
+    """Delegates and their operations, without what differs from machine to machine (threads)."""
+    placement = runner.placement
+    if placement is None:
+        return None
+    taken = {a.delegate: a.operations for a in placement.attempts if a.active}
+    return Coverage(operations=placement.operations, taken=taken)
 
 
 def golden_of(source: Source, inputs: Arrays) -> Golden:
@@ -184,6 +196,7 @@ def package(
                 backends=b.backends,
                 signature=b.signature,
                 agreement=b.agreement,
+                described=is_described(b.file),
             )
             for b in built
         ),

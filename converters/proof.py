@@ -10,14 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from converters.evidence import Evidence, scores_of
+from converters.identity import Identity
 from converters.package import Built, tolerance_of
 from converters.parity import Tally, compare, judge
-from converters.recipe import AS_IS, Order
+from converters.recipe import AS_IS, DESCRIBED, Order
 from converters.samples import Samples
 from converters.sources import Source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import Steps
 from converters.targets import Emitted, Target
+from converters.tflite.stamp import stamped
 from edge_sdk.artifact import Golden
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format, Postprocess, VariantReport
@@ -35,6 +37,8 @@ class Made:
 
 
 def make(
+    original: Source,
+    identity: Identity,
     orders: Sequence[Order],
     targets: Mapping[Format, Target],
     calibration: Samples | None,
@@ -47,6 +51,7 @@ def make(
         target = targets[order.format]
         try:
             emitted = target.emit(order.recipe, calibration)
+            emitted = stamped(emitted, identity, original.signature)
         except ConversionError as error:
             refused.append(_refusal(order, str(error)))
         else:
@@ -124,9 +129,13 @@ def _refusal(order: Order, reason: str) -> VariantReport:
 
 
 def wrapped(
-    original: EngineFileSource, data: Evidence, postprocess: Postprocess | None, steps: Steps
+    original: EngineFileSource,
+    file: EngineFileSource,
+    data: Evidence,
+    postprocess: Postprocess | None,
+    steps: Steps,
 ) -> Built:
-    """The source as its own only variant; on labelled data its accuracy is measured."""
+    """The source, or its twin with metadata, as the only variant; labels measure its accuracy."""
     agreement, labels = None, data.judged.labels
     if labels is not None:
         tally, total = Tally(scores_of(original, postprocess, data)), len(data.judged)
@@ -137,15 +146,16 @@ def wrapped(
             tally.add(outputs, outputs, labels[start : start + count])
             steps.progress(start + count, total)
         agreement = tally.agreement(data.on, original)
+    recipe = AS_IS if file is original else DESCRIBED
     return Built(
-        id=f"{original.kind}-{AS_IS}",
+        id=f"{original.kind}-{recipe}",
         format=original.kind,
-        recipe=AS_IS,
-        file=original.path,
+        recipe=recipe,
+        file=file.path,
         signature=original.signature,
         backends=(original.backend,),
         agreement=agreement,
-        runner=original,
+        runner=file,
         floor=AS_IS_TOLERANCE,
     )
 

@@ -8,6 +8,7 @@ A name says the precision of weights and, where they differ, of activations:
     int8-dynamic   weights in 8 bits, activations quantized on the fly
     int8-weights   weights stored in 8 bits, arithmetic in floating point
     as-is          a file that already is what was asked for: wrapped, not touched
+    described      such a file with metadata added; what it computes is untouched, to the last bit
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edge_sdk.spec import Format, Limits
 from edge_sdk.text import nearest
 
 AS_IS = "as-is"
+DESCRIBED = "described"
 
 
 @dataclass(frozen=True, slots=True)

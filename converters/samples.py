@@ -50,6 +50,7 @@ class Samples:
         read: the inputs of samples ``start`` to ``stop``, by name, first axis the batch.
         labels: the class of each, or None.
         folders: the class folders in the order that gave the labels, where no names did.
+        picture: one of them as a picture, before it is prepared; None where they came as arrays.
     """
 
     source: str
@@ -58,6 +59,7 @@ class Samples:
     read: Callable[[int, int], Arrays]
     labels: npt.NDArray[np.int64] | None = None
     folders: tuple[str, ...] = ()
+    picture: Callable[[int], Array] | None = None
 
     def __len__(self) -> int:
         return self.count
@@ -268,10 +270,14 @@ def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
     one = TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=_sample_shape(tensor))
     if not array.ndim or not one.accepts(array.shape[1:]):
         wanted = "x".join(map(str, ("N", *one.shape)))
+        hint = "N counts the samples; the other axes must be the model's."
+        for turn, found in (((0, 2, 3, 1), "channels first"), ((0, 3, 1, 2), "channels last")):
+            if array.ndim == 4 and one.accepts(array.transpose(turn).shape[1:]):
+                hint = f"The pictures are {found}, the model's are not: x.transpose{turn}"
         raise UsageError(
             f"{where}: {tensor.name} has shape {'x'.join(map(str, array.shape)) or 'scalar'}; "
             f"{wanted} is needed.",
-            "N counts the samples; the other axes must be the model's.",
+            hint,
         )
     if dtype.kind == "f" and not np.isfinite(array).all():
         raise UsageError(f"{where}: {tensor.name} holds NaN or infinity.", "Clean the data.")
@@ -345,6 +351,7 @@ def _from_folder(
         read=read,
         labels=np.array([label for _, label in pairs], np.int64) if names else None,
         folders=() if labels else tuple(names),
+        picture=lambda index: read_picture(pairs[index][0]),
     )
 
 

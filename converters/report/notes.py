@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from converters.recipe import DESCRIBED
 from converters.report.figures import listed
 from converters.report.verdict import Standing, Tone, standing
 from edge_sdk.spec import ConversionReport, VariantReport
@@ -90,7 +91,17 @@ def _about_engines(report: ConversionReport) -> Iterator[Note]:
 
 
 def _about_meaning(report: ConversionReport) -> Iterator[Note]:
-    wrapped = _names(v for v in report.variants if standing(v) is Standing.WRAPPED)
+    wrapped = _names(
+        v for v in report.variants if standing(v) is Standing.WRAPPED and v.recipe != DESCRIBED
+    )
+    told = _names(v for v in report.variants if v.recipe == DESCRIBED)
+    if told:
+        yield Note(
+            Tone.PLAIN,
+            "Wrapped, with metadata added",
+            f"{told}: the original file behind a new head that says what goes in and what comes "
+            "out. What it computes is untouched: it answered the same, to the last bit.",
+        )
     if wrapped:
         yield Note(
             Tone.PLAIN,

@@ -6,6 +6,8 @@ from importlib.resources import files
 
 from converters.identity import Identity
 from converters.report.checks import in_brief
+from converters.report.coverage import coverage_section
+from converters.report.feeding import feeding_section
 from converters.report.icons import icon
 from converters.report.markup import Html, foreign, join, rows, tag
 from converters.report.model import model_section
@@ -60,6 +62,7 @@ def _html(report: ConversionReport, identity: Identity) -> Html:
 def _body(report: ConversionReport, identity: Identity) -> Html:
     drawing = plot(report)
     caveats = notes(report)
+    covered = coverage_section(report)
     return rows(
         tag("header", _heading(report, identity), _verdict(report), overview(report)),
         tag(
@@ -69,9 +72,13 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
                 if report.variants
                 else None,
                 _section("Size and likeness", drawing) if drawing else None,
+                _section("How the model is fed", feeding_section(report.input_check))
+                if report.input_check
+                else None,
+                _section("Operations by delegate", covered) if covered else None,
                 _section("Read this with care", _notes(caveats)) if caveats else None,
                 _section("Model", model_section(report.signature, identity)),
-                _section("Provenance", provenance_section(report.provenance)),
+                _section("Provenance", provenance_section(report.provenance, report.golden)),
             ),
         ),
         tag("footer", tag("p", _COLOPHON)),

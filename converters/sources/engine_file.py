@@ -10,7 +10,7 @@ from converters.sources.shapes import check_known, with_shape
 from edge_sdk.backends import Array
 from edge_sdk.files import sha256_file
 from edge_sdk.runtime import load
-from edge_sdk.spec import Format, Signature
+from edge_sdk.spec import Format, Placement, Signature
 
 
 class EngineFileSource:
@@ -44,6 +44,11 @@ class EngineFileSource:
         self.backend = placement.backend
         self.checked_by = f"{placement.backend} {placement.backend_version}"
         self._tools = {placement.backend: placement.backend_version}
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where its operations run here."""
+        return self._session.placement
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Source.run``."""

@@ -12,7 +12,7 @@ from converters.samples import Samples
 from converters.sources.base import Arrays, Source
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
-from edge_sdk.spec import Format, Signature
+from edge_sdk.spec import Format, Placement, Signature
 
 
 class Answering(Protocol):
@@ -20,6 +20,10 @@ class Answering(Protocol):
 
     unchecked_ops: tuple[str, ...]
     """Operations it could not run, only look at; if there are any, ``run`` must not be called."""
+
+    @property
+    def placement(self) -> Placement | None:
+        """Where its operations run here; None where a stand-in for an engine answers."""
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """The answers to many samples; see ``Source.run``."""

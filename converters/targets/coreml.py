@@ -25,7 +25,7 @@ from converters.targets.base import Emitted, check_names
 from converters.trunks import CoreMlTrunk, open_trunk
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
-from edge_sdk.spec import Format, Signature
+from edge_sdk.spec import Format, Placement, Signature
 
 _DATE = "com.github.apple.coremltools.conversion_date"
 _MODEL = Path("Data/com.apple.CoreML/model.mlmodel")
@@ -94,6 +94,7 @@ class MilRunner:
         check_names(self.signature, declared, what)
         self.compressed = any(op.startswith("constexpr_") for op in self._program.operations)
         self.unchecked_ops = self._program.unchecked
+        self.placement: Placement | None = None
         self.checked_by = f"MIL evaluator, coremltools {tool_version('coremltools')}"
 
     def run(self, inputs: Arrays) -> dict[str, Array]:

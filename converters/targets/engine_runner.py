@@ -10,7 +10,7 @@ from edge_sdk.errors import ConversionError, EdgeError
 from edge_sdk.processing import Processing
 from edge_sdk.runtime import Session
 from edge_sdk.runtime.load import default_threads
-from edge_sdk.spec import Format, Signature
+from edge_sdk.spec import Format, Placement, Signature
 
 
 class EngineRunner:
@@ -47,6 +47,11 @@ class EngineRunner:
             variant=what,
             processing=Processing(signature=declared, engine_signature=self.signature),
         )
+
+    @property
+    def placement(self) -> Placement | None:
+        """See ``Answering.placement``."""
+        return self._session.placement
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run``: sample by sample, as a device would."""

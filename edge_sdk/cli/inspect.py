@@ -64,6 +64,8 @@ def describe(inspection: Inspection) -> str:
         lines.append(f"after     {_declared(manifest.postprocess)}")
     lines = [printable(line) for line in lines]
     lines += ["", variant_table(manifest), ""]
+    if told := [printable(v.id) for v in manifest.variants if v.described]:
+        lines.append(f"metadata  inside {', '.join(told)}: MediaPipe Tasks can read it")
     others = sorted(
         set(manifest.files)
         - {name for v in manifest.variants for name in variant_files(manifest, v)}

@@ -165,10 +165,14 @@ def _shape_to_feed(spec: ImageInput, tensor: TensorSpec, channels: int) -> tuple
     for shape in (pixels, (1, height, width)):
         if tensor.accepts(shape) and (channels == 1 or shape == pixels):
             return shape
+    turned = (1, *pixels[2:], pixels[1]) if spec.layout == "chw" else (1, channels, height, width)
+    hint = "Correct size (height, width), channels or layout under [preprocess]."
+    if tensor.accepts(turned):
+        hint = f"The model takes {'hwc' if spec.layout == 'chw' else 'chw'}: correct layout."
     raise UsageError(
         f"Preprocessing gives {'x'.join(map(str, pixels))} ({spec.channels}, {spec.layout}), "
         f"but the model wants {tensor}.",
-        "Correct size (height, width), channels or layout under [preprocess].",
+        hint,
     )
 
 

@@ -23,7 +23,16 @@ from edge_sdk.spec.processing import (
     SsdAnchors,
 )
 from edge_sdk.spec.profile import DeviceProfile, Runtime
-from edge_sdk.spec.report import ConversionReport, GoldenCheck, Limits, Shortfall, VariantReport
+from edge_sdk.spec.report import (
+    ConversionReport,
+    Coverage,
+    GoldenCheck,
+    InputCheck,
+    Limits,
+    Shortfall,
+    TriedInput,
+    VariantReport,
+)
 from edge_sdk.spec.results import Box, Boxes, Classes, ClassScore, Result
 from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
 from edge_sdk.spec.version import AGENT_VERSION
@@ -40,6 +49,7 @@ __all__ = [
     "Classes",
     "Classification",
     "ConversionReport",
+    "Coverage",
     "DType",
     "Detection",
     "DeviceProfile",
@@ -48,6 +58,7 @@ __all__ = [
     "Format",
     "GoldenCheck",
     "ImageInput",
+    "InputCheck",
     "Limits",
     "Manifest",
     "Placement",
@@ -61,6 +72,7 @@ __all__ = [
     "Signature",
     "SsdAnchors",
     "TensorSpec",
+    "TriedInput",
     "Variant",
     "VariantReport",
     "Word",

@@ -75,13 +75,16 @@ class Variant(Word, frozen=True, kw_only=True):
     Attributes:
         id: ``FORMAT-RECIPE``, also its folder under ``variants/``.
         format: the container.
-        recipe: the decodable name of its precision, or ``as-is`` for a file that was only wrapped.
+        recipe: the decodable name of its precision, or ``as-is`` for a file that was only wrapped,
+            ``described`` where metadata were added to it.
         path: the model file, or the ``.mlpackage`` folder, inside the artifact.
         size: bytes of all its files.
         backends: engines that can run it, in order of preference.
         signature: inputs and outputs as its engine sees them, in the engine's order and types;
             names are the artifact signature's.
         agreement: the measured likeness to the original; None for the original itself, wrapped.
+        described: whether the file itself says what goes in and comes out (a .tflite's metadata),
+            for programs that know nothing of this manifest: MediaPipe Tasks runs it as it is.
     """
 
     id: Name
@@ -92,6 +95,7 @@ class Variant(Word, frozen=True, kw_only=True):
     backends: tuple[str, ...]
     signature: Signature
     agreement: Agreement | None = None
+    described: bool = False
 
 
 class Provenance(Word, frozen=True, kw_only=True):

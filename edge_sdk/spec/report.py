@@ -43,6 +43,52 @@ class Shortfall(Word, frozen=True, kw_only=True):
         return f"{self.limit} is {measured}, and must be {self.required:.6g}"
 
 
+class TriedInput(Word, frozen=True, kw_only=True):
+    """One other way of feeding the original, and how often it was right then.
+
+    Attributes:
+        what: ``channels bgr instead of rgb``.
+        accuracy: as a share of ``samples``.
+    """
+
+    what: str
+    accuracy: float
+    samples: int
+
+
+class InputCheck(Word, frozen=True, kw_only=True):
+    """Whether the model is fed as it was trained: the classic mistakes held against the data.
+
+    Attributes:
+        verdict: ``confirmed`` (no classic mistake answers better), ``doubtful`` (one does, a
+            little), ``contradicted`` (one does by far, or the data cannot be what is declared), or
+            ``unchecked``, which ``said`` explains.
+        said: a sentence.
+        remedy: what to write instead.
+        samples, accuracy: what the original was right on as declared; None without labels.
+        tried: every alternative.
+    """
+
+    verdict: Literal["confirmed", "doubtful", "contradicted", "unchecked"]
+    said: str
+    remedy: str = ""
+    samples: int = 0
+    accuracy: float | None = None
+    tried: tuple[TriedInput, ...] = ()
+
+
+class Coverage(Word, frozen=True, kw_only=True):
+    """Which delegate took how many of a variant's operations where it was proven.
+
+    Attributes:
+        operations: how many there are; None where the engine does not tell.
+        taken: by delegate, in the order tried; None where the engine does not tell.
+    """
+
+    operations: int | None
+    taken: dict[str, int | None]
+
+
 class VariantReport(Word, frozen=True, kw_only=True):
     """What became of one requested variant.
 
@@ -51,6 +97,7 @@ class VariantReport(Word, frozen=True, kw_only=True):
             ``refused``.
         reason: for a refusal, what fell short or what the engine said.
         shortfalls: the limits that were missed.
+        coverage: where its operations ran; None where no engine ran it.
     """
 
     id: str
@@ -62,6 +109,7 @@ class VariantReport(Word, frozen=True, kw_only=True):
     limits: Limits | None = None
     shortfalls: tuple[Shortfall, ...] = ()
     agreement: Agreement | None = None
+    coverage: Coverage | None = None
 
 
 class ConversionReport(Word, frozen=True, kw_only=True):
@@ -70,6 +118,8 @@ class ConversionReport(Word, frozen=True, kw_only=True):
     Attributes:
         source_size: bytes of the original.
         warnings: what a reader should know before believing the numbers.
+        golden: how many golden vectors ship.
+        input_check: whether the model is fed as it was trained.
     """
 
     name: str
@@ -79,6 +129,8 @@ class ConversionReport(Word, frozen=True, kw_only=True):
     source_size: int
     variants: tuple[VariantReport, ...]
     warnings: tuple[str, ...] = ()
+    golden: int = 0
+    input_check: InputCheck | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,0 +1,1 @@
+"""TFLite files as flatbuffers: what is put into one without touching what is in it."""
