@@ -52,7 +52,7 @@ class Feed:
         Raises:
             UsageError: not an array, or of a wrong dtype or shape; says what is wanted.
         """
-        if isinstance(value, np.generic):
+        if isinstance(value, np.generic) and self._engine.accepts(()):
             value = np.asarray(value)  # a row of numbers, indexed, is no array of no axes
         if not isinstance(value, np.ndarray):
             raise UsageError(
