@@ -146,7 +146,7 @@ async def _join(settings: FleetSettings, folder: FleetFolder, stack: AsyncExitSt
     )
     limits = Limits(min_windows=settings.drift_min_windows)
     latecomers = Latecomers(store, director, now_ms)
-    ingest = Ingest(store, director, trust.read, registry.knows, latecomers.greeted, now_ms)
+    ingest = Ingest(store, director, trust.read, registry.knows, latecomers.reported, now_ms)
     broker.subscribe(UP_OF_ALL, ingest.hear, qos=1)
     return Fleet(
         name=name,

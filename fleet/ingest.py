@@ -73,6 +73,7 @@ class _Answers:
 
     acknowledged: dict[tuple[str, str], list[int]] = field(default_factory=dict)
     desired: list[tuple[str, str, Signed]] = field(default_factory=list)
+    reported: set[str] = field(default_factory=set)
     stored: int = 0
     again: int = 0
 
@@ -91,7 +92,7 @@ class Ingest:
         director: Director,
         read_chunk: Read,
         known: Callable[[str], bool],
-        greeted: Callable[[str], None],
+        reported: Callable[[str], None],
         clock: Clock,
     ) -> None:
         """Nothing is stored before ``run``.
@@ -101,14 +102,14 @@ class Ingest:
             director: answers hellos.
             read_chunk: path, offset and length to a published file's bytes; may block.
             known: whether a device belongs to the fleet.
-            greeted: told of each device whose hello is stored.
+            reported: told of each device that has said what applications it has.
             clock: the fleet's.
         """
         self._store = store
         self._director = director
         self._read_chunk = read_chunk
         self._known = known
-        self._greeted = greeted
+        self._reported = reported
         self._clock = clock
         self._arrived: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
         self._wanted: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
@@ -195,8 +196,10 @@ class Ingest:
                     devices.report_now(connection, device, hello.reported, now_ms)
                     signed = self._director.introduce(connection, device, hello.reported.counter)
                     answers.desired.append((device, envelope.id, signed))
+                    answers.reported.add(device)
                 case ReportedMessage() as said:
                     self._keep_report(connection, arrived, said, now_ms)
+                    answers.reported.add(device)
                 case TelemetryMessage() as closed:
                     self._keep_windows(connection, device, closed, now_ms)
                 case None:
@@ -247,8 +250,8 @@ class Ingest:
             )
             for (device, outbox), sequences in answers.acknowledged.items()
         ]
-        for device, _, _ in answers.desired:
-            self._greeted(device)
+        for device in answers.reported:
+            self._reported(device)
         await asyncio.gather(*sending)
 
     async def _serve_chunks(self) -> None:

@@ -34,41 +34,41 @@ _log = logging.getLogger(__name__)
 
 
 class Latecomers:
-    """Watches for them. A device is looked at when it has said hello, all when a rollout ends."""
+    """Watches for them. A device is looked at when it has reported, all when a rollout ends."""
 
     def __init__(self, store: Store, director: Director, clock: Clock) -> None:
         """Nothing happens before ``run``."""
         self._store = store
         self._director = director
         self._clock = clock
-        self._greeted: set[str] = set()
+        self._reported: set[str] = set()
         self._known: dict[str, str] | None = None
         """The rollout that counts, by application, at the last look; None before the first."""
 
-    def greeted(self, device: str) -> None:
-        """A device said hello, and with it what applications it has. From any thread."""
-        self._greeted.add(device)
+    def reported(self, device: str) -> None:
+        """A device has said, in a hello or a report, what applications it has."""
+        self._reported.add(device)
 
     async def run(self) -> None:
         """Bring latecomers in until cancelled."""
         while True:
-            greeted, self._greeted = self._greeted, set()
+            reported, self._reported = self._reported, set()
             try:
-                await self._look(greeted)
+                await self._look(reported)
             except EdgeError as error:
-                self._greeted |= greeted
+                self._reported |= reported
                 _log.warning("Latecomers wait: %s", error)
             await asyncio.sleep(LOOK_S)
 
-    async def _look(self, greeted: set[str]) -> None:
+    async def _look(self, reported: set[str]) -> None:
         counting = await self._store.read(rollouts.newest_done)
         ids = {rollout.app: rollout.id for rollout in counting}
         everybody = ids != self._known
-        if counting and (everybody or greeted):
+        if counting and (everybody or reported):
 
             def bring(connection: Connection) -> int:
                 found = devices.all_of(connection) if everybody else ()
-                some = found or devices.some(connection, greeted)
+                some = found or devices.some(connection, reported)
                 return sum(self.bring(connection, rollout, some) for rollout in counting)
 
             if await self._store.write(bring):

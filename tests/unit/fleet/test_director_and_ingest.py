@@ -56,13 +56,13 @@ class Post:
         self.sent: list[tuple[str, Message | None]] = []
         self.away = False
         self.director = Director(self.store, KEY.sign, self._publish, lambda: 1000)
-        self.greeted: list[str] = []
+        self.reporting: list[str] = []
         self.ingest = Ingest(
             self.store,
             self.director,
             self._read,
             {"pi-1"}.__contains__,
-            self.greeted.append,
+            self.reporting.append,
             lambda: 1000,
         )
 
@@ -214,6 +214,7 @@ def test_reports_are_audited(tmp_path: Path) -> None:
             (entry,) = post.store.read_now(audit.newest)
             assert (entry.who, entry.what) == ("pi-1", "committed")
             assert entry.detail == "fashion serves fashion 1.1.0: why"
+            assert post.reporting == ["pi-1"]
 
     asyncio.run(scenario())
 

@@ -42,7 +42,7 @@ class Late:
             devices.report_now(connection, name, Reported(apps=apps), 1)
 
         self.store.write_now(work)
-        self.latecomers.greeted(name)
+        self.latecomers.reported(name)
 
     def rolled(self, *members: str, **changes: Any) -> Rollout:
         number = next(self._numbers)
@@ -52,8 +52,8 @@ class Late:
         return rollout
 
     def look(self) -> None:
-        greeted, self.latecomers._greeted = self.latecomers._greeted, set()
-        asyncio.run(self.latecomers._look(greeted))
+        reported, self.latecomers._reported = self.latecomers._reported, set()
+        asyncio.run(self.latecomers._look(reported))
 
     def told(self, device: str) -> Assignment | None:
         found = self.store.read_now(lambda c: devices.one(c, device))
@@ -82,7 +82,7 @@ def test_a_device_that_comes_later_gets_what_is_done(late: Late) -> None:
     assert [m.device for m in members] == ["pi-1", "pi-2"]
     (line,) = late.store.read_now(audit.newest)
     assert (line.what, line.subject) == ("rollout joined", "pi-2")
-    late.latecomers.greeted("pi-2")
+    late.latecomers.reported("pi-2")
     late.look()
     assert len(late.store.read_now(audit.newest)) == 1, "once"
 
