@@ -54,6 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add("--golden", metavar="DATA|none", help="inputs to ship for self-checks, or none at all")
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
+    add("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
     parser.epilog = (
         "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y\n"
         "the classes), or module:function."
@@ -86,6 +87,7 @@ def run(args: argparse.Namespace) -> Outcome:
             golden=args.golden,
             description=args.description,
             trust_code=args.trust_code,
+            cache=not args.no_cache,
             on_step=on_step,
         )
     return Outcome(conversion, describe(conversion), 0 if conversion.passed else 1)
@@ -120,6 +122,8 @@ def describe(conversion: Conversion) -> str:
     elif "calibration" in on:
         lines.append("Judged on the calibration data: give --evaluate DATA for a fair judgement.")
     lines += [f"warning: {warning}" for warning in report.warnings]
+    if conversion.cached:
+        lines.append(f"Made before, proven now: {', '.join(conversion.cached)} (or --no-cache)")
     if conversion.passed:
         lines += [
             f"wrote {conversion.artifact}   {bytes_text(conversion.size)}   "

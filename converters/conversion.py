@@ -16,6 +16,8 @@ from typing import Any
 
 from converters.account import account, tools_of
 from converters.baseline import is_reference, measure_baseline
+from converters.cache import CachedTarget, VariantCache
+from converters.engines import give_back_memory
 from converters.evidence import Data, golden_vectors, read_evidence
 from converters.identity import Identity
 from converters.original import check_answers
@@ -41,12 +43,14 @@ class Conversion(Word, frozen=True, kw_only=True):
         passed: whether the artifact was written; if not, ``report`` says what fell short.
         report: what was tried, and what came of it.
         seconds: wall time by step.
+        cached: ids of the variants that came out of the cache, and were proven as all others.
         artifact, digest, size, manifest: of the file written; None and 0 if none was.
     """
 
     passed: bool
     report: ConversionReport
     seconds: dict[str, float]
+    cached: tuple[str, ...] = ()
     artifact: str | None = None
     digest: str | None = None
     size: int = 0
@@ -70,6 +74,7 @@ def convert(
     golden: str | Path | None = None,
     description: str = "",
     trust_code: bool = False,
+    cache: bool = True,
     on_step: OnStep | None = None,
 ) -> Conversion:
     """Convert ``source`` and write the artifact ``output``, if every variant is proven.
@@ -88,6 +93,8 @@ def convert(
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
             them from the data the variants are judged on.
         trust_code: allow the source to execute Python code of its own.
+        cache: take variants that were made before, of the same source file in the same way, out of
+            the cache (see ``converters.cache``), and keep those that are made.
         on_step: told what is going on.
 
     Returns:
@@ -122,17 +129,22 @@ def convert(
     with _noise_excused(data.on):
         check_answers(original, data.judged)
     vectors = golden_vectors(golden, data.judged, original, identity)
+    give_back_memory()
+    kept = VariantCache() if cache and isinstance(source, (str, Path)) else None
     with workshop() as folder:
         targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
+        if kept is not None and Path(source).exists():
+            targets = {f: CachedTarget(t, kept, original, folder) for f, t in targets.items()}
         tools = tools_of(original, targets)  # now, lest one turns out to be missing after the work
         made, refused = make(orders, targets, data.calibration, steps)
         built, unproven = prove(original, made, data, identity.postprocess, steps)
         if isinstance(original, EngineFileSource):
             built = [wrapped(original, data, identity.postprocess, steps)]
+        cached = tuple(kept.found) if kept is not None else ()
         report = account(original, identity, data, tools, orders, built, refused + unproven)
         if not report.passed:
             steps.end()
-            return Conversion(passed=False, report=report, seconds=steps.seconds)
+            return Conversion(passed=False, report=report, seconds=steps.seconds, cached=cached)
         baseline = None
         if is_reference(data.judged, data.on):
             steps.begin("measure the baseline")
@@ -154,6 +166,7 @@ def convert(
         passed=True,
         report=report,
         seconds=steps.seconds,
+        cached=cached,
         artifact=str(output),
         digest=digest,
         size=output.stat().st_size,

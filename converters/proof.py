@@ -79,7 +79,8 @@ def prove(
         if order.id in failures:
             refused.append(_refusal(order, failures[order.id]))
             continue
-        agreement = tallies[order.id].agreement(data.on, runner)
+        tally = tallies.get(order.id) or Tally(None)  # of one that could only be looked at: empty
+        agreement = tally.agreement(data.on, runner)
         variant = Built(
             id=order.id,
             format=order.format,
@@ -91,7 +92,7 @@ def prove(
             runner=runner,
             floor=order.recipe.tolerance,
         )
-        if shortfalls := judge(tallies[order.id], agreement, order.recipe):
+        if shortfalls := judge(tally, agreement, order.recipe):
             refused.append(
                 VariantReport(
                     id=order.id,

@@ -71,7 +71,7 @@ OPERATIONS: dict[str, tuple[tuple[int, ...], Function]] = {
     "gelu": ((8,), lambda x: _tf().nn.gelu(x @ _weights(8, 12))),
     "atan2": ((8,), lambda x: _tf().math.atan2(x - 0.5, x + 0.1)),
     "lgamma": ((8,), lambda x: _tf().math.lgamma(x + 1.0)),
-    "bessel": ((8,), lambda x: _tf().math.bessel_i0e(x)),
+    "bessel": ((8,), lambda x: _tf().math.bessel_i0e(x + 0.5)),
     "cumulated sum": ((8,), lambda x: _tf().cumsum(x, axis=1)),
     "cumulated product": ((8,), lambda x: _tf().math.cumprod(x + 0.5, axis=1)),
     "top two": ((8,), lambda x: _tf().math.top_k(x, 2)[0]),

@@ -18,6 +18,8 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
+import msgspec
+
 from converters.original import check_answers
 from converters.preflight.words import Forecast, Preflight, Problem
 from converters.recipe import FORMATS
@@ -80,16 +82,16 @@ def preflight(
             since = time.perf_counter()
             forecast: Forecast = module.forecast(original, format_, folder)
             seconds = round(time.perf_counter() - since, 3)
-            found.append(_timed(forecast, seconds))
+            found.append(msgspec.structs.replace(forecast, seconds=seconds))
     steps.end()
-    well = [f.verdict != "does not" for f in found]
+    good = [f.format for f in found if f.verdict != "does not"]
     return Preflight(
         source=original.name,
         source_format=original.kind,
         signature=original.signature,
-        targets=tuple(found),
+        targets=tuple(_with_remedies(f, good) for f in found),
         seconds=steps.seconds,
-        passed=all(well) if formats else any(well),
+        passed=len(good) == len(found) if formats else bool(good),
     )
 
 
@@ -109,12 +111,13 @@ def _asked(names: Sequence[str]) -> list[Format]:
     return [f for f in FORMATS if f in names or not names]
 
 
-def _timed(forecast: Forecast, seconds: float) -> Forecast:
-    return Forecast(
-        format=forecast.format,
-        verdict=forecast.verdict,
-        checked_by=forecast.checked_by,
-        operations=forecast.operations,
-        problems=forecast.problems,
-        seconds=seconds,
+def _with_remedies(forecast: Forecast, good: Sequence[Format]) -> Forecast:
+    """The forecast; where no equal of an operation is known, its remedy is a target that has it."""
+    other = (
+        f"Take a target that has it: --formats {','.join(good)}"
+        if good
+        else "Say it with other operations, or end the model before it."
     )
+    replace = msgspec.structs.replace
+    problems = (p if p.remedy else replace(p, remedy=other) for p in forecast.problems)
+    return replace(forecast, problems=tuple(problems))

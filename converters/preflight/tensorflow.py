@@ -28,13 +28,19 @@ _STANDS_FOR = 0.01
 """What all numbers of a large constant become; not 0 or 1, which optimizers remove."""
 
 _WAYS_OUT = {
-    "While": "Build recurrent layers with unroll=True.",
-    "StatelessWhile": "Build recurrent layers with unroll=True.",
-    "TensorListReserve": "Build recurrent layers with unroll=True.",
-    "Unique": "Do it in the application, after the model.",
-    "StringSplit": "Do text in the application, before the model.",
+    **dict.fromkeys(("While", "StatelessWhile"), "Build recurrent layers with unroll=True."),
+    "ResizeBicubic": "Resize by 'bilinear' or 'nearest', which every target has.",
+    "CropAndResize": "Crop in the application, or resize the whole by 'bilinear'.",
+    "MaxPoolWithArgmax": "Pool without the places: tf.nn.max_pool2d.",
+    "Erf": "Where it is a GELU's: tf.nn.gelu(x, approximate=True), made of tanh.",
+    "Erfc": "Where it is a GELU's: tf.nn.gelu(x, approximate=True), made of tanh.",
+    "ExtractImagePatches": "Take patches by a convolution with a kernel of ones and zeros.",
+    "MatrixInverse": "Invert what is constant before the export, the rest in the application.",
+    **dict.fromkeys(("Svd", "Unique"), "Do it in the application, after the model."),
+    "TensorScatterUpdate": "Where the places are constant: tf.where with a constant mask.",
+    "Atan2": "tf.atan(y / x), corrected by tf.where for x < 0.",
 }
-"""For operations that have a known one."""
+"""Equals that a target is likelier to have, for operations that have one."""
 
 
 class Hollow(TensorFlowSource):
@@ -163,17 +169,22 @@ def _problems(
     error: ConversionError, nodes: Mapping[str, list[str]], format_: Format
 ) -> Iterator[Problem]:
     """An engine's refusal, by the operations that it is about."""
-    named = [op for op in nodes if re.search(rf"\b{re.escape(op)}\b", error.message)]
-    missing = named or [op for op in nodes if op not in _known(format_)]
+    others = [op for op in nodes if op not in _STRUCTURE]
+    named = [op for op in others if re.search(rf"\b{re.escape(op)}\b", error.message)]
+    # An engine may stop at the first; its registry knows the rest.
+    missing = list(dict.fromkeys([*named, *(op for op in others if op not in _known(format_))]))
     if not missing:
         yield Problem(operation="", what=error.message, remedy=_first_line(error.hint))
     for op in missing:
+        double = "xf64>" in error.message and op in named
         yield Problem(
             operation=op,
             where=tuple(nodes[op][:NAMED]),
             count=len(nodes[op]),
             what=error.message if op in named else f"{_engine_of(format_)} has no way to say it.",
-            remedy=_WAYS_OUT.get(op) or _first_line(error.hint),
+            remedy="Compute in float32: tf.cast(…, tf.float32)."
+            if double
+            else _WAYS_OUT.get(op, ""),
         )
 
 
@@ -195,7 +206,7 @@ def _known(format_: Format) -> Container[str]:
         for opsets in handlers.get_opsets().values():
             for opset in opsets:
                 known |= set(opset)
-        return known | _STRUCTURE
+        return known
     return _Every()
 
 
