@@ -27,7 +27,7 @@ from converters.samples import random_samples
 from converters.sources import Source, open_source
 from converters.steps import OnStep, Steps
 from converters.workshop import workshop
-from edge_sdk.errors import ConversionError, UsageError
+from edge_sdk.errors import ConversionError, UnavailableError, UsageError
 from edge_sdk.spec import Format
 from edge_sdk.text import nearest
 
@@ -38,8 +38,8 @@ _MODULES = {
     "tflite": "converters.preflight.engine_file",
     "onnx": "converters.preflight.engine_file",
 }
-"""The module that foresees, by family of source: its ``forecasts(source, formats, folder, steps)``
-and the engines it ``imports(formats)``."""
+"""The module that foresees, by family of source: it ``imports(source, formats)`` the engines, and
+answers one ``forecast(source, format, folder)``."""
 
 FED = 4
 """Samples of noise that the original has to answer."""
@@ -70,6 +70,11 @@ def preflight(
     steps = Steps(on_step)
     steps.begin("open the source")
     original = open_source(source, shapes=shapes, trust_code=trust_code)
+    if original.family not in _MODULES:
+        raise UnavailableError(
+            f"Preflight cannot look at {original.kind} sources.",
+            "edge convert SOURCE -o OUT.edge   # tells by doing it",
+        )
     module = import_module(_MODULES[original.family])
     steps.begin("import the engines")
     module.imports(original, asked)

@@ -16,7 +16,7 @@ from converters.sources.base import Source
 from converters.sources.engine_file import EngineFileSource
 from converters.targets.engine_runner import EngineRunner
 from converters.trunks import open_trunk
-from edge_sdk.errors import ConversionError
+from edge_sdk.errors import ConversionError, UnavailableError
 from edge_sdk.spec import Format, Signature
 
 
@@ -34,7 +34,10 @@ def forecast(source: Source, format_: Format, folder: Path) -> Forecast:
     except ConversionError as error:
         problem = Problem(operation="", what=error.message, remedy=error.hint)
         return Forecast(format=format_, verdict="does not", problems=(problem,))
-    raise NotImplementedError(f"no forecast of {format_} from {source.kind}")
+    raise UnavailableError(
+        f"Preflight cannot look at {format_} out of a {source.kind} source.",
+        f"edge convert SOURCE -o OUT.edge --formats {format_}   # tells by doing it",
+    )
 
 
 def loaded(model: bytes, format_: Format, declared: Signature, made_by: str) -> Forecast:
