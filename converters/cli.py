@@ -65,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="go on even where the original answers better when it is fed otherwise",
     )
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
+    add("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
     parser.epilog = (
         "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y\n"
         "the classes), or module:function. A .tflite or .onnx is wrapped, unless --formats\n"
@@ -74,13 +75,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Convert, and tell what came of it."""
-    if sys.version_info < NEEDED:
-        raise UnavailableError(
-            f"edge convert needs Python {'.'.join(map(str, NEEDED))} or newer; this is "
-            f"{'.'.join(map(str, sys.version_info[:2]))}.",
-            "Convert on a machine, or in an environment, that has it: python3.11 -m venv .venv\n"
-            "Everything else of edgeloop runs here as it is.",
-        )
+    check_python("convert")
     from converters.conversion import convert
     from converters.progress import progress
     from converters.workshop import tidied
@@ -93,22 +88,34 @@ def run(args: argparse.Namespace) -> Outcome:
             args.output,
             name=args.name,
             version=args.version,
-            formats=_words(args.formats),
-            recipes=_words(args.recipe),
+            formats=words(args.formats),
+            recipes=words(args.recipe),
             calibrate=args.calibrate,
             evaluate=args.evaluate,
             preprocess=preprocess,
             postprocess=postprocess,
             labels=read_labels(args.labels) if args.labels else (),
-            shapes=dict(_shape(text) for text in args.input),
+            shapes=dict(shape_option(text) for text in args.input),
             golden=args.golden,
             description=args.description,
             metadata=args.metadata,
             as_declared=args.as_declared,
             trust_code=args.trust_code,
+            cache=not args.no_cache,
             on_step=on_step,
         )
     return Outcome(conversion, describe(conversion), 0 if conversion.passed else 1)
+
+
+def check_python(command: str) -> None:
+    """Raises UnavailableError where Python is too old for a command of the converters."""
+    if sys.version_info < NEEDED:
+        raise UnavailableError(
+            f"edge {command} needs Python {'.'.join(map(str, NEEDED))} or newer; this is "
+            f"{'.'.join(map(str, sys.version_info[:2]))}.",
+            "Convert on a machine, or in an environment, that has it: python3.11 -m venv .venv\n"
+            "Everything else of edgeloop runs here as it is.",
+        )
 
 
 def describe(conversion: Conversion) -> str:
@@ -130,6 +137,8 @@ def describe(conversion: Conversion) -> str:
         lines.append("Judged on the calibration data: give --evaluate DATA for a fair judgement.")
     lines += [f"warning: {warning}" for warning in report.warnings]
     lines += _feeding(conversion)
+    if conversion.cached:
+        lines.append(f"Made before, proven now: {', '.join(conversion.cached)} (or --no-cache)")
     if conversion.passed:
         lines += [
             f"wrote {conversion.artifact}   {bytes_text(conversion.size)}   "
@@ -215,11 +224,13 @@ def _percent(share: float | None) -> str:
     return "" if share is None else f"{share:.2%}"
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """The words of an option like ``--formats``."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+def shape_option(text: str) -> tuple[str, tuple[int, ...]]:
+    """Name and shape of ``--input NAME:SHAPE``. Raises UsageError if it is none."""
     name, _, shape = text.rpartition(":")
     if not name or not re.fullmatch(r"[1-9]\d*(x[1-9]\d*)*", shape):
         raise UsageError(

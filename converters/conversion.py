@@ -16,6 +16,8 @@ from typing import Any
 
 from converters.account import account, tools_of
 from converters.baseline import is_reference, measure_baseline
+from converters.cache import CachedTarget, VariantCache
+from converters.engines import give_back_memory
 from converters.evidence import Data, golden_vectors, read_evidence, scores_of
 from converters.identity import Identity
 from converters.input_check import check_input
@@ -25,15 +27,15 @@ from converters.parity import On
 from converters.proof import make, prove, with_tolerances, wrapped
 from converters.recipe import Order, plan
 from converters.request import check_wrappable, checked_name, checked_version, declared, is_wrapped
-from converters.sources import open_source
+from converters.sources import Source, open_source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import OnStep, Steps
-from converters.targets import open_target
+from converters.targets import Target, open_target
 from converters.tflite.stamp import check_describable, described
 from converters.workshop import workshop
 from edge_sdk.errors import ConversionError
 from edge_sdk.files import check_writable
-from edge_sdk.spec import ConversionReport, Manifest, Postprocess, Preprocess, Word
+from edge_sdk.spec import ConversionReport, Format, Manifest, Postprocess, Preprocess, Word
 
 
 class Conversion(Word, frozen=True, kw_only=True):
@@ -43,12 +45,14 @@ class Conversion(Word, frozen=True, kw_only=True):
         passed: whether the artifact was written; if not, ``report`` says what fell short.
         report: what was tried, and what came of it.
         seconds: wall time by step.
+        cached: ids of the variants that came out of the cache, and were proven as all others.
         artifact, digest, size, manifest: of the file written; None and 0 if none was.
     """
 
     passed: bool
     report: ConversionReport
     seconds: dict[str, float]
+    cached: tuple[str, ...] = ()
     artifact: str | None = None
     digest: str | None = None
     size: int = 0
@@ -74,6 +78,7 @@ def convert(
     metadata: bool = False,
     as_declared: bool = False,
     trust_code: bool = False,
+    cache: bool = True,
     on_step: OnStep | None = None,
 ) -> Conversion:
     """Convert ``source`` and write the artifact ``output``, if every variant is proven.
@@ -98,6 +103,8 @@ def convert(
         as_declared: keep ``preprocess`` and the data even where the original answers better when it
             is fed otherwise (see ``converters.input_check``).
         trust_code: allow the source to execute Python code of its own.
+        cache: take variants that were made before, of the same source file in the same way, out of
+            the cache (see ``converters.cache``), and keep those that are made.
         on_step: told what is going on.
 
     Returns:
@@ -142,14 +149,17 @@ def convert(
         report = account(original, identity, data, fed, tools_of(original, {}))
         return Conversion(passed=False, report=report, seconds=steps.seconds)
     vectors = golden_vectors(golden, data.judged, original, identity)
+    give_back_memory()
+    kept = VariantCache() if cache and _is_on_disk(source) else None
     with workshop() as folder:
-        targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
+        targets = _targets(original, orders, folder, kept)
         tools = tools_of(original, targets)  # now, lest one turns out to be missing after the work
         made, refused = make(original, identity, orders, targets, data.calibration, steps)
         built, unproven = prove(original, made, data, identity.postprocess, steps)
         if isinstance(original, EngineFileSource):
             file = described(original, identity, folder, data.judged) if metadata else original
             built = [wrapped(original, file, data, identity.postprocess, steps)]
+        cached = tuple(kept.found) if kept is not None else ()
         report = account(
             original,
             identity,
@@ -163,7 +173,7 @@ def convert(
         )
         if not report.passed:
             steps.end()
-            return Conversion(passed=False, report=report, seconds=steps.seconds)
+            return Conversion(passed=False, report=report, seconds=steps.seconds, cached=cached)
         baseline = None
         if is_reference(data.judged, data.on):
             steps.begin("measure the baseline")
@@ -185,11 +195,27 @@ def convert(
         passed=True,
         report=report,
         seconds=steps.seconds,
+        cached=cached,
         artifact=str(output),
         digest=digest,
         size=output.stat().st_size,
         manifest=manifest,
     )
+
+
+def _is_on_disk(source: Any) -> bool:
+    """Whether all that the source computes is in a file, or in a folder of files."""
+    return isinstance(source, (str, Path)) and Path(source).exists()
+
+
+def _targets(
+    original: Source, orders: Sequence[Order], folder: Path, kept: VariantCache | None
+) -> dict[Format, Target]:
+    """A target for each format that was asked for, which looks into the cache first."""
+    targets = {f: open_target(f, original, folder) for f in {o.format for o in orders}}
+    if kept is None:
+        return targets
+    return {f: CachedTarget(t, kept, original, folder) for f, t in targets.items()}
 
 
 @contextmanager

@@ -7,7 +7,9 @@ memory; if it raises, the end of that file goes into the error.
 
 from __future__ import annotations
 
+import ctypes
 import errno
+import gc
 import logging
 import os
 import re
@@ -16,7 +18,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
@@ -70,6 +72,17 @@ def tool_version(distribution: str) -> str:
         return version(distribution)
     except PackageNotFoundError:
         return str(getattr(engine(distribution), "__version__", "unknown"))
+
+
+def give_back_memory() -> None:
+    """Return to the system what was freed: TensorFlow's activations leave hundreds of megabytes.
+
+    The C library keeps them for this process, and the engine that works next would pile its own
+    upon them. Where it is not glibc, nothing is done.
+    """
+    gc.collect()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @contextmanager

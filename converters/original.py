@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from converters.samples import Samples
 from converters.sources import Source
+from converters.sources.base import Arrays
+from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
 
 LOOKED_AT = 16
@@ -19,9 +23,10 @@ def check_answers(original: Source, samples: Samples) -> None:
     Raises:
         ConversionError: it answers mostly what is no number, or something else the second time.
     """
-    inputs = samples.at(samples.pick(LOOKED_AT))
-    first, second = original.run(inputs), original.run(inputs)
-    count = len(next(iter(inputs.values())))
+    picked, size = samples.pick(LOOKED_AT), samples.together()
+    parts = [samples.at(picked[at : at + size]) for at in range(0, len(picked), size)]
+    first, second = _answers(original, parts), _answers(original, parts)
+    count = len(picked)
     without = np.zeros(count, bool)
     for name, answer in first.items():
         if answer.dtype.kind not in "fc":
@@ -42,3 +47,9 @@ def check_answers(original: Source, samples: Samples) -> None:
             f"{original.name} answers {without.sum()} of {count} samples with NaN or infinity.",
             "Look at its weights and at the numbers it is fed, then export it again.",
         )
+
+
+def _answers(original: Source, parts: Sequence[Arrays]) -> dict[str, Array]:
+    """The answers to all parts, together."""
+    answers = [original.run(part) for part in parts]
+    return {name: np.concatenate([each[name] for each in answers]) for name in answers[0]}

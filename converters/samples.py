@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from converters.archive import check_archive
 from converters.scores import class_count, scores_output
 from converters.sources.base import Arrays, has_batch_axis
 from edge_sdk.backends.base import Array, numpy_dtype
@@ -35,8 +36,9 @@ from edge_sdk.processing import ImagePreprocessor
 from edge_sdk.spec import Dim, ImageInput, Postprocess, Preprocess, Signature, TensorSpec
 
 BATCH = 256
-BATCH_NUMBERS = 1 << 20
-"""Samples and numbers run together at most: the original's activations are many times as many."""
+BATCH_NUMBERS = 1 << 18
+"""Samples and numbers run together at most: the original's activations are many times as many, and
+TensorFlow does not give back what it once took for them."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,14 @@ class Samples:
 
     def batches(self, size: int | None = None) -> Iterator[tuple[int, Arrays]]:
         """(index of the first sample, inputs), in order; by default as many as memory allows."""
-        if size is None:
-            numbers = sum(array.size for array in self.read(0, 1).values())
-            size = max(1, min(BATCH, BATCH_NUMBERS // max(numbers, 1)))
+        size = size or self.together()
         for start in range(0, self.count, size):
             yield start, self.read(start, min(start + size, self.count))
+
+    def together(self) -> int:
+        """How many may be run together."""
+        numbers = sum(array.size for array in self.read(0, 1).values())
+        return max(1, min(BATCH, BATCH_NUMBERS // max(numbers, 1)))
 
     def pick(self, count: int) -> list[int]:
         """At most ``count`` indices, evenly spread."""
@@ -183,6 +188,7 @@ def _from_npz(path: Path, signature: Signature) -> Samples:
     try:
         with zipfile.ZipFile(path):  # np.load takes other files for pickles
             pass
+        check_archive(path)
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except _UNREADABLE as error:

@@ -34,6 +34,7 @@ RESULT_WORDS = {
     "convert": "converters.conversion:Conversion",
     "doctor": "edge_sdk.runtime.checkup:Diagnosis",
     "inspect": "edge_sdk.cli.inspect:Inspection",
+    "preflight": "converters.preflight.words:Preflight",
     "run": "edge_sdk.cli.run_report:RunReport",
     "toolchain install": "converters.toolchain_cli:Entry",
     "toolchain list": "converters.toolchain_cli:Entries",

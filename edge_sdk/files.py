@@ -111,8 +111,9 @@ def check_writable(path: Path) -> None:
 def whole_file(path: Path) -> Iterator[BinaryIO]:
     """Write ``path`` so that readers see the old file or the new one, never a part.
 
-    The bytes go to a neighbour named ``.NAME.….part``, are synced, and take the name at the end; on
-    any exception, an interrupt included, the neighbour is removed and ``path`` is as it was.
+    The bytes go to a neighbour without a name, are synced, and take the name at the end; on any
+    exception, an interrupt included, ``path`` is as it was. Who is killed leaves nothing either,
+    where the filesystem can keep a file that has no name; elsewhere a ``.NAME.….part``.
 
     Raises:
         UsageError: ``path`` is a folder or a device, or its folder is missing or not writable.
@@ -121,10 +122,11 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     part = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.part"
     try:
         _check_replaceable(path)
-        with part.open("xb") as file:
+        with _nameless(part) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
+            _name(file, part)
         part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -132,6 +134,26 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def _nameless(part: Path) -> BinaryIO:
+    """A new file in the folder of ``part`` that has no name yet; that of ``part`` where it must."""
+    try:
+        return open(os.open(part.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")  # noqa: PTH123
+    except (AttributeError, OSError):  # another system, or a filesystem that has no such files
+        return part.open("xb")
+
+
+def _name(file: BinaryIO, part: Path) -> None:
+    """Give a file the name of ``part``, if it has none."""
+    if os.fstat(file.fileno()).st_nlink:
+        return
+    folder = os.open(part.parent, os.O_RDONLY)
+    try:
+        # With a folder's descriptor it is linkat, which alone follows /proc's link to the file.
+        os.link(f"/proc/self/fd/{file.fileno()}", part, src_dir_fd=folder, follow_symlinks=True)
+    finally:
+        os.close(folder)
 
 
 def settle(part: Path, path: Path) -> None:

@@ -42,7 +42,38 @@ def open_source(
         UsageError: missing, empty, cut short, or not a model.
         UnavailableError: reading it needs an extra that is not installed.
     """
-    shapes = shapes or {}
+    opened = _opened(source, shapes or {}, trust_code, wrap)
+    _check_tensors(opened)
+    return opened
+
+
+def _check_tensors(source: Source) -> None:
+    """Refuse what no variant could be held against: text, and tensors without any numbers.
+
+    Raises:
+        UsageError: an input or output is one.
+    """
+    signature = source.signature
+    tensors = [
+        *(("input", t) for t in signature.inputs),
+        *(("output", t) for t in signature.outputs),
+    ]
+    for way, tensor in tensors:
+        if tensor.dtype == "string":
+            raise UsageError(
+                f"The {way} {tensor} holds no numbers.",
+                "Export the part that works on numbers; the rest is for the application.",
+            )
+        if 0 in tensor.shape:
+            raise UsageError(
+                f"The {way} {tensor} holds no numbers: one of its axes has the length 0.",
+                "Export the model with the shapes that it is to be used with.",
+            )
+
+
+def _opened(
+    source: Any, shapes: Mapping[str, tuple[int, ...]], trust_code: bool, wrap: bool
+) -> Source:
     if not isinstance(source, (str, Path)):
         return _open_object(source, "", shapes)
     path = Path(source)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from converters.archive import check_archive
 from converters.engines import at_work, engine
 from converters.sources.shapes import check_known, with_shape
 from converters.sources.tensorflow import UNREADABLE, TensorFlowSource, dims
@@ -76,7 +78,7 @@ def open_keras(
     _check_container(path)
     keras = _keras()
     try:
-        with at_work(f"Loading {path}"):
+        with at_work(f"Loading {path}", gist=_innermost):
             model = keras.models.load_model(path, compile=False, safe_mode=not trust_code)
     except ConversionError as error:
         if "safe_mode" in error.message or "arbitrary code" in error.message:
@@ -88,7 +90,13 @@ def open_keras(
             raise UsageError(
                 f"{path} holds weights and no model.", "Save both: model.save('model.keras')"
             ) from error
-        if "Could not locate class" in error.message:
+        if wanted := re.search(r"OOM when allocating tensor with shape\[([\d,]+)\]", error.message):
+            raise UnavailableError(
+                f"{path} has a layer of {wanted[1].replace(',', ' x ')} numbers, and there is not "
+                "so much memory here.",
+                "Look at its config.json: unzip -p FILE.keras config.json",
+            ) from error
+        if re.search("Could not locate class|cannot be imported", error.message):
             raise UsageError(
                 f"{path} is of a class of its own, and a .keras file does not hold its code.",
                 "Where that code is, export what it computes, and convert the folder: "
@@ -120,12 +128,22 @@ def _check_container(path: Path) -> None:
     with path.open("rb") as file:
         is_hdf5 = file.read(8) == b"\x89HDF\r\n\x1a\n"
     is_zip = zipfile.is_zipfile(path)
+    if is_zip:
+        check_archive(path)
     if path.suffix == ".keras" and not is_zip:
         hint = f"It is HDF5: call it {path.stem}.h5." if is_hdf5 else UNREADABLE
         raise UsageError(f"{path} is not a .keras file, or it was cut short.", hint)
     if path.suffix != ".keras" and not is_hdf5:
         hint = f"It is a zip: call it {path.stem}.keras." if is_zip else UNREADABLE
         raise UsageError(f"{path} is not an HDF5 file.", hint)
+
+
+def _innermost(said: str) -> str:
+    """What Keras says in the end, after a page of the configuration that it was about."""
+    found = re.findall(
+        r"(Could not (?:locate|deserialize) .*?)(?=Full object config|$)", said, re.S
+    )
+    return " ".join(found[-1].split()) if found else ""
 
 
 def _weights_digest(model: Any) -> tuple[str, int]:

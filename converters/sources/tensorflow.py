@@ -7,9 +7,7 @@ function with exit code 0 and leaves the weights out.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -126,18 +124,13 @@ class TensorFlowSource:
             )
         return frozen
 
-    def named_frozen(self, names: Mapping[str, str] | None = None) -> Any:
-        """The frozen function as a ``tf.function`` of positional tensors that carry our names.
-
-        Args:
-            names: others to carry instead, by ours.
-        """
+    def named_frozen(self) -> Any:
+        """The frozen function as a ``tf.function`` of positional tensors that carry our names."""
         tf = engine("tensorflow")
         frozen = self.frozen()
-        renamed = names or {}
-        outputs = [renamed.get(t.name, t.name) for t in self.signature.outputs]
+        outputs = [t.name for t in self.signature.outputs]
         specs = [
-            tf.TensorSpec(tensor.shape, tensor.dtype, name=renamed.get(name, name))
+            tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
             for name, tensor in zip(self._inputs, frozen.inputs, strict=True)
         ]
 
@@ -147,23 +140,6 @@ class TensorFlowSource:
             return dict(zip(outputs, flat, strict=True))
 
         return tf.function(call, input_signature=specs, autograph=False)
-
-    def save_frozen(self, folder: Path) -> dict[str, str]:
-        """Save the frozen function as a SavedModel whose signature has our names.
-
-        Returns:
-            Where a SavedModel cannot have a name of ours (``b img``): that name, by the one it has
-            instead.
-        """
-        tf = engine("tensorflow")
-        ours = [t.name for t in (*self.signature.inputs, *self.signature.outputs)]
-        odd = [name for name in dict.fromkeys(ours) if not re.fullmatch(r"[A-Za-z]\w*", name, re.A)]
-        names = {name: f"edgeloop_{number}" for number, name in enumerate(odd)}
-        with at_work(f"Saving {self.name} frozen"):
-            module = tf.Module()
-            module.call = self.named_frozen(names)
-            tf.saved_model.save(module, str(folder), signatures={"serving_default": module.call})
-        return {plain: name for name, plain in names.items()}
 
     def _traced(self, inputs: tuple[TensorSpec, ...]) -> Any:
         """The function for inputs of those shapes, which it takes in that order."""

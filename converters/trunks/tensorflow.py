@@ -7,7 +7,7 @@ weights.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,11 @@ import numpy as np
 from converters.engines import at_work, engine, tool_version
 from converters.sources.tensorflow import TensorFlowSource
 from converters.targets.base import check_distinct
-from converters.trunks.names import check_core_ml_names, rename_features, renamed
+from converters.trunks.names import check_core_ml_names, rename_features
+from edge_sdk.errors import ConversionError
+from edge_sdk.spec import Signature, TensorSpec
 
+SIGNATURE = "serving_default"
 OPSET = 18
 """Read by ONNX Runtime 1.14 and up, JetPack's and Debian's included."""
 
@@ -31,15 +34,15 @@ class TfliteTrunk:
     def build(self) -> bytes:
         """See ``FileTrunk.build``."""
         tf = engine("tensorflow")
-        folder = self._folder / "frozen"
-        names = self._source.save_frozen(folder)
+        frozen = self._source.frozen()
         with at_work(
             f"Converting {self._source.name} to TFLite",
             "Another target may have the operation: --formats onnx",
             gist=_missing_operations,
         ):
-            model: bytes = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
-            return renamed(model, names) if names else model
+            # Of the graph itself: by way of a SavedModel it would cost half as much memory again.
+            model: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen]).convert()
+            return _signed(model, self._source.signature)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
@@ -123,6 +126,38 @@ class CoreMlTrunk:
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
         return {"coremltools": tool_version("coremltools")}
+
+
+def _signed(model: bytes, signature: Signature) -> bytes:
+    """The model with a signature: its graph's inputs and outputs, by our names.
+
+    Raises:
+        ConversionError: it was made with more or fewer than the source has.
+    """
+    schema, builder = engine("ai_edge_litert.schema_py_generated"), engine("flatbuffers").Builder()
+    tree = schema.ModelT.InitFromPackedBuf(model, 0)
+    graph, signed = tree.subgraphs[0], schema.SignatureDefT()
+    signed.signatureKey, signed.subgraphIndex = SIGNATURE.encode(), 0
+    signed.inputs = _entries(schema, signature.inputs, graph.inputs)
+    signed.outputs = _entries(schema, signature.outputs, graph.outputs)
+    tree.signatureDefs = [signed]
+    builder.Finish(tree.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _entries(schema: Any, declared: Sequence[TensorSpec], found: Sequence[int]) -> list[Any]:
+    """A signature's inputs or outputs, in the graph's order."""
+    if len(declared) != len(found):
+        raise ConversionError(
+            f"TensorFlow made {len(found)} tensors of {', '.join(t.name for t in declared)}.",
+            "Give each input and output of the model a tensor of its own.",
+        )
+    entries = []
+    for tensor, index in zip(declared, found, strict=True):
+        entry = schema.TensorMapT()
+        entry.name, entry.tensorIndex = tensor.name.encode(), int(index)
+        entries.append(entry)
+    return entries
 
 
 def _missing_operations(said: str) -> str:

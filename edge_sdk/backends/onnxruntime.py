@@ -21,6 +21,7 @@ from edge_sdk.backends.delegates import ONNX_PROVIDERS
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
+from edge_sdk.text import bytes_text
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
@@ -133,6 +134,12 @@ class OnnxRuntimeModel:
         try:
             outputs: list[Array] = self._session.run(self._outputs, feeds)
         except self._errors as error:
+            if wanted := _TOO_MUCH.search(str(error)):
+                raise UnavailableError(
+                    f"The model asks for {bytes_text(int(wanted[1]))} at once, and there is not so "
+                    "much memory here.",
+                    "Look at the shapes inside it: one is far too large.",
+                ) from error
             raise UsageError(
                 f"ONNX Runtime cannot run the model on these inputs: {_line(error)}",
                 "Check the inputs' shapes and values.",
@@ -218,6 +225,8 @@ _MISSING = re.compile(
     r"|Could not find an implementation for (?P<kernel>\S+?)\()"
 )
 
+_TOO_MUCH = re.compile(r"Failed to allocate memory for requested buffer of size (\d+)")
+_PLACE = re.compile(r"/\S*onnxruntime/\S+:\d+ .*?\)(?: \[[^]]*\])? ")
 _NEWER = re.compile(r"Opset (\d+) is under development.* till opset (\d+)")
 
 
@@ -247,7 +256,8 @@ def _as_ours(error: Exception) -> UsageError | UnavailableError:
 
 
 def _line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    """Its words on one line, without the places in ONNX Runtime's own source."""
+    return _PLACE.sub("", " ".join(str(error).split()))
 
 
 BACKEND = OnnxRuntime()

@@ -17,6 +17,12 @@ STDOUT = os.fdopen(1, "w", buffering=1, encoding="utf-8", closefd=False)
 STDERR = os.fdopen(2, "w", buffering=1, encoding="utf-8", closefd=False)
 
 
+@pytest.fixture(autouse=True)
+def no_cache_of_others(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch):
+    """What another test, or the person at this machine, has converted must not come out here."""
+    monkeypatch.setattr("converters.cache.cache_folder", lambda: tmp_path_factory.mktemp("cache"))
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that has ended."""

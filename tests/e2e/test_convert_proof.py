@@ -21,6 +21,7 @@ from converters.sources import open_source
 from converters.sources.tensorflow import TensorFlowSource
 from converters.targets.engine_runner import EngineRunner
 from converters.targets.tflite import TfliteTarget
+from converters.trunks.tensorflow import TfliteTrunk
 from edge_sdk.artifact import Artifact
 from edge_sdk.errors import ConversionError
 
@@ -200,17 +201,19 @@ def test_a_file_without_its_weights_cannot_pass(monkeypatch, tmp_path):
     tf = engine("tensorflow")
     model = tiny_keras.classifier()
 
-    def save_unfrozen(self: TensorFlowSource, folder: Path) -> None:
+    def unfrozen(trunk: TfliteTrunk) -> bytes:
         spec = tf.TensorSpec([1, 8, 8, 1], tf.float32, name="image")
         module = tf.Module()
         module.variables_of = model.variables
         module.call = tf.function(
             lambda image: {"probs": model(image, training=False)}, input_signature=[spec]
         )
+        folder = str(tmp_path / "unfrozen")
         with quiet():
-            tf.saved_model.save(module, str(folder), signatures={"serving_default": module.call})
+            tf.saved_model.save(module, folder, signatures={"serving_default": module.call})
+            return tf.lite.TFLiteConverter.from_saved_model(folder).convert()
 
-    monkeypatch.setattr(TensorFlowSource, "save_frozen", save_unfrozen)
+    monkeypatch.setattr(TfliteTrunk, "build", unfrozen)
     made = []
     monkeypatch.setattr("converters.targets.tflite.EngineRunner", _noting(made))
     conversion = convert(model, tmp_path / "m.edge", recipes=["fp32"])

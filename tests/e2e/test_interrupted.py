@@ -6,9 +6,12 @@ Each is a process of its own, since that is what is interrupted, limited or crip
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
@@ -17,6 +20,8 @@ import pytest
 import tiny_keras
 
 from converters.engines import quiet
+from converters.workshop import workshop
+from edge_sdk.artifact import Artifact
 
 ROOT = Path(__file__).resolve().parents[2]
 EDGE = [sys.executable, "-m", "edge_sdk"]
@@ -113,6 +118,45 @@ def test_a_kill_leaves_the_old_artifact(model, place, home):
         process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert (place / "m.edge").read_bytes() == OLD
+
+
+STEPS = ("open the source", "make tflite-fp32", "compare with", "pack the artifact")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_at_a_random_moment(model, place, home, step):
+    """No part of an artifact, under any name; the folder of temporary files goes with the next."""
+    words = ["convert", model, "-o", place / "m.edge", "--recipe", "fp32", "--no-cache"]
+    with start(home, *words) as process:
+        told(process.stderr, step)
+        time.sleep(random.Random(step).uniform(0, 0.2))
+        process.kill()
+        process.communicate()
+    assert process.returncode in (-signal.SIGKILL, 0)
+    # The kill may come when all is done but the process's own end.
+    assert (place / "m.edge").read_bytes() == OLD or _is_whole(place / "m.edge")
+    assert [path.name for path in place.iterdir()] == ["m.edge"]
+    for path in Path(home["TMPDIR"]).iterdir():
+        assert path.name.startswith("edgeloop-work-")
+        os.utime(path, (0, 0))  # as if it had lain there for a while
+    tidy = [sys.executable, "-c", "from converters.workshop import tidied\nwith tidied(): pass"]
+    subprocess.run(tidy, env=home, check=True)
+    assert left_in(home, "TMPDIR") == []
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether it is an artifact with nothing missing; raises ArtifactError if it is none."""
+    with Artifact(path) as artifact:
+        return not list(artifact.verify_digests())
+
+
+def test_a_folder_in_use_is_not_swept(home, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", home["TMPDIR"])
+    with workshop() as mine:
+        os.utime(mine, (0, 0))
+        with workshop() as other:
+            assert mine.is_dir()
+            assert other.is_dir()
 
 
 def test_a_conversion_leaves_the_artifact_and_nothing_else(model, place, home):

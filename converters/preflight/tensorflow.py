@@ -1,0 +1,228 @@
+"""Keras models and SavedModels: their hollow goes through the very trunks a conversion uses."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+from weakref import WeakKeyDictionary
+
+from converters.engines import at_work, engine, quiet, tool_version
+from converters.mil import MilProgram
+from converters.preflight.engine_file import loaded
+from converters.preflight.words import Forecast, Problem
+from converters.sources.base import Source
+from converters.sources.tensorflow import TensorFlowSource
+from converters.targets.base import check_names
+from converters.trunks import CoreMlTrunk, FileTrunk, open_trunk
+from edge_sdk.errors import ConversionError
+from edge_sdk.spec import Format
+
+KEPT = 64
+"""Numbers that a constant may have and keep: shapes, axes and thresholds decide much."""
+NAMED = 3
+_STANDS_FOR = 0.01
+"""What all numbers of a large constant become; not 0 or 1, which optimizers remove."""
+
+_WAYS_OUT = {
+    **dict.fromkeys(("While", "StatelessWhile"), "Build recurrent layers with unroll=True."),
+    "ResizeBicubic": "Resize by 'bilinear' or 'nearest', which every target has.",
+    "CropAndResize": "Crop in the application, or resize the whole by 'bilinear'.",
+    "MaxPoolWithArgmax": "Pool without the places: tf.nn.max_pool2d.",
+    "Erf": "Where it is a GELU's: tf.nn.gelu(x, approximate=True), made of tanh.",
+    "Erfc": "Where it is a GELU's: tf.nn.gelu(x, approximate=True), made of tanh.",
+    "ExtractImagePatches": "Take patches by a convolution with a kernel of ones and zeros.",
+    "MatrixInverse": "Invert what is constant before the export, the rest in the application.",
+    **dict.fromkeys(("Svd", "Unique"), "Do it in the application, after the model."),
+    "TensorScatterUpdate": "Where the places are constant: tf.where with a constant mask.",
+    "Atan2": "tf.atan(y / x), corrected by tf.where for x < 0.",
+}
+"""Equals that a target is likelier to have, for operations that have one."""
+
+
+class Hollow(TensorFlowSource):
+    """A source without its weights: ``frozen`` gives the same graph with large constants emptied.
+
+    Attributes:
+        nodes: names of the graph's nodes by type of operation, those of its functions included.
+    """
+
+    def __init__(self, source: TensorFlowSource) -> None:
+        self.__dict__.update(source.__dict__)
+        tf = engine("tensorflow")
+        frozen = source.frozen()
+        graph = frozen.graph.as_graph_def()
+        self.nodes: dict[str, list[str]] = defaultdict(list)
+        with at_work(f"Looking through {source.name}"):
+            for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
+                for node in nodes:
+                    self.nodes[node.op].append(node.name)
+                    if node.op == "Const":
+                        self._empty(tf, node)
+            wrapped = tf.compat.v1.wrap_function(
+                lambda: tf.graph_util.import_graph_def(graph, name=""), []
+            )
+            tensor = wrapped.graph.get_tensor_by_name
+            self._hollow = wrapped.prune(
+                [tensor(t.name) for t in frozen.inputs], [tensor(t.name) for t in frozen.outputs]
+            )
+
+    def frozen(self) -> Any:
+        """See ``TensorFlowSource.frozen``."""
+        return self._hollow
+
+    def _empty(self, tf: Any, node: Any) -> None:
+        """Let one number stand for all of a large constant of real numbers."""
+        value = node.attr["value"].tensor
+        count = math.prod(dim.size for dim in value.tensor_shape.dim)
+        if count > KEPT and tf.dtypes.as_dtype(value.dtype).is_floating:
+            one = tf.make_tensor_proto(_STANDS_FOR, dtype=value.dtype)
+            one.tensor_shape.CopyFrom(value.tensor_shape)
+            value.CopyFrom(one)
+
+
+_hollows: WeakKeyDictionary[TensorFlowSource, Hollow] = WeakKeyDictionary()
+"""Made once for all formats."""
+
+
+def imports(_source: Source, formats: Iterable[Format]) -> None:
+    """Import the engines that these formats need; it takes longer than what follows."""
+    for format_ in formats:
+        for module in _ENGINES[format_]:
+            engine(module)
+
+
+def forecast(source: Source, format_: Format, folder: Path) -> Forecast:
+    """What will come of one target."""
+    original = cast(TensorFlowSource, source)
+    try:
+        hollow = _hollows.get(original) or _hollows.setdefault(original, Hollow(original))
+        return _LOOKS[format_](hollow, folder)
+    except ConversionError as error:
+        nodes = _hollows[original].nodes if original in _hollows else {}
+        problems = tuple(_problems(error, nodes, format_))
+        return Forecast(
+            format=format_,
+            verdict="does not",
+            checked_by=_engine_of(format_),
+            problems=problems,
+        )
+
+
+def _look_at_tflite(hollow: Hollow, folder: Path) -> Forecast:
+    model = cast(FileTrunk, open_trunk("tflite", hollow, folder)).build()
+    return loaded(model, "tflite", hollow.signature, _engine_of("tflite"))
+
+
+def _look_at_onnx(hollow: Hollow, folder: Path) -> Forecast:
+    model = cast(FileTrunk, open_trunk("onnx", hollow, folder)).build()
+    return loaded(model, "onnx", hollow.signature, _engine_of("onnx"))
+
+
+def _look_at_coreml(hollow: Hollow, folder: Path) -> Forecast:
+    model = cast(CoreMlTrunk, open_trunk("coreml", hollow, folder)).build("fp32")
+    package = folder / "hollow.mlpackage"
+    with at_work("Writing the hollow of it"):
+        model.save(str(package))
+    with quiet():
+        program = MilProgram.load(package)
+    check_names(program.signature, hollow.signature, "The Core ML build")
+    problems = tuple(
+        Problem(
+            operation=name,
+            count=program.operations.get(name, 0),
+            what="It converts, and away from Apple's systems it can be looked at, not run.",
+            remedy="Convert on macOS to have it proven.",
+        )
+        for name in program.unchecked
+    )
+    return Forecast(
+        format="coreml",
+        verdict="falls back" if problems else "converts",
+        checked_by=_engine_of("coreml"),
+        operations=sum(program.operations.values()),
+        problems=problems,
+    )
+
+
+_LOOKS: dict[Format, Callable[[Hollow, Path], Forecast]] = {
+    "tflite": _look_at_tflite,
+    "onnx": _look_at_onnx,
+    "coreml": _look_at_coreml,
+}
+_ENGINES: dict[Format, tuple[str, ...]] = {
+    "tflite": ("tensorflow", "ai_edge_litert.interpreter"),
+    "onnx": ("tf2onnx", "onnx", "onnxruntime"),
+    "coreml": ("coremltools",),
+}
+
+
+def _engine_of(format_: Format) -> str:
+    name = {"tflite": "tensorflow", "onnx": "tf2onnx", "coreml": "coremltools"}[format_]
+    return f"{name} {tool_version(name)}"
+
+
+def _problems(
+    error: ConversionError, nodes: Mapping[str, list[str]], format_: Format
+) -> Iterator[Problem]:
+    """An engine's refusal, by the operations that it is about."""
+    others = [op for op in nodes if op not in _STRUCTURE]
+    named = [op for op in others if re.search(rf"\b{re.escape(op)}\b", error.message)]
+    # An engine may stop at the first; its registry knows the rest.
+    missing = list(dict.fromkeys([*named, *(op for op in others if op not in _known(format_))]))
+    if not missing:
+        yield Problem(operation="", what=error.message, remedy=_first_line(error.hint))
+    for op in missing:
+        double = "xf64>" in error.message and op in named
+        yield Problem(
+            operation=op,
+            where=tuple(nodes[op][:NAMED]),
+            count=len(nodes[op]),
+            what=error.message if op in named else f"{_engine_of(format_)} has no way to say it.",
+            remedy="Compute in float32: tf.cast(…, tf.float32)."
+            if double
+            else _WAYS_OUT.get(op, ""),
+        )
+
+
+def _first_line(hint: str) -> str:
+    """A hint without what the engine printed."""
+    return hint.partition("\n")[0].removeprefix("The engine said:")
+
+
+def _known(format_: Format) -> Container[str]:
+    """The TensorFlow operations that an engine has a translation of, from its own registry."""
+    if format_ == "coreml":
+        engine("coremltools.converters.mil.frontend.tensorflow2.ops")
+        registry = engine("coremltools.converters.mil.frontend.tensorflow.tf_op_registry")
+        return cast(Container[str], registry._TF_OPS_REGISTRY)
+    if format_ == "onnx":
+        engine("tf2onnx.onnx_opset")
+        handlers = engine("tf2onnx.handler").tf_op
+        known: set[str] = set()
+        for opsets in handlers.get_opsets().values():
+            for opset in opsets:
+                known |= set(opset)
+        return known
+    return _Every()
+
+
+class _Every:
+    """Holds everything: TensorFlow's converter to TFLite names itself what it lacks."""
+
+    def __contains__(self, op: object) -> bool:
+        return True
+
+
+_STRUCTURE = {
+    "Const",
+    "Placeholder",
+    "Identity",
+    "NoOp",
+    "PartitionedCall",
+    "StatefulPartitionedCall",
+}
+"""What holds a graph together and becomes nothing."""
