@@ -105,7 +105,7 @@ def test_batches_are_all_samples_in_order(x, size):
     np.testing.assert_array_equal(np.concatenate([b["image"] for _, b in batches]), x)
 
 
-@pytest.mark.parametrize(("side", "wanted"), [(2, 256), (64, 256), (224, 20), (4096, 1)])
+@pytest.mark.parametrize(("side", "wanted"), [(2, 256), (64, 64), (224, 5), (4096, 1)])
 def test_a_batch_of_big_inputs_is_small(side, wanted):
     picture = Signature(inputs=(tensor("image", ("batch", side, side)),), outputs=(PROBS,))
     one = np.zeros((1, side, side), np.float32)
