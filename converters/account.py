@@ -9,6 +9,7 @@ from converters.identity import Identity
 from converters.package import Built
 from converters.recipe import Order
 from converters.scores import class_count, is_guessing
+from converters.search import without_timings
 from converters.sources import Source
 from converters.targets import Target
 from edge_sdk.spec import (
@@ -16,6 +17,7 @@ from edge_sdk.spec import (
     ConversionReport,
     Format,
     Provenance,
+    Search,
     VariantReport,
 )
 
@@ -36,6 +38,7 @@ def account(
     orders: Sequence[Order],
     built: Sequence[Built],
     refused: Sequence[VariantReport],
+    search: Search | None,
 ) -> ConversionReport:
     """The report on a conversion."""
     places = [order.id for order in orders]
@@ -56,6 +59,7 @@ def account(
         ),
         source_size=original.size,
         variants=tuple(variants),
+        search=None if search is None else without_timings(search),
         warnings=tuple(_warnings(original, identity, data, variants)),
     )
 

@@ -70,12 +70,18 @@ def check_wrappable(
     formats: Sequence[str],
     recipes: Sequence[str],
     calibrate: Data | None,
+    budget: str | None,
 ) -> None:
     """Raises UsageError where more is asked of a model file than to be wrapped."""
     if [f for f in formats if f != original.kind] or [r for r in recipes if r != AS_IS]:
         raise UsageError(
             f"{original.name} is wrapped as it is, not converted to other formats or recipes.",
             "Leave out --formats and --recipe, or convert the model it was made from.",
+        )
+    if budget is not None:
+        raise UsageError(
+            f"{original.name} is wrapped as it is: there is nothing to choose from.",
+            "Leave out --budget, or convert the model it was made from.",
         )
     if calibrate is not None:
         raise UsageError(

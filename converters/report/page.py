@@ -13,6 +13,7 @@ from converters.report.notes import Note, notes
 from converters.report.overview import overview
 from converters.report.plot import plot
 from converters.report.provenance import provenance_section
+from converters.report.tried import tried_section
 from converters.report.variants import variant_table
 from converters.report.verdict import verdict
 from edge_sdk.spec import ConversionReport, VariantReport
@@ -69,6 +70,7 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
                 if report.variants
                 else None,
                 _section("Size and likeness", drawing) if drawing else None,
+                _section("What was tried", tried_section(report.search)) if report.search else None,
                 _section("Read this with care", _notes(caveats)) if caveats else None,
                 _section("Model", model_section(report.signature, identity)),
                 _section("Provenance", provenance_section(report.provenance)),

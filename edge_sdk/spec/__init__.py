@@ -23,7 +23,15 @@ from edge_sdk.spec.processing import (
     SsdAnchors,
 )
 from edge_sdk.spec.profile import DeviceProfile, Runtime
-from edge_sdk.spec.report import ConversionReport, GoldenCheck, Limits, Shortfall, VariantReport
+from edge_sdk.spec.report import (
+    ConversionReport,
+    GoldenCheck,
+    Limits,
+    Search,
+    Shortfall,
+    Trial,
+    VariantReport,
+)
 from edge_sdk.spec.results import Box, Boxes, Classes, ClassScore, Result
 from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
 from edge_sdk.spec.version import AGENT_VERSION
@@ -57,10 +65,12 @@ __all__ = [
     "Quantization",
     "Result",
     "Runtime",
+    "Search",
     "Shortfall",
     "Signature",
     "SsdAnchors",
     "TensorSpec",
+    "Trial",
     "Variant",
     "VariantReport",
     "Word",
