@@ -1,6 +1,6 @@
 """Recipes of ONNX: onnxruntime's quantizers where they hold, our own rewriting where they do not.
 
-fp16            weights and arithmetic in half precision; inputs and outputs as they were
+fp16            each weight in half precision behind a Cast: see ``converters.targets.onnx_weights``
 int8, mixed     QuantizeLinear and DequantizeLinear around every operation (QDQ). Weights per
                 channel from opset 13 on, which knows an axis; below, onnxruntime writes a file that
                 it refuses to load
@@ -23,7 +23,7 @@ from converters.ranges import Shown, measure_ranges
 from converters.recipe import MIXED, Recipe
 from converters.samples import Samples
 from converters.sources.base import alone
-from converters.targets.onnx_weights import four_bit_weights, opset_of, stored_weights
+from converters.targets.onnx_weights import four_bit_weights, half_weights, opset_of, stored_weights
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Signature
 
@@ -44,8 +44,7 @@ def changed(
     proto = engine("onnx").load_from_string(model)
     before = _kinds(proto)
     if recipe.name == "fp16":
-        halve = engine("onnxruntime.transformers.float16").convert_float_to_float16
-        proto = halve(proto, keep_io_types=True)
+        half_weights(proto)
     elif recipe.name == "int8-dynamic":
         proto = _dynamic(proto, folder)
     elif recipe.name == "int8-weights":
@@ -61,6 +60,8 @@ def changed(
             f"onnx-{recipe.name} is the float build unchanged: nothing in it could be quantized.",
             "Leave the recipe out.",
         )
+    # onnxruntime's tools append what they add; the format wants what is read before its readers.
+    engine("onnxruntime.quantization.onnx_model").ONNXModel(proto).topological_sort()
     engine("onnx").checker.check_model(proto)
     return bytes(proto.SerializeToString(deterministic=True))
 
@@ -115,7 +116,6 @@ def _static(
         {"QDQKeepRemovableActivations": False},
     )
     quantizer.quantize_model()
-    quantizer.model.topological_sort()  # it appends what it adds; the format wants readers last
     return quantizer.model.model
 
 

@@ -1,5 +1,9 @@
 """Weights of an ONNX graph in few bits, the arithmetic left alone.
 
+**Half precision**: a weight becomes ``float16`` numbers behind a Cast. Arithmetic in half precision
+throughout is another thing: CPUs have next to no kernels for it, so that onnxruntime casts back and
+forth between operations, slower and less exact.
+
 **8 bits**: a weight becomes ``int8`` numbers behind a DequantizeLinear, a scale for each output
 channel, symmetric (from -127 to 127). onnxruntime expands it when it loads the file.
 
@@ -33,9 +37,32 @@ def opset_of(proto: Any) -> int:
     )
 
 
+def half_weights(proto: Any) -> None:
+    """Store every weight in half precision, where that can hold it."""
+    onnx = engine("onnx")
+    done: set[str] = set()
+    for node, weight in list(_weighted(proto, _WEIGHT_AXES)):
+        with np.errstate(over="ignore"):
+            numbers = onnx.numpy_helper.to_array(weight).astype(np.float16)
+        if not np.isfinite(numbers).all():
+            continue
+        name = f"{weight.name}_half"
+        node.input[1] = f"{weight.name}_real"
+        if name in done:  # two layers share it
+            continue
+        done.add(name)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(numbers, name))
+        reader = onnx.helper.make_node(
+            "Cast", [name], [f"{weight.name}_real"], name=f"{name}_Cast", to=onnx.TensorProto.FLOAT
+        )
+        proto.graph.node.insert(0, reader)
+    _drop_unread(proto)
+
+
 def stored_weights(proto: Any, *, per_channel: bool) -> None:
     """Store every weight in 8 bits."""
     onnx = engine("onnx")
+    done: set[str] = set()
     for node, weight in list(_weighted(proto, _WEIGHT_AXES)):
         array = onnx.numpy_helper.to_array(weight)
         axis = _WEIGHT_AXES[node.op_type] % array.ndim
@@ -44,7 +71,11 @@ def stored_weights(proto: Any, *, per_channel: bool) -> None:
         others = tuple(i for i in range(array.ndim) if i != axis) if per_channel else None
         scale = np.maximum(np.abs(array).max(axis=others, keepdims=per_channel) / 127, 1e-12)
         numbers = np.clip(np.rint(array / scale), -127, 127).astype(np.int8)
-        name = weight.name
+        name = f"{weight.name}_axis{axis}"
+        node.input[1] = f"{name}_real"
+        if name in done:  # two layers share it
+            continue
+        done.add(name)
         parts = [
             onnx.numpy_helper.from_array(numbers, f"{name}_int8"),
             onnx.numpy_helper.from_array(np.squeeze(scale).astype(np.float32), f"{name}_scale"),
@@ -57,7 +88,6 @@ def stored_weights(proto: Any, *, per_channel: bool) -> None:
             name=f"{name}_DequantizeLinear",
             **({"axis": axis} if per_channel else {}),
         )
-        node.input[1] = reader.output[0]
         proto.graph.node.insert(0, reader)
     _drop_unread(proto)
 
@@ -75,11 +105,11 @@ def four_bit_weights(proto: Any) -> None:
         plain = all(_attribute(node, name, 1.0) == 1.0 for name in ("alpha", "beta"))
         if array.ndim != 2 or not plain or _attribute(node, "transA"):
             continue
-        if node.op_type == "MatMul" or not _attribute(node, "transB"):
-            array = array.T
+        turned = node.op_type == "MatMul" or not _attribute(node, "transB")
+        array = array.T if turned else array
         packed, scales = in_blocks(array)
         outer, inner = array.shape
-        name = weight.name
+        name = f"{weight.name}_turned" if turned else weight.name
         parts = [
             onnx.numpy_helper.from_array(packed, f"{name}_int4"),
             onnx.numpy_helper.from_array(scales.reshape(-1), f"{name}_scales"),

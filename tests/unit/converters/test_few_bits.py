@@ -9,7 +9,12 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from converters.targets.coreml_recipes import ENTRIES, palette
-from converters.targets.onnx_weights import four_bit_weights, in_blocks, stored_weights
+from converters.targets.onnx_weights import (
+    four_bit_weights,
+    half_weights,
+    in_blocks,
+    stored_weights,
+)
 from edge_sdk.errors import ConversionError
 
 RNG = np.random.default_rng(3)
@@ -99,3 +104,28 @@ def test_a_palette_of_few_values_is_exact():
     weight = np.array([-1.0, 0.0, 0.5, 0.5, -1.0], np.float32)
     entries, places = palette(weight)
     assert np.allclose(entries[places], weight, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [half_weights, four_bit_weights, lambda model: stored_weights(model, per_channel=True)],
+)
+def test_a_weight_that_two_layers_share_is_stored_once(change):
+    weight = RNG.normal(0, 0.2, (32, 32)).astype(np.float32)
+    x = RNG.normal(0, 1, (4, 32)).astype(np.float32)
+    model = product("MatMul", weight)
+    model.graph.node[0].output[0] = "between"
+    model.graph.node.append(helper.make_node("MatMul", ["between", "w"], ["y"], name="again"))
+    change(model)
+    onnx.checker.check_model(model)
+    names = [i.name for i in model.graph.initializer]
+    assert "w" not in names
+    assert len(names) == len(set(names)) <= 2
+    found, expected = answer(model, x), x @ weight @ weight
+    assert np.corrcoef(found.ravel(), expected.ravel())[0, 1] > 0.95
+
+
+def test_what_half_precision_cannot_hold_stays_as_it_is():
+    model = product("MatMul", np.full((4, 4), 1e6, np.float32))
+    half_weights(model)
+    assert [i.name for i in model.graph.initializer] == ["w"]
