@@ -16,7 +16,7 @@ Gemm out, and says nothing when it found nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,19 @@ from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
 
 BLOCK = 32
-_WEIGHT_AXES = {"Conv": 0, "ConvTranspose": 1, "MatMul": -1, "Gemm": 0}
-"""Where the output channels of an operation's second input are."""
+_WEIGHTS: dict[str, tuple[tuple[int, int], ...]] = {
+    "Conv": ((1, 0),),
+    "ConvTranspose": ((1, 1),),
+    "MatMul": ((1, -1),),
+    "Gemm": ((1, 0),),
+    "Gather": ((0, 0),),
+    "LSTM": ((1, 1), (2, 1)),
+    "GRU": ((1, 1), (2, 1)),
+    "RNN": ((1, 1), (2, 1)),
+    "Loop": tuple((place, -1) for place in range(2, 32)),
+}
+"""Which inputs of an operation are weights, and on which of their axes the output channels are. A
+loop carries those of its body as inputs."""
 
 
 def opset_of(proto: Any) -> int:
@@ -41,13 +52,13 @@ def half_weights(proto: Any) -> None:
     """Store every weight in half precision, where that can hold it."""
     onnx = engine("onnx")
     done: set[str] = set()
-    for node, weight in list(_weighted(proto, _WEIGHT_AXES)):
+    for node, place, weight, _ in list(_weighted(proto, _WEIGHTS)):
         with np.errstate(over="ignore"):
             numbers = onnx.numpy_helper.to_array(weight).astype(np.float16)
         if not np.isfinite(numbers).all():
             continue
         name = f"{weight.name}_half"
-        node.input[1] = f"{weight.name}_real"
+        node.input[place] = f"{weight.name}_real"
         if name in done:  # two layers share it
             continue
         done.add(name)
@@ -63,16 +74,13 @@ def stored_weights(proto: Any, *, per_channel: bool) -> None:
     """Store every weight in 8 bits."""
     onnx = engine("onnx")
     done: set[str] = set()
-    for node, weight in list(_weighted(proto, _WEIGHT_AXES)):
+    for node, place, weight, axis in list(_weighted(proto, _WEIGHTS)):
         array = onnx.numpy_helper.to_array(weight)
-        axis = _WEIGHT_AXES[node.op_type] % array.ndim
-        if node.op_type == "Gemm" and not _attribute(node, "transB"):
-            axis = 1
         others = tuple(i for i in range(array.ndim) if i != axis) if per_channel else None
         scale = np.maximum(np.abs(array).max(axis=others, keepdims=per_channel) / 127, 1e-12)
         numbers = np.clip(np.rint(array / scale), -127, 127).astype(np.int8)
         name = f"{weight.name}_axis{axis}"
-        node.input[1] = f"{name}_real"
+        node.input[place] = f"{name}_real"
         if name in done:  # two layers share it
             continue
         done.add(name)
@@ -100,7 +108,7 @@ def four_bit_weights(proto: Any) -> None:
     """
     onnx = engine("onnx")
     done = 0
-    for node, weight in list(_weighted(proto, ("MatMul", "Gemm"))):
+    for node, _, weight, _ in list(_weighted(proto, ("MatMul", "Gemm"))):
         array = onnx.numpy_helper.to_array(weight)
         plain = all(_attribute(node, name, 1.0) == 1.0 for name in ("alpha", "beta"))
         if array.ndim != 2 or not plain or _attribute(node, "transA"):
@@ -160,15 +168,22 @@ def in_blocks(matrix: Array) -> tuple[Array, Array]:
     return packed, scales[..., 0]
 
 
-def _weighted(proto: Any, kinds: Any) -> Iterator[tuple[Any, Any]]:
-    """Operations of these kinds whose second input is a constant of real numbers, and that."""
+def _weighted(proto: Any, kinds: Iterable[str]) -> Iterator[tuple[Any, int, Any, int]]:
+    """Operations of these kinds that read a constant weight.
+
+    Yields:
+        The operation, which of its inputs it is, the constant, and its axis of output channels.
+    """
     constants = {i.name: i for i in proto.graph.initializer}
     real = engine("onnx").TensorProto.FLOAT
     for node in proto.graph.node:
-        if node.op_type in kinds and len(node.input) > 1 and node.input[1] in constants:
-            weight = constants[node.input[1]]
-            if weight.data_type == real and weight.dims:
-                yield node, weight
+        for place, axis in _WEIGHTS[node.op_type] if node.op_type in kinds else ():
+            weight = constants.get(node.input[place]) if place < len(node.input) else None
+            # What has no two rows is a state or a vector, not worth its scales.
+            if weight is None or weight.data_type != real or sorted(weight.dims)[-2:-1] < [2]:
+                continue
+            turned = node.op_type == "Gemm" and not _attribute(node, "transB")
+            yield node, place, weight, 1 if turned else axis % len(weight.dims)
 
 
 def _attribute(node: Any, name: str, default: float = 0) -> float:
@@ -178,9 +193,19 @@ def _attribute(node: Any, name: str, default: float = 0) -> float:
     return default
 
 
+def _read(graph: Any) -> Iterator[str]:
+    """The names that the graph's operations read, and those of the graphs inside them."""
+    for node in graph.node:
+        yield from node.input
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _read(inner)
+                yield from (output.name for output in inner.output)
+
+
 def _drop_unread(proto: Any) -> None:
     """Leave out the constants that nothing reads any more; keep each name once."""
-    read = {name for node in proto.graph.node for name in node.input}
+    read = set(_read(proto.graph))
     read |= {o.name for o in proto.graph.output}
     kept = {i.name: i for i in proto.graph.initializer if i.name in read}
     constants = [i.SerializeToString() for i in kept.values()]
