@@ -72,15 +72,12 @@ def weigh(
     latencies: Mapping[str, float],
 ) -> Search:
     """Judge every variant by the budget and choose the smallest that holds in each format."""
-    points: list[tuple[str, tuple[float, ...]]] = []
     trials: list[Trial] = []
     for variant in (*(b.report() for b in built), *refused):
         drop, latency = drop_of(variant.agreement), latencies.get(variant.id)
         # What is refused was not measured for latency, and misses no limit by that.
         limits = budget if variant.status != "refused" else replace(budget, latency=None)
         missed = limits.missed(variant.size, drop, latency) if variant.size else ()
-        if variant.size:
-            points.append((variant.id, (variant.size, _worst(drop), _worst(latency))))
         trials.append(
             Trial(
                 id=variant.id,
@@ -95,11 +92,7 @@ def weigh(
                 wide=variant.wide,
             )
         )
-    front = {name for name, point in points if not any(_beats(o, point) for _, o in points)}
-    trials = [
-        structs.replace(trial, front=trial.id in front)
-        for trial in sorted(trials, key=lambda t: (t.size, t.id))
-    ]
+    trials = _on_front(sorted(trials, key=lambda trial: (trial.size, trial.id)))
     chosen: dict[str, str] = {}
     for trial in trials:
         if trial.holds:
@@ -110,6 +103,14 @@ def weigh(
         trials=tuple(trials),
         chosen=tuple(chosen.values()),
     )
+
+
+def _on_front(trials: Sequence[Trial]) -> list[Trial]:
+    """The trials, those marked that no other beats."""
+    made = [trial for trial in trials if trial.size]
+    points = {t.id: (t.size, _worst(t.accuracy_drop), _worst(t.latency_ms)) for t in made}
+    front = {n for n, point in points.items() if not any(_beats(o, point) for o in points.values())}
+    return [structs.replace(trial, front=trial.id in front) for trial in trials]
 
 
 def _worst(number: float | None) -> float:
@@ -125,7 +126,7 @@ def without_timings(search: Search) -> Search:
     """The search as it goes into the artifact: see ``Search``."""
     if search.latency_from is not None:
         return search
-    trials = tuple(
+    trials = [
         structs.replace(
             trial,
             latency_ms=None,
@@ -134,8 +135,8 @@ def without_timings(search: Search) -> Search:
             ),
         )
         for trial in search.trials
-    )
-    return structs.replace(search, trials=trials)
+    ]
+    return structs.replace(search, trials=tuple(_on_front(trials)))
 
 
 def over_budget(search: Search, built: Sequence[Built]) -> list[VariantReport]:
