@@ -9,6 +9,7 @@ from converters.identity import Identity
 from converters.package import Built
 from converters.recipe import Order
 from converters.scores import class_count, is_guessing
+from converters.search import without_timings
 from converters.sources import Source
 from converters.targets import Target
 from edge_sdk.artifact import Golden
@@ -18,6 +19,7 @@ from edge_sdk.spec import (
     Format,
     InputCheck,
     Provenance,
+    Search,
     VariantReport,
 )
 
@@ -40,6 +42,7 @@ def account(
     orders: Sequence[Order] = (),
     built: Sequence[Built] = (),
     refused: Sequence[VariantReport] = (),
+    search: Search | None = None,
     vectors: Golden | None = None,
 ) -> ConversionReport:
     """The report on a conversion."""
@@ -61,6 +64,7 @@ def account(
         ),
         source_size=original.size,
         variants=tuple(variants),
+        search=None if search is None else without_timings(search),
         warnings=tuple(_warnings(original, identity, data, variants)),
         golden=len(vectors) if vectors is not None else 0,
         input_check=fed,

@@ -23,6 +23,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Any
 
 from converters.recipe import Order, Recipe
 from converters.samples import Samples
@@ -126,6 +127,10 @@ class CachedTarget:
         emitted = self._target.emit(recipe, calibration)
         self._variants.keep(key, emitted.path)
         return emitted
+
+    def trunk(self) -> Any:
+        """See ``Target.trunk``."""
+        return self._target.trunk()
 
     def tools(self) -> Mapping[str, str]:
         """See ``Target.tools``."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.spec import ConversionReport, VariantReport
+from edge_sdk.spec import ConversionReport, Search, VariantReport
 from edge_sdk.text import bytes_text, printable, table
 
 if TYPE_CHECKING:
@@ -43,10 +43,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--recipe",
         default="",
         metavar="R,R",
-        help="fp32, fp16, int8, int8-dynamic, int8-weights; each is made in every format that has "
-        "it (default: fp32,fp16, and int8 with --calibrate)",
+        help="fp32, fp16, int16x8, mixed, int8, int8-dynamic, int8-weights, int4-weights, "
+        "palette4; each is made in every format that has it (default: fp32,fp16, and int8 with "
+        "--calibrate)",
     )
     add("--calibrate", metavar="DATA", help="real inputs to choose quantization ranges from")
+    add(
+        "--calibration",
+        default="minmax",
+        metavar="HOW",
+        help="how ranges are chosen: minmax, percentile, mse, entropy (default: %(default)s)",
+    )
     add("--evaluate", metavar="DATA", help="real inputs, labelled if possible, to be judged on")
     add("--preprocess", type=Path, metavar="SPEC.toml", help="how pictures become inputs, and more")
     add("--labels", type=Path, metavar="FILE", help="class names, one a line")
@@ -56,6 +63,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME:SHAPE",
         help="fix an open axis, or say a shape that PyTorch does not: image:1x3x224x224",
+    )
+    add(
+        "--budget",
+        metavar="LIMITS",
+        help="keep the smallest variant within limits: "
+        "accuracy_drop<=0.01,size<=1MB,latency<=5ms[@BENCH.json]; tries every recipe unless "
+        "--recipe names some",
     )
     add("--golden", metavar="DATA|none", help="inputs to ship for self-checks, or none at all")
     add("--metadata", action="store_true", help="add TFLite metadata to a .tflite that is wrapped")
@@ -91,12 +105,14 @@ def run(args: argparse.Namespace) -> Outcome:
             formats=words(args.formats),
             recipes=words(args.recipe),
             calibrate=args.calibrate,
+            calibration=args.calibration,
             evaluate=args.evaluate,
             preprocess=preprocess,
             postprocess=postprocess,
             labels=read_labels(args.labels) if args.labels else (),
             shapes=dict(shape_option(text) for text in args.input),
             golden=args.golden,
+            budget=args.budget,
             description=args.description,
             metadata=args.metadata,
             as_declared=args.as_declared,
@@ -122,7 +138,11 @@ def describe(conversion: Conversion) -> str:
     """The conversion for a person."""
     report = conversion.report
     lines = [report_table(report), ""] if report.variants else []
+    if conversion.search is not None:
+        lines += [search_table(conversion.search), ""]
     for variant in report.variants:
+        if variant.wide:
+            lines.append(f"{variant.id} left in float: {', '.join(map(_short, variant.wide))}")
         if variant.status == "refused":
             lines.append(f"{variant.id} is refused: {variant.reason}")
         elif variant.agreement and variant.agreement.unchecked_ops:
@@ -148,8 +168,7 @@ def describe(conversion: Conversion) -> str:
     elif not report.variants:
         lines.append("Nothing was written. If it is right as it is: --as-declared")
     else:
-        lines.append("Nothing was written: a variant that was asked for is not good enough.")
-        lines += _without_refused(report)
+        lines += _nothing_written(conversion)
     return "\n".join(printable(line) for line in "\n".join(lines).splitlines())
 
 
@@ -161,6 +180,40 @@ def _feeding(conversion: Conversion) -> list[str]:
     refused = found.verdict == "contradicted" and not conversion.report.variants
     said = f"{'refused' if refused else 'warning'}: {found.said}"
     return [said, f"Try: {found.remedy}"]
+
+
+def _nothing_written(conversion: Conversion) -> list[str]:
+    if conversion.search is None:
+        return [
+            "Nothing was written: a variant that was asked for is not good enough.",
+            *_without_refused(conversion.report),
+        ]
+    near = [trial for trial in conversion.search.trials if trial.front and trial.missed]
+    return [
+        f"Infeasible: nothing was written. No variant holds {conversion.search.budget}.",
+        *(f"{trial.id}: {'; '.join(map(str, trial.missed))}" for trial in near),
+    ]
+
+
+def search_table(search: Search) -> str:
+    """Everything a search tried, the smallest first."""
+    header = ("tried", "size", "accuracy drop", "latency", "front", "")
+    rows = []
+    for trial in search.trials:
+        verdict = "chosen" if trial.id in search.chosen else "holds" if trial.holds else ""
+        if not verdict:
+            verdict = ", ".join(f"over on {s.limit}" for s in trial.missed) or "refused"
+        rows.append(
+            (
+                trial.id,
+                bytes_text(trial.size) if trial.size else "",
+                "" if trial.accuracy_drop is None else f"{100 * trial.accuracy_drop:+.2f}",
+                "" if trial.latency_ms is None else f"{trial.latency_ms:.3g} ms",
+                "*" if trial.front else "",
+                verdict,
+            )
+        )
+    return table(header, rows, "<>>><<")
 
 
 def _without_refused(report: ConversionReport) -> list[str]:
@@ -218,6 +271,11 @@ def _row(variant: VariantReport, source_size: int) -> tuple[str, ...]:
         f"{found.max_difference:.1e}",
         variant.status,
     )
+
+
+def _short(layer: str) -> str:
+    """A layer's name without those of the operations fused into it."""
+    return layer.partition(";")[0]
 
 
 def _percent(share: float | None) -> str:

@@ -16,17 +16,19 @@ from typing import Any
 
 from converters.account import account, tools_of
 from converters.baseline import is_reference, measure_baseline
+from converters.budget import check_judged, ordered, parse_budget
 from converters.cache import CachedTarget, VariantCache
 from converters.engines import give_back_memory
-from converters.evidence import Data, golden_vectors, read_evidence, scores_of
+from converters.evidence import Data, Evidence, golden_vectors, read_evidence, scores_of
 from converters.identity import Identity
 from converters.input_check import check_input
 from converters.original import check_answers
-from converters.package import package
+from converters.package import Built, package
 from converters.parity import On
 from converters.proof import make, prove, with_tolerances, wrapped
-from converters.recipe import Order, plan
+from converters.recipe import Order
 from converters.request import check_wrappable, checked_name, checked_version, declared, is_wrapped
+from converters.search import choose
 from converters.sources import Source, open_source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import OnStep, Steps
@@ -35,7 +37,17 @@ from converters.tflite.stamp import check_describable, described
 from converters.workshop import workshop
 from edge_sdk.errors import ConversionError
 from edge_sdk.files import check_writable
-from edge_sdk.spec import ConversionReport, Format, Manifest, Postprocess, Preprocess, Word
+from edge_sdk.spec import (
+    ConversionReport,
+    Format,
+    Manifest,
+    Postprocess,
+    Preprocess,
+    Search,
+    VariantReport,
+    Word,
+)
+from edge_sdk.spec.sketch import Baseline
 
 
 class Conversion(Word, frozen=True, kw_only=True):
@@ -46,6 +58,7 @@ class Conversion(Word, frozen=True, kw_only=True):
         report: what was tried, and what came of it.
         seconds: wall time by step.
         cached: ids of the variants that came out of the cache, and were proven as all others.
+        search: what a budget chose from, with all latencies; None without a budget.
         artifact, digest, size, manifest: of the file written; None and 0 if none was.
     """
 
@@ -57,6 +70,7 @@ class Conversion(Word, frozen=True, kw_only=True):
     digest: str | None = None
     size: int = 0
     manifest: Manifest | None = None
+    search: Search | None = None
 
 
 def convert(
@@ -68,12 +82,14 @@ def convert(
     formats: Sequence[str] = (),
     recipes: Sequence[str] = (),
     calibrate: Data | None = None,
+    calibration: str = "minmax",
     evaluate: Data | None = None,
     preprocess: Preprocess | None = None,
     postprocess: Postprocess | None = None,
     labels: Sequence[str] = (),
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     golden: str | Path | None = None,
+    budget: str | None = None,
     description: str = "",
     metadata: bool = False,
     as_declared: bool = False,
@@ -92,12 +108,15 @@ def convert(
         formats, recipes: see ``converters.recipe.plan``; without either, a model file that an
             engine already runs is wrapped as it is.
         calibrate: data to choose quantization ranges from (see ``converters.samples``).
+        calibration: how: ``minmax``, ``percentile``, ``mse``, ``entropy`` (``converters.ranges``).
         evaluate: data to be judged on; without it the calibration data, without that noise.
         preprocess, postprocess, labels: travel in the manifest.
         shapes: lengths for axes that the model leaves open, by input name; all of them for a
             PyTorch module without example inputs.
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
             them from the data the variants are judged on.
+        budget: keep the smallest variant within it in each format (see ``converters.budget``);
+            without ``recipes`` all are tried.
         metadata: add TFLite metadata to a ``.tflite`` that is wrapped; those that are made here
             have it anyway.
         as_declared: keep ``preprocess`` and the data even where the original answers better when it
@@ -124,10 +143,12 @@ def convert(
         postprocess=postprocess,
         description=description,
     )
+    limits = None if budget is None else parse_budget(budget)
     orders: tuple[Order, ...] = ()
-    wrap = is_wrapped(source, formats, recipes)
+    wrap = is_wrapped(source, formats, recipes, budget)
     if not wrap:
-        orders = plan(list(formats), list(recipes), calibrated=calibrate is not None)
+        calibrated = calibrate is not None
+        orders = ordered(limits, formats, recipes, calibrated=calibrated, method=calibration)
     check_writable(output)
     steps = Steps(on_step)
     steps.begin("open the source")
@@ -139,10 +160,12 @@ def convert(
         check_describable(original, identity)
     steps.begin("read the data")
     data = read_evidence(original, identity, calibrate, evaluate)
+    scores = scores_of(original, identity.postprocess, data)
+    if limits is not None:
+        check_judged(limits, data.on, scores)
     with _noise_excused(data.on):
         check_answers(original, data.judged)
     steps.begin("check how the model is fed")
-    scores = scores_of(original, identity.postprocess, data)
     fed = check_input(original, data.judged, data.on, identity.preprocess, scores)
     if fed.verdict == "contradicted" and not as_declared:
         steps.end()
@@ -154,11 +177,12 @@ def convert(
     with workshop() as folder:
         targets = _targets(original, orders, folder, kept)
         tools = tools_of(original, targets)  # now, lest one turns out to be missing after the work
-        made, refused = make(original, identity, orders, targets, data.calibration, steps)
-        built, unproven = prove(original, made, data, identity.postprocess, steps)
-        if isinstance(original, EngineFileSource):
-            file = described(original, identity, folder, data.judged) if metadata else original
-            built = [wrapped(original, file, data, identity.postprocess, steps)]
+        built, refused = _candidates(
+            original, identity, orders, targets, data, steps, folder if metadata else None
+        )
+        search = None
+        if limits is not None:
+            built, refused, search = choose(limits, built, refused, steps)
         cached = tuple(kept.found) if kept is not None else ()
         report = account(
             original,
@@ -168,16 +192,16 @@ def convert(
             tools,
             orders=orders,
             built=built,
-            refused=refused + unproven,
+            refused=refused,
+            search=search,
             vectors=vectors,
         )
         if not report.passed:
             steps.end()
-            return Conversion(passed=False, report=report, seconds=steps.seconds, cached=cached)
-        baseline = None
-        if is_reference(data.judged, data.on):
-            steps.begin("measure the baseline")
-            baseline = measure_baseline(original.signature, identity, built, data.judged)
+            return Conversion(
+                passed=False, report=report, search=search, seconds=steps.seconds, cached=cached
+            )
+        baseline = _baseline(original, identity, built, data, steps)
         steps.begin("pack the artifact")
         if vectors is not None:
             vectors = with_tolerances(vectors, built)
@@ -194,6 +218,7 @@ def convert(
     return Conversion(
         passed=True,
         report=report,
+        search=search,
         seconds=steps.seconds,
         cached=cached,
         artifact=str(output),
@@ -201,6 +226,38 @@ def convert(
         size=output.stat().st_size,
         manifest=manifest,
     )
+
+
+def _candidates(
+    original: Source,
+    identity: Identity,
+    orders: Sequence[Order],
+    targets: Mapping[Format, Target],
+    data: Evidence,
+    steps: Steps,
+    describing: Path | None,
+) -> tuple[list[Built], list[VariantReport]]:
+    """What was made and proven, and what was refused; of a wrapped file, the file.
+
+    Args:
+        describing: where a wrapped file gets metadata; None leaves it as it is.
+    """
+    if isinstance(original, EngineFileSource):
+        file = described(original, identity, describing, data.judged) if describing else original
+        return [wrapped(original, file, data, identity.postprocess, steps)], []
+    made, refused = make(original, identity, orders, targets, data, steps)
+    built, unproven = prove(original, made, data, identity.postprocess, steps)
+    return built, refused + unproven
+
+
+def _baseline(
+    original: Source, identity: Identity, built: Sequence[Built], data: Evidence, steps: Steps
+) -> Baseline | None:
+    """The reference for drift; None where the data says nothing of what devices will see."""
+    if not is_reference(data.judged, data.on):
+        return None
+    steps.begin("measure the baseline")
+    return measure_baseline(original.signature, identity, built, data.judged)
 
 
 def _is_on_disk(source: Any) -> bool:

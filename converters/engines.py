@@ -36,6 +36,7 @@ EXTRA_OF = {
     "ai_edge_litert": "convert",
     "tf2onnx": "convert",
     "onnx": "convert",
+    "onnxruntime": "convert",
     "flatbuffers": "convert",
     "litert_quantizer": "convert",
     "cv2": "vision",

@@ -46,6 +46,7 @@ class Built:
         agreement: None for the original itself, wrapped.
         runner: answers as the variant does.
         floor: see ``Recipe.tolerance``.
+        wide: layers of a mixed build that stayed in floating point.
     """
 
     id: str
@@ -57,6 +58,7 @@ class Built:
     agreement: Agreement | None
     runner: Answering
     floor: float
+    wide: tuple[str, ...] = ()
 
     def contents(self) -> dict[str, Content]:
         """Its files, by their names inside the artifact."""
@@ -72,6 +74,7 @@ class Built:
             recipe=self.recipe,
             status="wrapped" if self.recipe in (AS_IS, DESCRIBED) else "converted",
             size=self.size,
+            wide=self.wide,
             limits=RECIPES[self.recipe].limits if self.recipe in RECIPES else None,
             agreement=self.agreement,
             coverage=_coverage(self.runner),

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from converters.evidence import Evidence, scores_of
 from converters.identity import Identity
+from converters.mixed import JUDGED, Judge, few, settle
 from converters.package import Built, tolerance_of
 from converters.parity import Tally, compare, judge
-from converters.recipe import AS_IS, DESCRIBED, Order
-from converters.samples import Samples
+from converters.recipe import AS_IS, DESCRIBED, MIXED, Order
 from converters.sources import Source
 from converters.sources.engine_file import EngineFileSource
 from converters.steps import Steps
@@ -41,22 +42,42 @@ def make(
     identity: Identity,
     orders: Sequence[Order],
     targets: Mapping[Format, Target],
-    calibration: Samples | None,
+    data: Evidence,
     steps: Steps,
 ) -> tuple[list[Made], list[VariantReport]]:
     """Let the engines work; what they refuse is reported, and the rest goes on."""
     made, refused = [], []
-    for order in orders:
+    for wanted in orders:
+        order, target = wanted, targets[wanted.format]
         steps.begin(f"make {order.id}")
-        target = targets[order.format]
         try:
-            emitted = target.emit(order.recipe, calibration)
+            if order.recipe.name == MIXED and data.calibration is not None:
+                wider = settle(
+                    target,
+                    order.recipe,
+                    data.calibration,
+                    judge_of(original, data, identity.postprocess),
+                    partial(_begin_attempt, steps, order.id),
+                )
+                order, emitted = replace(order, recipe=wider.recipe), wider.emitted
+            else:
+                emitted = target.emit(order.recipe, data.calibration)
             emitted = stamped(emitted, identity, original.signature)
         except ConversionError as error:
             refused.append(_refusal(order, str(error)))
         else:
             made.append(Made(order, emitted, target.backends))
     return made, refused
+
+
+def _begin_attempt(steps: Steps, name: str, wide: int) -> None:
+    steps.begin(f"make {name} with {wide} layers wide")
+
+
+def judge_of(original: Source, data: Evidence, postprocess: Postprocess | None) -> Judge:
+    """Who judges attempts: some of the samples that variants will be judged by."""
+    judged = few(data.judged, JUDGED)
+    return Judge(original, judged, data.on, scores_of(original, postprocess, data))
 
 
 def prove(
@@ -97,6 +118,7 @@ def prove(
             agreement=agreement,
             runner=runner,
             floor=order.recipe.tolerance,
+            wide=order.recipe.wide,
         )
         if shortfalls := judge(tally, agreement, order.recipe):
             refused.append(
@@ -106,6 +128,7 @@ def prove(
                     recipe=order.recipe.name,
                     status="refused",
                     size=variant.size,
+                    wide=order.recipe.wide,
                     reason="; ".join(map(str, shortfalls)),
                     limits=order.recipe.limits,
                     shortfalls=shortfalls,

@@ -65,9 +65,12 @@ def declared(original: Source, identity: Identity) -> Identity:
     return identity
 
 
-def is_wrapped(source: Any, formats: Sequence[str], recipes: Sequence[str]) -> bool:
+def is_wrapped(
+    source: Any, formats: Sequence[str], recipes: Sequence[str], budget: str | None
+) -> bool:
     """Whether a model file that an engine runs already is to stay as it is: nothing is asked."""
-    return is_engine_file(source) and not formats and set(recipes) <= {AS_IS}
+    asked = formats or budget is not None or not set(recipes) <= {AS_IS}
+    return is_engine_file(source) and not asked
 
 
 def check_wrappable(original: Source, calibrate: Data | None) -> None:

@@ -32,6 +32,7 @@ RESULT_WORDS = {
     "fleet status": "fleet.words:FleetReport",
     "bench": "edge_sdk.runtime.bench:BenchReport",
     "convert": "converters.conversion:Conversion",
+    "debug": "converters.debug:DebugReport",
     "doctor": "edge_sdk.runtime.checkup:Diagnosis",
     "inspect": "edge_sdk.cli.inspect:Inspection",
     "preflight": "converters.preflight.words:Preflight",

@@ -15,6 +15,7 @@ from converters.report.notes import Note, notes
 from converters.report.overview import overview
 from converters.report.plot import plot
 from converters.report.provenance import provenance_section
+from converters.report.tried import tried_section
 from converters.report.variants import variant_table
 from converters.report.verdict import verdict
 from edge_sdk.spec import ConversionReport, VariantReport
@@ -72,6 +73,7 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
                 if report.variants
                 else None,
                 _section("Size and likeness", drawing) if drawing else None,
+                _section("What was tried", tried_section(report.search)) if report.search else None,
                 _section("How the model is fed", feeding_section(report.input_check))
                 if report.input_check
                 else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from converters.recipe import Recipe
 from converters.samples import Samples
@@ -68,6 +68,9 @@ class Target(Protocol):
         Raises:
             ConversionError: the engine could not do it, or made something that does not load.
         """
+
+    def trunk(self) -> Any:
+        """The float build that its recipes start from: a file's bytes, or an engine's object."""
 
     def tools(self) -> Mapping[str, str]:
         """Versions of the engines it uses."""

@@ -22,6 +22,7 @@ from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.base import Arrays, Source
 from converters.targets.base import Emitted, check_names
+from converters.targets.coreml_recipes import compressed
 from converters.trunks import CoreMlTrunk, open_trunk
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
@@ -49,25 +50,22 @@ class CoreMlTarget:
         package = self._folder / f"{what}.mlpackage"
         model = self._converted("fp32" if recipe.name == "fp32" else "fp16")
         with at_work(f"Writing {what}"):
-            if recipe.name == "int8-weights":
-                optimize = engine("coremltools.optimize.coreml")
-                config = optimize.OptimizationConfig(
-                    global_config=optimize.OpLinearQuantizerConfig(
-                        mode="linear_symmetric", weight_threshold=0
-                    )
-                )
-                model = optimize.linear_quantize_weights(model, config)
+            model = compressed(model, recipe.name)
             if package.exists():
                 shutil.rmtree(package)
             model.save(str(package))
             _normalise(package)
         runner = MilRunner(package, self._source.signature, what)
-        if recipe.name == "int8-weights" and not runner.compressed:
+        if recipe.name not in ("fp32", "fp16") and not runner.compressed:
             raise ConversionError(
-                f"{what} is the fp16 build unchanged: coremltools found no weights to quantize.",
+                f"{what} is the fp16 build unchanged: coremltools found no weights to compress.",
                 "Leave the recipe out.",
             )
         return Emitted(package, runner.signature, runner)
+
+    def trunk(self) -> Any:
+        """See ``Target.trunk``."""
+        return self._converted("fp32")
 
     def tools(self) -> Mapping[str, str]:
         """See ``Target.tools``."""

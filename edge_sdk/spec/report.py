@@ -98,6 +98,7 @@ class VariantReport(Word, frozen=True, kw_only=True):
         reason: for a refusal, what fell short or what the engine said.
         shortfalls: the limits that were missed.
         coverage: where its operations ran; None where no engine ran it.
+        wide: the layers of a mixed build that stayed in floating point.
     """
 
     id: str
@@ -110,6 +111,53 @@ class VariantReport(Word, frozen=True, kw_only=True):
     shortfalls: tuple[Shortfall, ...] = ()
     agreement: Agreement | None = None
     coverage: Coverage | None = None
+    wide: tuple[str, ...] = ()
+
+
+class Trial(Word, frozen=True, kw_only=True):
+    """One variant that a search made and weighed.
+
+    Attributes:
+        size: bytes of its files; 0 if it could not be made.
+        accuracy_drop: see ``converters.budget``; None if nothing says.
+        latency_ms: median of one call; None if it was not asked for or is not known.
+        holds: whether it is proven and within the budget.
+        front: whether no other is as good in all three and better in one.
+        missed: the budget's limits that it missed.
+        reason: why it is no variant at all, budget or not.
+        wide: see ``VariantReport``.
+    """
+
+    id: str
+    format: Format
+    recipe: str
+    size: int
+    accuracy_drop: float | None
+    latency_ms: float | None
+    holds: bool
+    front: bool = False
+    missed: tuple[Shortfall, ...] = ()
+    reason: str = ""
+    wide: tuple[str, ...] = ()
+
+
+class Search(Word, frozen=True, kw_only=True):
+    """What came of looking for the smallest variant within a budget.
+
+    In an artifact it has no latencies that were measured where it was made: the same inputs give
+    the same bytes. Those of a device are an input.
+
+    Attributes:
+        budget: as it was written.
+        latency_from: the file of a device's measurements; None for this machine.
+        trials: everything that was made, the smallest first.
+        chosen: the smallest that holds, in each format that has one.
+    """
+
+    budget: str
+    trials: tuple[Trial, ...]
+    chosen: tuple[str, ...]
+    latency_from: str | None = None
 
 
 class ConversionReport(Word, frozen=True, kw_only=True):
@@ -120,6 +168,7 @@ class ConversionReport(Word, frozen=True, kw_only=True):
         warnings: what a reader should know before believing the numbers.
         golden: how many golden vectors ship.
         input_check: whether the model is fed as it was trained.
+        search: what else was tried, where a budget chose the variants.
     """
 
     name: str
@@ -131,6 +180,7 @@ class ConversionReport(Word, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
     golden: int = 0
     input_check: InputCheck | None = None
+    search: Search | None = None
 
     @property
     def passed(self) -> bool:

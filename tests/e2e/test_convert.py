@@ -30,6 +30,10 @@ VARIANTS = [
     "coreml-fp16",
     "coreml-int8-weights",
     "onnx-fp32",
+    "onnx-fp16",
+    "onnx-int8",
+    "onnx-int8-dynamic",
+    "onnx-int8-weights",
 ]
 
 
@@ -240,7 +244,7 @@ def test_a_device_gets_the_answers_that_were_judged(converted: Converted) -> Non
 def test_it_verifies(converted: Converted, edge: Any) -> None:
     done = edge("verify", converted.path)
     assert done.code == 0, done.out
-    assert "6 of 9 variants proven on this machine" in done.out
+    assert "10 of 13 variants proven on this machine" in done.out
 
 
 def test_quantized_files_are_smaller(converted: Converted) -> None:

@@ -25,8 +25,13 @@ from converters.trunks.tensorflow import TfliteTrunk
 from edge_sdk.artifact import Artifact
 from edge_sdk.errors import ConversionError
 
-EXACT = {"tflite-fp32", "tflite-fp16", "coreml-fp32", "coreml-fp16", "onnx-fp32"}
-QUANTIZED = {"tflite-int8", "tflite-int8-dynamic", "tflite-int8-weights", "coreml-int8-weights"}
+FORMATS = ("tflite", "coreml", "onnx")
+FLOAT = {f"{format_}-fp32" for format_ in FORMATS}
+EXACT = {f"{format_}-{recipe}" for format_ in FORMATS for recipe in ("fp32", "fp16")}
+QUANTIZED = {
+    "coreml-int8-weights",
+    *(f"{f}-{r}" for f in ("tflite", "onnx") for r in ("int8", "int8-dynamic", "int8-weights")),
+}
 ALL = EXACT | QUANTIZED
 
 Weights = list[np.ndarray]
@@ -136,7 +141,7 @@ def test_outputs_that_changed_places_are_refused(planted):
         return [*weights[2:], *weights[:2]]
 
     conversion = planted(model, swapped, ["fp32", "int8"])
-    assert refused(conversion) == {"tflite-fp32", "coreml-fp32", "onnx-fp32", "tflite-int8"}
+    assert refused(conversion) == {*FLOAT, "tflite-int8", "onnx-int8"}
 
 
 def test_the_right_model_passes_the_same_way(planted, monkeypatch, tmp_path):

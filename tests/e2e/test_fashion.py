@@ -86,7 +86,7 @@ def test_the_artifact_proves_itself_here(conversion: Conversion) -> None:
         found = {v.id: check(artifact, golden, v).status for v in artifact.manifest.variants}
     runs_here = {name for name in found if not name.startswith("coreml")}
     assert {found[name] for name in runs_here} == {"passed"}
-    assert len(runs_here) == 5
+    assert len(runs_here) == 8
 
 
 def test_a_picture_in_an_answer_out(conversion: Conversion, tmp_path: Path) -> None:

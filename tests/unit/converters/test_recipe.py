@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converters.recipe import FORMATS, RECIPES, plan
+from converters.recipe import FORMATS, METHODS, RECIPES, plan
 from edge_sdk.errors import UsageError
 
 
@@ -18,20 +18,30 @@ def test_defaults():
     assert ids([], []) == ["tflite-fp32", "tflite-fp16"]
     assert ids([], [], calibrated=True) == ["tflite-fp32", "tflite-fp16", "tflite-int8"]
     assert ids(["coreml"], [], calibrated=True) == ["coreml-fp32", "coreml-fp16"]
-    assert ids(["onnx"], [], calibrated=True) == ["onnx-fp32"]
+    assert ids(["onnx"], [], calibrated=True) == ["onnx-fp32", "onnx-fp16", "onnx-int8"]
 
 
 def test_every_recipe_in_every_format_that_has_it():
     assert ids(["onnx", "coreml", "tflite"], list(RECIPES), calibrated=True) == [
         "tflite-fp32",
         "tflite-fp16",
+        "tflite-int16x8",
+        "tflite-mixed",
         "tflite-int8",
         "tflite-int8-dynamic",
         "tflite-int8-weights",
+        "tflite-int4-weights",
         "coreml-fp32",
         "coreml-fp16",
         "coreml-int8-weights",
+        "coreml-palette4",
         "onnx-fp32",
+        "onnx-fp16",
+        "onnx-mixed",
+        "onnx-int8",
+        "onnx-int8-dynamic",
+        "onnx-int8-weights",
+        "onnx-int4-weights",
     ]
 
 
@@ -53,10 +63,11 @@ def test_asking_twice_is_asking_once():
         (["tflight"], [], "no format 'tflight'", "'tflite'"),
         (["TFLITE"], [], "no format 'TFLITE'", "tflite, coreml, onnx"),
         ([], ["int9"], "no recipe 'int9'", "'int8'"),
-        ([], ["palette4"], "no recipe 'palette4'", "fp32, fp16, int8, int8-dynamic, int8-weights"),
-        (["onnx"], ["fp16"], "no recipe 'fp16'", "--formats tflite"),
-        (["coreml", "onnx"], ["int8-dynamic"], "no recipe 'int8-dynamic'", "--formats tflite"),
-        (["tflite", "onnx"], ["int8-dynamic"], "was chosen that onnx has", "onnx has fp32"),
+        ([], ["palette4"], "no recipe 'palette4'", "--formats coreml"),
+        ([], ["pallete4"], "no recipe 'pallete4'", "'palette4'"),
+        (["onnx"], ["int16x8"], "no recipe 'int16x8'", "--formats tflite"),
+        (["coreml"], ["int8-dynamic"], "no recipe 'int8-dynamic'", "--formats tflite"),
+        (["tflite", "coreml"], ["int8-dynamic"], "was chosen that coreml has", "coreml has fp32"),
         ([], ["int8"], "'int8' needs real inputs", "--calibrate"),
     ],
 )
@@ -92,3 +103,18 @@ def test_a_plan_is_all_that_was_asked_for_and_nothing_else(formats, recipes, cal
 def test_every_recipe_is_held_to_something_that_sees_a_factor(recipe):
     assert 0 < recipe.error < 1
     assert recipe.limits.cosine is not None
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_calibrated_recipes_know_how_ranges_are_chosen(method):
+    orders = plan(["tflite"], ["fp32", "int8", "mixed"], calibrated=True, method=method)
+    assert [o.recipe.method for o in orders] == ["minmax", method, method]
+
+
+def test_a_calibration_that_there_is_not_is_refused():
+    with pytest.raises(UsageError) as error:
+        plan([], [], calibrated=True, method="entropie")
+    assert "'entropy'" in error.value.hint
+    with pytest.raises(UsageError) as error:
+        plan([], ["fp32"], calibrated=False, method="mse")
+    assert "--calibrate" in error.value.hint
