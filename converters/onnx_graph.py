@@ -235,3 +235,23 @@ def _constants(proto: Any) -> Iterator[tuple[str, Array]]:
 
 def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:400]
+
+
+def lift_constants(proto: Any) -> None:
+    """Make initializers of Constant nodes that hold a tensor: weights are looked for there alone.
+
+    Some exporters (Paddle's) write every weight as a node.
+    """
+    kept = []
+    for node in proto.graph.node:
+        held = [a.t for a in node.attribute if node.op_type == "Constant" and a.name == "value"]
+        if held and node.domain in ("", "ai.onnx"):
+            tensor = proto.graph.initializer.add()
+            tensor.CopyFrom(held[0])
+            tensor.name = node.output[0]
+        else:
+            kept.append(node)
+    if len(kept) < len(proto.graph.node):
+        copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+        del proto.graph.node[:]
+        proto.graph.node.extend(copies)

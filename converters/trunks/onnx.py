@@ -32,8 +32,10 @@ class OnnxTrunk:
         """See ``FileTrunk.build``."""
         onnx = engine("onnx")
         with at_work(f"Checking {self._source.name}"):
-            onnx.checker.check_model(onnx.load_model_from_string(self._source.model))
-        return self._source.model
+            proto = onnx.load_model_from_string(self._source.model)
+            onnx.checker.check_model(proto)
+            onnx_graph.lift_constants(proto)
+            return onnx_graph.serialized(proto)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""

@@ -139,9 +139,11 @@ def test_from_the_command_line(model: Any, tmp_path: Path, edge: Any) -> None:
     assert "Infeasible" in done.out
 
 
-def test_a_wrapped_file_has_nothing_to_choose_from(found: Conversion, tmp_path: Path) -> None:
+def test_a_file_that_is_quantized_already_has_nothing_to_choose_from(
+    found: Conversion, tmp_path: Path
+) -> None:
     with Artifact(Path(str(found.artifact))) as artifact:
         model = tmp_path / "model.tflite"
         model.write_bytes(artifact.read(artifact.variants[0].path))
-    with pytest.raises(UsageError, match="nothing to choose"):
+    with pytest.raises(UsageError, match="is quantized already"):
         convert(model, tmp_path / "y.edge", budget="size<=1MB")

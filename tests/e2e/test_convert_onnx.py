@@ -53,7 +53,7 @@ def test_text_direction_with_every_length_open(edge, onnx2tf, tmp_path):
     with Artifact(out) as artifact:
         manifest = artifact.manifest
         ids = [variant.id for variant in manifest.variants]
-        assert ids == ["tflite-fp32", "tflite-fp16", "onnx-fp32"]
+        assert ids == ["tflite-fp32", "tflite-fp16", "onnx-fp32", "onnx-fp16"]
         assert manifest.signature.inputs[0].shape == (1, 3, 48, 192)  # not 1x48x192x3
         assert manifest.provenance.tools["onnx2tf"].startswith("2.6.9 (lock sha256:")
         assert all(v.agreement.argmax == 1.0 for v in manifest.variants)
@@ -100,8 +100,9 @@ def test_kinds_of_files_of_integers(edge, onnx2tf, tmp_path):
     with Artifact(out) as artifact:
         assert artifact.manifest.signature.inputs[0].dtype == "int32"
         by_id = {v.id: v for v in artifact.manifest.variants}
-    assert set(by_id) == {"tflite-fp32", "tflite-fp16", "onnx-fp32"}
-    assert by_id["tflite-fp16"].size < 0.55 * by_id["tflite-fp32"].size
+    assert set(by_id) == {"tflite-fp32", "tflite-fp16", "onnx-fp32", "onnx-fp16"}
+    for format_ in ("tflite", "onnx"):
+        assert by_id[f"{format_}-fp16"].size < 0.55 * by_id[f"{format_}-fp32"].size
 
 
 def test_one_net_as_onnx_and_as_tflite(edge, onnx2tf, tmp_path):
@@ -181,7 +182,8 @@ def test_mediapipe_s_halves_are_quantized_and_become_onnx(edge, tmp_path):
         exact = {v.id: v.agreement.max_difference for v in artifact.manifest.variants}
     assert exact["tflite-fp32"] == exact["tflite-fp16"] == 0.0  # halves are what they were
     assert sizes["tflite-int8-weights"] < sizes["tflite-fp16"] < 0.6 * sizes["tflite-fp32"]
-    assert set(sizes) == {"tflite-fp32", "tflite-fp16", "tflite-int8-weights", "onnx-fp32"}
+    recipes = ("fp32", "fp16", "int8-weights")
+    assert set(sizes) == {f"{f}-{r}" for f in ("tflite", "onnx") for r in recipes}
 
 
 # Small ones of awkward kinds
