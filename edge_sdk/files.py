@@ -108,11 +108,15 @@ def check_writable(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Write ``path`` so that readers see the old file or the new one, never a part.
 
     The bytes go to a neighbour named ``.NAME.….part``, are synced, and take the name at the end; on
     any exception, an interrupt included, the neighbour is removed and ``path`` is as it was.
+
+    Args:
+        path: the file.
+        mode: its permissions from the first moment on, less the umask; 0o600 for a secret.
 
     Raises:
         UsageError: ``path`` is a folder or a device, or its folder is missing or not writable.
@@ -121,7 +125,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     part = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.part"
     try:
         _check_replaceable(path)
-        with part.open("xb") as file:
+        with os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -191,3 +191,12 @@ def test_no_room_is_the_machines_fault(number: int) -> None:
 def test_anything_else_is_the_callers() -> None:
     assert isinstance(disk_error(OSError(errno.EROFS, "Read-only"), Path("x")), UsageError)
     assert "odd" in disk_error(OSError("odd"), Path("x")).message
+
+
+def test_a_secret_is_nobody_elses_from_the_first_moment(tmp_path):
+    path = tmp_path / "secret"
+    with whole_file(path, 0o600) as file:
+        (part,) = tmp_path.iterdir()
+        assert part.stat().st_mode & 0o777 == 0o600
+        file.write(b"x")
+    assert path.stat().st_mode & 0o777 == 0o600
