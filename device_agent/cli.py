@@ -104,7 +104,7 @@ def _run(settings: object, level: str) -> Outcome:
     import signal
 
     from device_agent.agent import Agent
-    from device_agent.config import AgentSettings, read_enrolment
+    from device_agent.config import AgentSettings, missing, read_enrolment
 
     if not isinstance(settings, AgentSettings):
         raise TypeError(type(settings))
@@ -112,6 +112,8 @@ def _run(settings: object, level: str) -> Outcome:
         level=level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
     )
     enrolment = read_enrolment(settings)
+    for problem in missing(settings):
+        logging.getLogger(__name__).warning("%s", problem)
 
     async def live() -> None:
         agent = Agent(settings, enrolment)

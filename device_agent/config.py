@@ -74,7 +74,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         activation_timeout_s: for the worker to take a version into service or shadow.
         worker_silence_s: a worker that says nothing for so long is killed.
         stop_timeout_s: for a worker to end by itself.
-        hello_every_s: between two hellos that were answered.
+        hello_every_s: between two hellos that were answered; less than the fleet's ``away_s``, or
+            a device that has nothing else to say looks away.
         request_timeout_s: for the answer to a request for bytes.
         requests_in_flight: at most, at a time.
         outbox_max_bytes: of messages that the fleet has not acknowledged.
@@ -94,7 +95,7 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
     activation_timeout_s: Seconds = 120.0
     worker_silence_s: Seconds = 60.0
     stop_timeout_s: Seconds = 5.0
-    hello_every_s: Seconds = 300.0
+    hello_every_s: Seconds = 45.0
     request_timeout_s: Seconds = 10.0
     requests_in_flight: Positive = 4
     outbox_max_bytes: Positive = 32 * 1024 * 1024
@@ -122,6 +123,17 @@ def read_settings(
             "Raise probation_deadline_s.",
         )
     return found
+
+
+def missing(settings: AgentSettings) -> list[str]:
+    """What is not there and may come yet, in words: without it an agent runs and serves nothing."""
+    if not settings.apps:
+        return ["No application is configured, so nothing can be served: --app NAME=PATH"]
+    return [
+        f"The inputs of {name} are not there yet: {app.path}"
+        for name, app in settings.apps.items()
+        if not Path(app.path).exists()
+    ]
 
 
 def read_enrolment(settings: AgentSettings) -> Enrolment:

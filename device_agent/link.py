@@ -69,7 +69,7 @@ class Limits:
     request_attempts: int = 4
     requests_in_flight: int = 4
     hello: Backoff = field(default=Backoff(2.0, 60.0))
-    hello_every_s: float = 300.0
+    hello_every_s: float = 45.0
     resend: Backoff = field(default=Backoff(5.0, 60.0))
     durable_in_flight: int = 16
 
@@ -144,6 +144,8 @@ class Link:
         self._connected = asyncio.Event()
         self._answered = asyncio.Event()
         self._stirred = asyncio.Event()
+        self._heard_since = False
+        self._silences = 0
         self._acknowledged: set[int] = set()
         self._counts = dict.fromkeys(Traffic.__struct_fields__, 0)
         broker.subscribe(down(device), self._on_message)
@@ -156,8 +158,9 @@ class Link:
 
     @property
     def answered(self) -> bool:
-        """Whether the fleet has answered our hello since the last connection."""
-        return self._answered.is_set()
+        """Whether the fleet has answered since the last connection, and not been silent since: one
+        hello that is under way is no silence."""
+        return self._heard_since and self._silences < SILENCES_TO_MENTION
 
     async def run(self) -> None:
         """Say hello and send durable messages until cancelled."""
@@ -209,19 +212,18 @@ class Link:
             del self._waiting[id_]
 
     async def _greet(self) -> None:
-        silences = 0
         while True:
             await self._connected.wait()
             self._connected.clear()
-            silences = 0
+            self._silences = 0
             while self._broker.connected:
                 if self._answered.is_set():
                     wait_s = self._limits.hello_every_s
-                    silences = 0
+                    self._silences = 0
                 else:
-                    silences += 1
-                    wait_s = self._limits.hello.delay_s(silences, self._random)
-                    if silences == SILENCES_TO_MENTION:
+                    self._silences += 1
+                    wait_s = self._limits.hello.delay_s(self._silences, self._random)
+                    if self._silences == SILENCES_TO_MENTION:
                         _log.warning("The broker is there, but %s", NO_ANSWER)
                     await self._say_hello()
                 event = self._connected if self._answered.is_set() else self._answered
@@ -295,6 +297,7 @@ class Link:
             if not answer.done():
                 answer.set_result(None)
         self._answered.clear()
+        self._heard_since = False
         self._connected.set()
         self._stirred.set()
 
@@ -331,6 +334,7 @@ class Link:
             return True
         if isinstance(message, DesiredMessage) and self._on_desired(message.desired):
             self._answered.set()
+            self._heard_since = True
             return True
         return False
 

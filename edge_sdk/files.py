@@ -108,12 +108,16 @@ def check_writable(path: Path) -> None:
 
 
 @contextmanager
-def whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Write ``path`` so that readers see the old file or the new one, never a part.
 
     The bytes go to a neighbour without a name, are synced, and take the name at the end; on any
     exception, an interrupt included, ``path`` is as it was. Who is killed leaves nothing either,
     where the filesystem can keep a file that has no name; elsewhere a ``.NAME.….part``.
+
+    Args:
+        path: the file.
+        mode: its permissions from the first moment on, less the umask; 0o600 for a secret.
 
     Raises:
         UsageError: ``path`` is a folder or a device, or its folder is missing or not writable.
@@ -122,7 +126,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     part = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.part"
     try:
         _check_replaceable(path)
-        with _nameless(part) as file:
+        with _nameless(part, mode) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -136,12 +140,12 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
             part.unlink()
 
 
-def _nameless(part: Path) -> BinaryIO:
+def _nameless(part: Path, mode: int) -> BinaryIO:
     """A new file in the folder of ``part`` that has no name yet; that of ``part`` where it must."""
     try:
-        return open(os.open(part.parent, os.O_TMPFILE | os.O_RDWR, 0o666), "w+b")  # noqa: PTH123
+        return open(os.open(part.parent, os.O_TMPFILE | os.O_RDWR, mode), "w+b")  # noqa: PTH123
     except (AttributeError, OSError):  # another system, or a filesystem that has no such files
-        return part.open("xb")
+        return os.fdopen(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
 
 
 def _name(file: BinaryIO, part: Path) -> None:

@@ -192,8 +192,7 @@ class EmbeddedBroker:
             users=self._users,
             tls=self._tls,
         )
-        with whole_file(self._config) as file:
-            os.fchmod(file.fileno(), 0o600)
+        with whole_file(self._config, 0o600) as file:
             file.write(text.encode())
 
     async def _wait_for_port(self, patience_s: float) -> None:

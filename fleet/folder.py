@@ -116,8 +116,7 @@ class FleetFolder:
     def token(self) -> str:
         """The operator's token, made at the first start."""
         if not self.token_file.exists():
-            with whole_file(self.token_file) as file:
-                os.fchmod(file.fileno(), 0o600)
+            with whole_file(self.token_file, 0o600) as file:
                 file.write(secrets.token_urlsafe(32).encode() + b"\n")
         return read_secret(self.token_file)
 

@@ -46,6 +46,8 @@ BATCH = 500
 NOTED = frozenset({*TERMINAL, State.SHADOWING})
 """States of an application that belong into the audit trail; the others pass."""
 CHUNK_TASKS = 4
+SEEN_EVERY_S = 10.0
+"""How often it is noted who fetches: a device that downloads for long says nothing else."""
 GATHER_S = 0.005
 """How long a batch waits for company."""
 
@@ -113,6 +115,7 @@ class Ingest:
         self._clock = clock
         self._arrived: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
         self._wanted: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
+        self._fetching: set[str] = set()
         self.counts: Counter[str] = Counter()
 
     def hear(self, incoming: Incoming) -> None:
@@ -155,6 +158,7 @@ class Ingest:
         """Store and answer until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_in())
+            tasks.create_task(self._note_fetching())
             for _ in range(CHUNK_TASKS):
                 tasks.create_task(self._serve_chunks())
 
@@ -254,6 +258,19 @@ class Ingest:
             self._reported(device)
         await asyncio.gather(*sending)
 
+    async def _note_fetching(self) -> None:
+        while True:
+            await asyncio.sleep(SEEN_EVERY_S)
+            fetching, self._fetching = self._fetching, set()
+            if not fetching:
+                continue
+            try:
+                await self._store.write(
+                    lambda c, d=fetching: devices.saw(c, d, self._clock())  # type: ignore[misc]
+                )
+            except EdgeError as error:
+                _log.warning("Who fetches could not be noted: %s", error)
+
     async def _serve_chunks(self) -> None:
         while True:
             arrived = await self._wanted.get()
@@ -267,4 +284,5 @@ class Ingest:
                 self._refuse("unread", f"{arrived.device} asked for {request.path}: {error}")
                 continue
             self.counts["chunks"] += 1
+            self._fetching.add(arrived.device)
             await self._director.send(arrived.device, chunk, answers=arrived.envelope.id)

@@ -86,7 +86,8 @@ class Registry:
             devices.add(connection, device, password, labels, now_ms)
             self._director.introduce(connection, device)
             detail = ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
-            audit.note(connection, now_ms, audit.OPERATOR, "enrolled", device, detail)
+            what = "enrolled again" if device in self._known else "enrolled"
+            audit.note(connection, now_ms, audit.OPERATOR, what, device, detail)
             return devices.passwords(connection)
 
         await self._admit(await self._store.write(add))

@@ -89,7 +89,7 @@ def preflight(
             seconds = round(time.perf_counter() - since, 3)
             found.append(msgspec.structs.replace(forecast, seconds=seconds))
     steps.end()
-    good = [f.format for f in found if f.verdict != "does not"]
+    good = [f.format for f in found if f.verdict in ("converts", "falls back")]
     return Preflight(
         source=original.name,
         source_format=original.kind,

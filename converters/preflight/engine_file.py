@@ -16,7 +16,7 @@ from converters.sources.base import Source
 from converters.sources.engine_file import EngineFileSource
 from converters.targets.engine_runner import EngineRunner
 from converters.trunks import open_trunk
-from edge_sdk.errors import ConversionError, UnavailableError
+from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format, Signature
 
 
@@ -34,10 +34,13 @@ def forecast(source: Source, format_: Format, folder: Path) -> Forecast:
     except ConversionError as error:
         problem = Problem(operation="", what=error.message, remedy=error.hint)
         return Forecast(format=format_, verdict="does not", problems=(problem,))
-    raise UnavailableError(
-        f"Preflight cannot look at {format_} out of a {source.kind} source.",
-        f"edge convert SOURCE -o OUT.edge --formats {format_}   # tells by doing it",
+    problem = Problem(
+        operation="",
+        what=f"An engine leads from {source.kind} to {format_}; whether it takes this model is not "
+        "foreseen.",
+        remedy=f"edge convert SOURCE -o OUT.edge --formats {format_}   # tells by doing it",
     )
+    return Forecast(format=format_, verdict="unforeseen", problems=(problem,))
 
 
 def loaded(model: bytes, format_: Format, declared: Signature, made_by: str) -> Forecast:

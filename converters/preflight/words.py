@@ -11,7 +11,7 @@ from typing import Literal
 
 from edge_sdk.spec import Format, Signature, Word
 
-Verdict = Literal["converts", "falls back", "does not"]
+Verdict = Literal["converts", "falls back", "does not", "unforeseen"]
 
 
 class Problem(Word, frozen=True, kw_only=True):

@@ -74,7 +74,10 @@ def _keep(update: Update, _: Event) -> Update:
 
 
 def _commit(update: Update, _: Event) -> Update:
-    return replace(update, serving=update.target, previous=update.serving, target=None)
+    """What was given up by going back is nothing to go back to."""
+    went_back = update.target == update.previous
+    previous = None if went_back else update.serving
+    return replace(update, serving=update.target, previous=previous, target=None)
 
 
 def _settle(update: Update, _: Event) -> Update:
@@ -326,6 +329,11 @@ def _roll_back(update: Update, event: Event) -> Answer:
     if in_flight(update):
         tried = update.state in (S.ACTIVATING, S.PROBATION)
         return _take(Row(S.ROLLED_BACK if tried else S.FAILED, _refuse, _ENDED), update, event)
+    if update.wanted.serve is None:
+        raise UpdateError(
+            "The fleet has stopped this application: nothing is to serve here.",
+            "edge fleet rollout start NAME@VERSION --to DEVICE   # on the fleet's machine",
+        )
     if update.previous is None:
         raise UpdateError(
             "There is no previous version to go back to.", "edge agent status   # what there is"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.artifact import SUFFIX as ARTIFACT
+from edge_sdk.broker.users import device_user
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
 from edge_sdk.files import check_writable, whole_file
@@ -45,14 +46,14 @@ def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
 
 def run_enroll(args: argparse.Namespace) -> Outcome:
     """Enrol a device and write its file, for its owner's eyes only."""
+    device_user(args.device, "")  # whether such a device can be
     output: Path = args.output or Path(f"{args.device}{SUFFIX}")
     check_writable(output)  # the secrets are told once
     labels = dict(_label(text) for text in args.label)
     fleet = find_fleet(args.data, args.api, args.token_file)
     request = EnrollRequest(device=args.device, labels=labels)
     enrolment = fleet.post("/enroll", request, Enrolment)
-    with whole_file(output) as file:
-        os.fchmod(file.fileno(), 0o600)
+    with whole_file(output, 0o600) as file:
         file.write(encode(enrolment))
     return Outcome(
         {"device": enrolment.device, "enrolment": str(output), "broker": enrolment.broker},
@@ -69,6 +70,11 @@ def _label(text: str) -> tuple[str, str]:
 
 def run_publish(args: argparse.Namespace) -> Outcome:
     """Publish an artifact."""
+    if args.artifact.is_file() and args.artifact.suffix != ARTIFACT:
+        raise UsageError(
+            f"{args.artifact} is no artifact.",
+            f"edge convert {args.artifact} -o {args.artifact.stem}-1.0.0{ARTIFACT}",
+        )
     fleet = find_fleet(args.data, args.api, args.token_file)
     published = fleet.upload("/artifacts", args.artifact, ArtifactReport)
     return Outcome(published, f"{published.artifact} is published ({published.digest[:12]}…)")

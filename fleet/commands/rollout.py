@@ -81,9 +81,12 @@ def _add_wait(parser: argparse.ArgumentParser) -> None:
 def _share(text: str) -> float:
     """``5%`` or ``0.05``."""
     try:
-        return float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5%") from error
+        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5%")
+    return share
 
 
 def run_start(args: argparse.Namespace) -> Outcome:

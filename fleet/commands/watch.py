@@ -10,8 +10,9 @@ from typing import Any
 from urllib.parse import quote
 
 from edge_sdk.cli.command import Outcome
+from edge_sdk.errors import UsageError
 from edge_sdk.spec.drift import Drift
-from edge_sdk.text import printable, table
+from edge_sdk.text import nearest, printable, table
 from fleet.client import find_fleet
 from fleet.words import ArtifactReport, DeviceReport, DriftReport, Entry, FleetReport, ModelReport
 
@@ -126,11 +127,14 @@ def run_models(args: argparse.Namespace) -> Outcome:
 def run_drift(args: argparse.Namespace) -> Outcome:
     """The verdicts; a negative one if anything drifts."""
     wanted: str | None = args.artifact
+    fleet = find_fleet(args.data, args.api, args.token_file)
+    known = {a.artifact for a in fleet.get("/artifacts", list[ArtifactReport])}
+    names = known | {name.partition("@")[0] for name in known}
+    if wanted is not None and wanted not in names:
+        raise UsageError(f"No artifact {wanted!r} is published.", nearest(wanted, sorted(names)))
     reports = [
         report
-        for report in find_fleet(args.data, args.api, args.token_file).get(
-            "/drift", list[DriftReport]
-        )
+        for report in fleet.get("/drift", list[DriftReport])
         if wanted is None or wanted in (report.artifact, report.artifact.partition("@")[0])
     ]
     rows = []
@@ -152,7 +156,9 @@ def run_drift(args: argparse.Namespace) -> Outcome:
     drifting = any(report.verdict.verdict is Drift.DRIFTING for report in reports)
     return Outcome(
         {"drifting": drifting, "models": reports},
-        table(header, rows) if rows else "Nothing with a baseline has run lately.",
+        table(header, rows)
+        if rows
+        else "Nothing with a baseline has run lately: convert with --calibrate or --evaluate DATA.",
         exit_code=1 if drifting else 0,
     )
 

@@ -35,9 +35,14 @@ class Device:
 def add(
     connection: Connection, device: str, password: str, labels: Mapping[str, str], at_ms: int
 ) -> None:
-    """Enrol a device; one that is enrolled already gets this password and these labels."""
-    values = {"password": password, "labels": pack(dict(labels))}
-    known = connection.execute(update(devices).where(devices.c.device == device).values(values))
+    """Enrol a device; one that is enrolled already gets this password, and these labels if any."""
+    password_alone = {"password": password}
+    values = {**password_alone, "labels": pack(dict(labels))}
+    known = connection.execute(
+        update(devices)
+        .where(devices.c.device == device)
+        .values(values if labels else password_alone)
+    )
     if known.rowcount == 0:
         connection.execute(insert(devices).values(device=device, enrolled_ms=at_ms, **values))
 

@@ -8,7 +8,6 @@ elsewhere in between. The director's key is no part of TUF and is never rotated:
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -60,8 +59,7 @@ class KeyRing:
             pem = Ed25519PrivateKey.generate().private_bytes(
                 Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
             )
-            with whole_file(path) as file:
-                os.fchmod(file.fileno(), 0o600)
+            with whole_file(path, 0o600) as file:
                 file.write(pem)
         return _read(path)
 

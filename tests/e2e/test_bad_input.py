@@ -305,7 +305,7 @@ def test_a_file_name_that_gives_no_name(refuse):
         (["--recipe", "int9"], "Did you mean 'int8'?"),
         (["--formats", "tflight"], "Did you mean 'tflite'?"),
         (["--recipe", "int8"], "--calibrate FOLDER|FILE.npz|MODULE:FUNCTION"),
-        (["--formats", "onnx", "--recipe", "fp16"], "add --formats tflite"),
+        (["--formats", "onnx", "--recipe", "palette4"], "add --formats coreml"),
         (["--recipes", "int8"], "Unrecognized arguments: --recipes"),
         (["--input", "image"], "is not NAME:SHAPE"),
         (["--input", "image:0x8x8x1"], "is not NAME:SHAPE"),

@@ -61,10 +61,10 @@ def test_onnx_passes_the_checker_and_runs_in_plain_onnxruntime(
     assert found
     x = tiny_keras.inputs_of(tiny_keras.classifier(), 1)
     expected = tiny_keras.answers_of(tiny_keras.classifier(), x)["probs"]
-    for file in found.values():
+    for variant, file in found.items():
         onnx.checker.check_model(str(file), full_check=True)
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        np.testing.assert_allclose(session.run(["probs"], x)[0], expected, atol=1e-4)
+        np.testing.assert_allclose(session.run(["probs"], x)[0], expected, atol=1e-4 if variant == "onnx-fp32" else 5e-3)
 
 
 def test_core_ml_packages_load_in_coremltools(artifact: Path, tmp_path: Path) -> None:

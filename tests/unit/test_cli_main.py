@@ -367,7 +367,7 @@ def test_interrupted(
     with process(*words) as run:
         assert run.stderr is not None
         assert run.stderr.readline() == b"started\n"
-        assert len(list(tmp_path.iterdir())) == 1
+        assert len(list(tmp_path.iterdir())) <= 1, "a part at most"
         run.send_signal(number)
         out, err = run.communicate(timeout=30)
     assert run.returncode == 130

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -250,3 +251,20 @@ async def test_what_was_over_when_the_fleet_signed_what_we_hold_is_dropped(stage
     # Our clock says 1: a message of the fleet's may be as far in the future as it likes.
     stage.say_bytes(seal(goal, id="now", sent_ms=0, expires_ms=FLOOR_MS))
     await eventually(lambda: stage.desired == [SIGNED])
+
+
+@played
+async def test_one_hello_under_way_is_no_silence(stage: Stage) -> None:
+    """After a hello that was answered the next is on its way for a moment, and nothing is amiss."""
+    stage.link._limits = dataclasses.replace(QUICK, hello_every_s=0.02)
+    stage.react = lambda envelope, message: (
+        DesiredMessage(desired=SIGNED) if isinstance(message, Hello) else None
+    )
+    await eventually(lambda: stage.link.answered)
+    seen = []
+    while len(stage.of(Hello)) < 10:
+        seen.append(stage.link.answered)
+        await asyncio.sleep(0.001)
+    assert all(seen)
+    stage.react = lambda envelope, message: None
+    await eventually(lambda: not stage.link.answered)

@@ -232,9 +232,20 @@ def test_rollback_by_hand_refuses_what_served() -> None:
         step(update, ev.RollBack(""))
 
 
-def test_rollback_by_hand_of_a_stopped_application_brings_it_back() -> None:
-    update, _ = play(SERVING_A, desired(2, None), ev.RollBack("asked"))
-    assert (update.serving, update.refused) == (A, ())
+def test_what_the_fleet_took_away_is_not_brought_back_by_hand() -> None:
+    stopped, _ = step(SERVING_A, desired(2, None))
+    with pytest.raises(UpdateError, match="The fleet has stopped this application"):
+        step(stopped, ev.RollBack("asked"))
+    back = bring(SERVING_B, desired(3, A))
+    assert (back.serving, back.previous) == (A, None)
+    with pytest.raises(UpdateError, match="no previous version"):
+        step(back, ev.RollBack("asked"))
+
+
+def test_going_on_from_where_one_went_back_keeps_the_previous_one() -> None:
+    back = bring(SERVING_B, desired(3, A))
+    on = bring(back, desired(4, C))
+    assert (on.serving, on.previous) == (C, A)
 
 
 @pytest.mark.parametrize(

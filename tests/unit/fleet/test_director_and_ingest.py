@@ -274,3 +274,21 @@ def test_an_outbox_that_cannot_be(tmp_path: Path, outbox: str, sequence: int) ->
     post.ingest.hear(Incoming(up("pi-1"), payload))
     assert post.ingest.counts == {"malformed": 1}
     post.store.close()
+
+
+def test_a_device_that_only_fetches_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fleet.ingest.SEEN_EVERY_S", 0.01)
+
+    def seen(post: Post) -> object:
+        device = post.store.read_now(lambda c: devices.one(c, "pi-1"))
+        return device and device.seen_ms
+
+    async def scenario() -> None:
+        async with a_fleet(tmp_path) as post:
+            assert seen(post) is None
+            post.hear(ChunkRequest(path="a", offset=0))
+            await post.until(lambda: seen(post) == 1000)
+
+    asyncio.run(scenario())

@@ -89,7 +89,11 @@ def test_enrolling_again_changes_password_and_labels_alone(store: Store) -> None
     store.write_now(lambda c: devices.add(c, "pi-1", "new", {}, 9))
     device = store.read_now(lambda c: devices.one(c, "pi-1"))
     assert device is not None
-    assert (device.enrolled_ms, device.labels, device.reported.counter) == (5, {}, 7)
+    assert (device.enrolled_ms, device.labels, device.reported.counter) == (5, {"site": "lab"}, 7)
+    store.write_now(lambda c: devices.add(c, "pi-1", "new", {"site": "roof"}, 9))
+    device = store.read_now(lambda c: devices.one(c, "pi-1"))
+    assert device is not None
+    assert device.labels == {"site": "roof"}
     assert store.read_now(devices.passwords) == {"pi-1": "new"}
 
 

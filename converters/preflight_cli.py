@@ -6,11 +6,14 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from converters.cli import check_python, shape_option, words
-from converters.preflight.words import Forecast, Preflight, Problem
 from edge_sdk.cli.command import Outcome
 from edge_sdk.text import printable, table
+
+if TYPE_CHECKING:
+    from converters.preflight import Forecast, Preflight, Problem
 
 SUMMARY = "say what of a model will convert, and what won't and why, in seconds"
 
@@ -63,7 +66,7 @@ def describe(found: Preflight, source: str) -> str:
     for target in found.targets:
         for problem in target.problems:
             lines += ["", *_paragraph(target, problem)]
-    good = [t.format for t in found.targets if t.verdict != "does not"]
+    good = [t.format for t in found.targets if t.verdict in ("converts", "falls back")]
     if good:
         path = shlex.quote(str(source))
         output = shlex.quote(f"{Path(source).stem.lower()}-1.0.0.edge")
