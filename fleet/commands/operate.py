@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.artifact import SUFFIX as ARTIFACT
 from edge_sdk.broker.users import device_user
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
@@ -70,6 +69,8 @@ def _label(text: str) -> tuple[str, str]:
 
 def run_publish(args: argparse.Namespace) -> Outcome:
     """Publish an artifact."""
+    from edge_sdk.artifact import SUFFIX as ARTIFACT
+
     if args.artifact.is_file() and args.artifact.suffix != ARTIFACT:
         raise UsageError(
             f"{args.artifact} is no artifact.",
