@@ -64,7 +64,8 @@ def test_onnx_passes_the_checker_and_runs_in_plain_onnxruntime(
     for variant, file in found.items():
         onnx.checker.check_model(str(file), full_check=True)
         session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
-        np.testing.assert_allclose(session.run(["probs"], x)[0], expected, atol=1e-4 if variant == "onnx-fp32" else 5e-3)
+        allowed = {"onnx-fp32": 1e-4, "onnx-fp16": 5e-3}.get(variant, 0.1)
+        np.testing.assert_allclose(session.run(["probs"], x)[0], expected, atol=allowed)
 
 
 def test_core_ml_packages_load_in_coremltools(artifact: Path, tmp_path: Path) -> None:
