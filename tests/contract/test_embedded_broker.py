@@ -1,6 +1,7 @@
 """The broker that the fleet brings along: its process, its users, its leftovers, TLS."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -341,10 +342,11 @@ async def test_a_broker_that_sends_too_much_is_left(server: Server) -> None:
     fleet = server.connect("fleet")
 
     async def flood(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)  # CONNECT
-        writer.write(b"\x20\x02\x00\x00" + b"\x30\xff\xff\xff\x7f" + bytes(1_000))
-        await writer.drain()
-        await reader.read()
+        with contextlib.suppress(ConnectionError):  # it leaves with bytes unread: a reset
+            await reader.read(100)  # CONNECT
+            writer.write(b"\x20\x02\x00\x00" + b"\x30\xff\xff\xff\x7f" + bytes(1_000))
+            await writer.drain()
+            await reader.read()
         writer.close()
 
     hostile = await asyncio.start_server(flood, "127.0.0.1", 0)
@@ -361,9 +363,10 @@ async def test_a_broker_that_sends_too_much_is_left(server: Server) -> None:
 )
 def test_what_is_no_broker_is_survived(said: bytes) -> None:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(100)
-        writer.write(said)
-        await writer.drain()
+        with contextlib.suppress(ConnectionError):
+            await reader.read(100)
+            writer.write(said)
+            await writer.drain()
         writer.close()
 
     async def scenario() -> None:
