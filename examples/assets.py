@@ -54,6 +54,7 @@ class Asset:
         sources: where to get it, in the order to try.
         digests: file name to sha256 in hexadecimal.
         folder: whether its path is the folder rather than its only file.
+        optional: whether it is fetched only when it is asked for by name.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Asset:
     sources: tuple[Source, ...]
     digests: dict[str, str]
     folder: bool
+    optional: bool
 
     @property
     def home(self) -> Path:
@@ -115,6 +117,7 @@ def load_catalogue() -> dict[str, Asset]:
             sources=tuple(Source(*pair) for each in entry["sources"] for pair in each.items()),
             digests=entry["files"],
             folder=entry.get("folder", False),
+            optional=entry.get("optional", False),
         )
         for name, entry in entries.items()
     }

@@ -95,6 +95,11 @@ def _opened(
         return open_torch(path, shapes=shapes, trust_code=trust_code)
     if is_engine_file(path):
         return _open_engine_file(path, shapes, wrap)
+    if path.suffix == ".mlmodel":
+        raise UsageError(
+            f"{path} is a Core ML model: a target, of which no engine makes anything else.",
+            "Convert the model that it was made from; Core ML itself runs this one as it is.",
+        )
     if path.suffix == SUFFIX:
         raise UsageError(f"{path} is an artifact already.", f"edge inspect {path}")
     raise UsageError(f"{path} is not a model that edgeloop reads.", f"It reads {KNOWN}.")
@@ -132,6 +137,11 @@ def _open_engine_file(path: Path, shapes: Mapping[str, tuple[int, ...]], wrap: b
 
 
 def _open_folder(path: Path, shapes: Mapping[str, tuple[int, ...]], trust_code: bool) -> Source:
+    if path.suffix == ".mlpackage" or (path / "Data" / "com.apple.CoreML").is_dir():
+        raise UsageError(
+            f"{path} is a Core ML package: a target, of which no engine makes anything else.",
+            "Convert the model that it was made from; Core ML itself runs this one as it is.",
+        )
     if not (path / "saved_model.pb").is_file():
         raise UsageError(
             f"The folder {path} is not a SavedModel: it has no saved_model.pb.",

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from converters.engines import engine
+from converters.onnx_graph import graphs, put_in_order
 from converters.probes import open_probe
 from converters.ranges import Shown, measure_ranges
 from converters.recipe import MIXED, Recipe
@@ -61,20 +62,27 @@ def changed(
             "Leave the recipe out.",
         )
     # onnxruntime's tools append what they add; the format wants what is read before its readers.
-    engine("onnxruntime.quantization.onnx_model").ONNXModel(proto).topological_sort()
+    for graph in list(graphs(proto.graph)):
+        put_in_order(graph)
     engine("onnx").checker.check_model(proto)
     return bytes(proto.SerializeToString(deterministic=True))
 
 
 def _kinds(proto: Any) -> tuple[Any, ...]:
     """What a recipe that did anything has changed: operations, and types of constants."""
-    nodes = sorted(node.op_type for node in proto.graph.node)
-    return nodes, sorted(i.data_type for i in proto.graph.initializer)
+    nodes = sorted(node.op_type for graph in graphs(proto.graph) for node in graph.node)
+    constants = (i.data_type for graph in graphs(proto.graph) for i in graph.initializer)
+    return nodes, sorted(constants)
 
 
 def _dynamic(proto: Any, folder: Path) -> Any:
     quantization = engine("onnxruntime.quantization")
     path = folder / "dynamic.onnx"
+    # It turns matrices, and stumbles over what an exporter noted of their shapes.
+    constants = {i.name for i in proto.graph.initializer}
+    noted = [v for v in proto.graph.value_info if v.name not in constants]
+    del proto.graph.value_info[:]
+    proto.graph.value_info.extend(noted)
     quantization.quantize_dynamic(
         proto, str(path), weight_type=quantization.QuantType.QUInt8, per_channel=False
     )

@@ -16,12 +16,13 @@ Gemm out, and says nothing when it found nothing to do.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
 from converters.engines import engine
+from converters.onnx_graph import graphs, names_read
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
 
@@ -52,7 +53,7 @@ def half_weights(proto: Any) -> None:
     """Store every weight in half precision, where that can hold it."""
     onnx = engine("onnx")
     done: set[str] = set()
-    for node, place, weight, _ in list(_weighted(proto, _WEIGHTS)):
+    for graph, node, place, weight, _ in list(_weighted(proto.graph, _WEIGHTS)):
         with np.errstate(over="ignore"):
             numbers = onnx.numpy_helper.to_array(weight).astype(np.float16)
         if not np.isfinite(numbers).all():
@@ -62,11 +63,11 @@ def half_weights(proto: Any) -> None:
         if name in done:  # two layers share it
             continue
         done.add(name)
-        proto.graph.initializer.append(onnx.numpy_helper.from_array(numbers, name))
+        graph.initializer.append(onnx.numpy_helper.from_array(numbers, name))
         reader = onnx.helper.make_node(
             "Cast", [name], [f"{weight.name}_real"], name=f"{name}_Cast", to=onnx.TensorProto.FLOAT
         )
-        proto.graph.node.insert(0, reader)
+        graph.node.insert(0, reader)
     _drop_unread(proto)
 
 
@@ -74,7 +75,7 @@ def stored_weights(proto: Any, *, per_channel: bool) -> None:
     """Store every weight in 8 bits."""
     onnx = engine("onnx")
     done: set[str] = set()
-    for node, place, weight, axis in list(_weighted(proto, _WEIGHTS)):
+    for graph, node, place, weight, axis in list(_weighted(proto.graph, _WEIGHTS)):
         array = onnx.numpy_helper.to_array(weight)
         others = tuple(i for i in range(array.ndim) if i != axis) if per_channel else None
         scale = np.maximum(np.abs(array).max(axis=others, keepdims=per_channel) / 127, 1e-12)
@@ -88,7 +89,7 @@ def stored_weights(proto: Any, *, per_channel: bool) -> None:
             onnx.numpy_helper.from_array(numbers, f"{name}_int8"),
             onnx.numpy_helper.from_array(np.squeeze(scale).astype(np.float32), f"{name}_scale"),
         ]
-        proto.graph.initializer.extend(parts)
+        graph.initializer.extend(parts)
         reader = onnx.helper.make_node(
             "DequantizeLinear",
             [p.name for p in parts],
@@ -96,7 +97,7 @@ def stored_weights(proto: Any, *, per_channel: bool) -> None:
             name=f"{name}_DequantizeLinear",
             **({"axis": axis} if per_channel else {}),
         )
-        proto.graph.node.insert(0, reader)
+        graph.node.insert(0, reader)
     _drop_unread(proto)
 
 
@@ -108,7 +109,7 @@ def four_bit_weights(proto: Any) -> None:
     """
     onnx = engine("onnx")
     done = 0
-    for node, _, weight, _ in list(_weighted(proto, ("MatMul", "Gemm"))):
+    for graph, node, _, weight, _ in list(_weighted(proto.graph, ("MatMul", "Gemm"))):
         array = onnx.numpy_helper.to_array(weight)
         plain = all(_attribute(node, name, 1.0) == 1.0 for name in ("alpha", "beta"))
         if array.ndim != 2 or not plain or _attribute(node, "transA"):
@@ -122,7 +123,7 @@ def four_bit_weights(proto: Any) -> None:
             onnx.numpy_helper.from_array(packed, f"{name}_int4"),
             onnx.numpy_helper.from_array(scales.reshape(-1), f"{name}_scales"),
         ]
-        proto.graph.initializer.extend(parts)
+        graph.initializer.extend(parts)
         bias = ["", "", node.input[2]] if len(node.input) > 2 else []
         node.CopyFrom(
             onnx.helper.make_node(
@@ -168,22 +169,32 @@ def in_blocks(matrix: Array) -> tuple[Array, Array]:
     return packed, scales[..., 0]
 
 
-def _weighted(proto: Any, kinds: Iterable[str]) -> Iterator[tuple[Any, int, Any, int]]:
-    """Operations of these kinds that read a constant weight.
+def _weighted(
+    graph: Any, kinds: Iterable[str], outer: Mapping[str, tuple[Any, Any]] | None = None
+) -> Iterator[tuple[Any, Any, int, Any, int]]:
+    """Operations of these kinds that read a constant weight, those of branches and bodies too.
+
+    Args:
+        outer: the constants that the graphs around this one hold, each with its graph, by name.
 
     Yields:
-        The operation, which of its inputs it is, the constant, and its axis of output channels.
+        The graph that holds the constant, the operation, which of its inputs it is, the constant,
+        and its axis of output channels.
     """
-    constants = {i.name: i for i in proto.graph.initializer}
+    constants = {**(outer or {}), **{i.name: (graph, i) for i in graph.initializer}}
     real = engine("onnx").TensorProto.FLOAT
-    for node in proto.graph.node:
+    for node in graph.node:
         for place, axis in _WEIGHTS[node.op_type] if node.op_type in kinds else ():
-            weight = constants.get(node.input[place]) if place < len(node.input) else None
+            name = node.input[place] if place < len(node.input) else ""
+            home, weight = constants.get(name, (graph, None))
             # What has no two rows is a state or a vector, not worth its scales.
             if weight is None or weight.data_type != real or sorted(weight.dims)[-2:-1] < [2]:
                 continue
             turned = node.op_type == "Gemm" and not _attribute(node, "transB")
-            yield node, place, weight, 1 if turned else axis % len(weight.dims)
+            yield home, node, place, weight, 1 if turned else axis % len(weight.dims)
+        for attribute in node.attribute:
+            for inner in (attribute.g, *attribute.graphs):
+                yield from _weighted(inner, kinds, constants)
 
 
 def _attribute(node: Any, name: str, default: float = 0) -> float:
@@ -193,22 +204,12 @@ def _attribute(node: Any, name: str, default: float = 0) -> float:
     return default
 
 
-def _read(graph: Any) -> Iterator[str]:
-    """The names that the graph's operations read, and those of the graphs inside them."""
-    for node in graph.node:
-        yield from node.input
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _read(inner)
-                yield from (output.name for output in inner.output)
-
-
 def _drop_unread(proto: Any) -> None:
     """Leave out the constants that nothing reads any more; keep each name once."""
-    read = set(_read(proto.graph))
-    read |= {o.name for o in proto.graph.output}
-    kept = {i.name: i for i in proto.graph.initializer if i.name in read}
-    constants = [i.SerializeToString() for i in kept.values()]
-    del proto.graph.initializer[:]
-    for constant in constants:
-        proto.graph.initializer.add().ParseFromString(constant)
+    for graph in list(graphs(proto.graph)):
+        read = {*names_read(graph), *(o.name for o in graph.output)}
+        kept = {i.name: i for i in graph.initializer if i.name in read}
+        constants = [i.SerializeToString() for i in kept.values()]
+        del graph.initializer[:]
+        for constant in constants:
+            graph.initializer.add().ParseFromString(constant)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from converters.parity import Tally, compare, judge
+from converters.parity import QUIET, Tally, compare, judge
 from converters.recipe import RECIPES
 from converters.samples import read_samples
 from converters.scores import scores_output
@@ -51,6 +51,16 @@ def tallied(expected, found, scores="p", labels=None):
 # The sums
 
 
+def test_a_sample_of_which_next_to_nothing_is_said_is_not_judged_by_its_rounding():
+    page, empty = np.array([0.9, 0.0, 0.8]), np.array([1e-6, 0.0, 0.0])
+    other = np.array([0.0, 2e-6, 0.0])
+    assert agreement(tallied([page, empty], [page, other])).cosine == pytest.approx(1.0)
+    # Alone it is all there is to go by; and an answer out of nothing is none of it.
+    assert agreement(tallied([empty], [other])).cosine == 0.0
+    assert agreement(tallied([page, empty], [page, page])).cosine < 0.9
+    assert agreement(tallied([page, empty], [page, [np.nan, 0.0, 0.0]])).cosine <= 0.5
+
+
 def winner(row):
     """A single score says yes or no."""
     return row.argmax() if row.size > 1 else int(row[0] > 0.5)
@@ -75,7 +85,12 @@ def test_the_sums_are_what_the_definitions_say(data):
     assert found.samples == shape[0]
     assert found.max_difference == max(gaps)
     assert found.mean_difference == pytest.approx(math.fsum(gaps) / len(gaps))
-    assert found.cosine == pytest.approx(np.mean(list(map(cosine, rows_a, rows_b))), abs=1e-9)
+    least = QUIET * math.sqrt(np.mean([np.square(row).sum() for row in rows_a]))
+    similar = [
+        1.0 if max(np.linalg.norm(p), np.linalg.norm(p - q)) <= least else cosine(p, q)
+        for p, q in zip(rows_a, rows_b, strict=True)
+    ]
+    assert found.cosine == pytest.approx(np.mean(similar), abs=1e-9)
     winners_a, winners_b = list(map(winner, rows_a)), list(map(winner, rows_b))
     assert found.argmax == np.mean(np.equal(winners_a, winners_b))
     assert found.accuracy == np.mean(np.equal(winners_b, labels))
