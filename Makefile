@@ -1,6 +1,6 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets toolchains demo test torture bench check clean
+.PHONY: help setup assets toolchains demo test torture bench zoo check clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -27,6 +27,9 @@ torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random o
 
 bench: assets toolchains  ## ratios against named peers, into benchmarks/results
 	@scripts/bench
+
+zoo: setup toolchains  ## real models through every target, converted or refused with a reason (10 minutes)
+	@.venv/bin/python -m benchmarks.zoo
 
 check: setup  ## ruff, mypy --strict, import rules
 	@scripts/check

@@ -32,8 +32,8 @@ Rows = npt.NDArray[np.float64]
 LEAST_TO_VARY = 16
 """Samples below which nothing is said about how much the original's answers vary."""
 QUIET = 1e-3
-"""A sample whose answer is below this share of an answer's usual length says next to nothing: a page
-without text, to a text detector. Its direction is rounding."""
+"""A sample whose answer is below this share of an answer's usual length says next to nothing: a
+page without text, to a text detector. Its direction is rounding."""
 
 
 @dataclass

@@ -196,24 +196,39 @@ def _unfold(tree: Any, graph: Any, operator: Any) -> bool:
     return True
 
 
-def _reshape(tree: Any, source: int, target: int, length: Sequence[int]) -> Any:
+def operator(tree: Any, kind: str, inputs: Sequence[int], output: int, options: Any) -> Any:
+    """An operation of TFLite's own; it is not in the graph yet."""
     schema = _schema()
     code = schema.OperatorCodeT()
-    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.RESHAPE
-    code.version = 1
+    number = getattr(schema.BuiltinOperator, kind)
+    code.builtinCode, code.deprecatedBuiltinCode, code.version = number, min(number, 127), 1
     tree.operatorCodes.append(code)
+    made = schema.OperatorT()
+    made.opcodeIndex = len(tree.operatorCodes) - 1
+    made.inputs = np.array(inputs, np.int32)
+    made.outputs = np.array([output], np.int32)
+    made.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__[:-1])
+    made.builtinOptions = options
+    return made
+
+
+def add_tensor(tree: Any, name: str, dtype_: str, length: Sequence[int]) -> int:
+    """Add a tensor to the first subgraph; answers its number."""
+    return _tensor(tree, name, getattr(_schema().TensorType, dtype_.upper()), length)
+
+
+def add_buffer(tree: Any, numbers: Any) -> int:
+    """Add a constant; answers its number."""
+    return _buffer(tree, numbers)
+
+
+def _reshape(tree: Any, source: int, target: int, length: Sequence[int]) -> Any:
     lengths = np.array(length, np.int32)
-    name = f"{_name(tree.subgraphs[0], target)}_lengths"
-    wanted = _tensor(tree, name, schema.TensorType.INT32, lengths.shape)
+    wanted = add_tensor(tree, f"{_name(tree.subgraphs[0], target)}_lengths", "int32", lengths.shape)
     tree.subgraphs[0].tensors[wanted].buffer = _buffer(tree, lengths)
-    operator = schema.OperatorT()
-    operator.opcodeIndex = len(tree.operatorCodes) - 1
-    operator.inputs = np.array([source, wanted], np.int32)
-    operator.outputs = np.array([target], np.int32)
-    operator.builtinOptionsType = schema.BuiltinOptions.ReshapeOptions
-    operator.builtinOptions = schema.ReshapeOptionsT()
-    operator.builtinOptions.newShape = lengths
-    return operator
+    options = _schema().ReshapeOptionsT()
+    options.newShape = lengths
+    return operator(tree, "RESHAPE", [source, wanted], target, options)
 
 
 def _tensor(tree: Any, name: str, kind: int, length: Sequence[int]) -> int:

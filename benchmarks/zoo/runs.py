@@ -15,6 +15,7 @@ import msgspec
 
 from benchmarks.zoo.models import INPUTS, Animal
 from converters.recipe import RECIPES
+from examples.assets import cache
 
 TARGETS = ("tflite", "onnx", "coreml")
 LIMIT_S = 900
@@ -147,8 +148,13 @@ def _build(variant: dict[str, Any]) -> Build:
         max_difference=found.get("max_difference"),
         argmax=found.get("argmax"),
         on=found.get("on", ""),
-        reason=variant.get("reason", ""),
+        reason=_portable(variant.get("reason", "").partition("\nThe engine said:")[0]),
     )
+
+
+def _portable(said: str) -> str:
+    """A message without where the assets lie on this machine."""
+    return said.replace(f"{cache()}{os.sep}", "")
 
 
 def _error(stderr: str) -> str:
@@ -157,5 +163,5 @@ def _error(stderr: str) -> str:
         if line.startswith("{"):
             told = json.loads(line)
             hint = str(told.get("hint", "")).partition("\n")[0]
-            return f"{told.get('error', '')} {hint}".strip()
+            return _portable(f"{told.get('error', '')} {hint}".strip())
     return ""

@@ -12,6 +12,7 @@ from converters.engines import at_work
 from converters.sources.base import Arrays, one_by_one
 from converters.sources.engine_file import EngineFileSource
 from converters.sources.shapes import BATCH, fixed_shape
+from converters.tflite.plain import unfold_sparse
 from edge_sdk.backends import Array
 from edge_sdk.backends.base import numpy_dtype
 from edge_sdk.errors import UsageError
@@ -49,6 +50,7 @@ class TfliteSource:
             tree = tflite_graph.read_tflite(path.read_bytes())
             tflite_graph.fix_inputs(tree, {t.name: fixed_shape(t) for t in inputs})
             tflite_graph.settle_codes(tree)
+            unfold_sparse(tree)
             tflite_graph.unfold_halves(tree)
             tflite_graph.sign(tree, *tflite_graph.sides(tree))
             self.model = tflite_graph.written(tree)

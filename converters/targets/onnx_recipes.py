@@ -49,7 +49,7 @@ def changed(
     elif recipe.name == "int8-dynamic":
         proto = _dynamic(proto, folder)
     elif recipe.name == "int8-weights":
-        stored_weights(proto, per_channel=opset_of(proto) >= AXES_SINCE)
+        stored_weights(proto, axes=opset_of(proto) >= AXES_SINCE)
     elif recipe.name == "int4-weights":
         four_bit_weights(proto)
     elif recipe.name in ("int8", MIXED):

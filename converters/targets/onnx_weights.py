@@ -5,7 +5,8 @@ throughout is another thing: CPUs have next to no kernels for it, so that onnxru
 forth between operations, slower and less exact.
 
 **8 bits**: a weight becomes ``int8`` numbers behind a DequantizeLinear, a scale for each output
-channel, symmetric (from -127 to 127). onnxruntime expands it when it loads the file.
+channel, symmetric (from -127 to 127). Below opset 13, whose DequantizeLinear knows no axis, a Cast
+and a Mul say the same. onnxruntime expands it when it loads the file.
 
 **4 bits**: a matrix product with a constant matrix becomes onnxruntime's ``MatMulNBits`` (domain
 ``com.microsoft``, version 1): blocks of 32 along the inner axis, a scale each, two numbers a byte,
@@ -71,34 +72,47 @@ def half_weights(proto: Any) -> None:
     _drop_unread(proto)
 
 
-def stored_weights(proto: Any, *, per_channel: bool) -> None:
-    """Store every weight in 8 bits."""
+def stored_weights(proto: Any, *, axes: bool) -> None:
+    """Store every weight in 8 bits.
+
+    Args:
+        axes: whether the model's DequantizeLinear knows an axis.
+    """
     onnx = engine("onnx")
     done: set[str] = set()
     for graph, node, place, weight, axis in list(_weighted(proto.graph, _WEIGHTS)):
         array = onnx.numpy_helper.to_array(weight)
-        others = tuple(i for i in range(array.ndim) if i != axis) if per_channel else None
-        scale = np.maximum(np.abs(array).max(axis=others, keepdims=per_channel) / 127, 1e-12)
+        others = tuple(i for i in range(array.ndim) if i != axis)
+        scale = np.maximum(np.abs(array).max(axis=others, keepdims=True) / 127, 1e-12)
         numbers = np.clip(np.rint(array / scale), -127, 127).astype(np.int8)
         name = f"{weight.name}_axis{axis}"
         node.input[place] = f"{name}_real"
         if name in done:  # two layers share it
             continue
         done.add(name)
+        scale = (scale.reshape(-1) if axes else scale).astype(np.float32)
         parts = [
             onnx.numpy_helper.from_array(numbers, f"{name}_int8"),
-            onnx.numpy_helper.from_array(np.squeeze(scale).astype(np.float32), f"{name}_scale"),
+            onnx.numpy_helper.from_array(scale, f"{name}_scale"),
         ]
         graph.initializer.extend(parts)
-        reader = onnx.helper.make_node(
-            "DequantizeLinear",
-            [p.name for p in parts],
-            [f"{name}_real"],
-            name=f"{name}_DequantizeLinear",
-            **({"axis": axis} if per_channel else {}),
-        )
-        graph.node.insert(0, reader)
+        for reader in reversed(_readers(onnx, name, axis if axes else None)):
+            graph.node.insert(0, reader)
     _drop_unread(proto)
+
+
+def _readers(onnx: Any, name: str, axis: int | None) -> list[Any]:
+    """The operations that make real numbers of a weight in 8 bits."""
+    make = onnx.helper.make_node
+    stored, scale, real = f"{name}_int8", f"{name}_scale", f"{name}_real"
+    if axis is not None:
+        title = f"{name}_DequantizeLinear"
+        return [make("DequantizeLinear", [stored, scale], [real], name=title, axis=axis)]
+    whole = f"{name}_whole"
+    return [
+        make("Cast", [stored], [whole], name=f"{name}_Cast", to=onnx.TensorProto.FLOAT),
+        make("Mul", [whole, scale], [real], name=f"{name}_Mul"),
+    ]
 
 
 def four_bit_weights(proto: Any) -> None:

@@ -12,6 +12,7 @@ from converters import onnx_graph, tflite_graph
 from converters.engines import at_work, engine, tool_version
 from converters.sources.tflite import TfliteSource
 from converters.targets.base import check_distinct
+from converters.tflite.plain import spell_out_transposed
 from converters.trunks.tensorflow import OPSET
 
 
@@ -45,6 +46,7 @@ class OnnxTrunk:
             "Convert the model it was made from, or stay with --formats tflite.",
         ):
             tree = tflite_graph.read_tflite(self._source.model)
+            spell_out_transposed(tree)
             names = tflite_graph.name_sides(tree)
             path = self._folder / "plain.tflite"
             path.write_bytes(tflite_graph.written(tree))

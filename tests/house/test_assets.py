@@ -1,16 +1,18 @@
 """Assets: found, verified, fetched again when altered, refused when wrong."""
 
 import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
 
-from examples import assets
+from examples import asset_sources, assets
 from examples.asset_sources import Source, SourceError, read_files
 
 GOOD = b"a model"
@@ -138,3 +140,22 @@ def test_the_command_refuses_an_unknown_name(root: Path) -> None:
     )
     assert done.returncode == 2
     assert "there is no asset 'carfone'" in done.stderr
+
+
+def test_the_end_of_a_path_tells_files_of_one_name_apart(tmp_path: Path) -> None:
+    archive = tmp_path / "net.tar"
+    with tarfile.open(archive, "w") as tar:
+        for folder in ("one", "two"):
+            content = folder.encode()
+            member = tarfile.TarInfo(f"package/{folder}/net.pb")
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    found = dict(asset_sources._from_tar(archive, ["two/net.pb", "other/net.pb"]))
+    assert found == {"two/net.pb": b"two"}
+
+
+def test_what_is_optional_is_marked(package: Path) -> None:
+    text = assets.CATALOGUE.read_text(encoding="utf-8")
+    assert not assets.load_catalogue()["toy"].optional
+    assets.CATALOGUE.write_text(text.replace('licence = "MIT"', 'licence = "MIT"\noptional = true'))
+    assert assets.load_catalogue()["toy"].optional

@@ -71,18 +71,18 @@ def test_a_graph_without_such_a_product_is_an_error_not_a_copy():
         four_bit_weights(model)
 
 
-@pytest.mark.parametrize(("opset", "per_channel"), [(18, True), (11, False)])
-def test_stored_weights_load_below_and_above_the_opset_that_knows_an_axis(opset, per_channel):
+@pytest.mark.parametrize(("opset", "axes"), [(18, True), (11, False)])
+def test_stored_weights_load_below_and_above_the_opset_that_knows_an_axis(opset, axes):
     weight = RNG.normal(0, 1, (16, 6)).astype(np.float32) * np.geomspace(1, 100, 6, dtype="f")
     x = RNG.normal(0, 1, (4, 16)).astype(np.float32)
     model = product("MatMul", weight, opset=opset)
-    stored_weights(model, per_channel=per_channel)
+    stored_weights(model, axes=axes)
     onnx.checker.check_model(model)
     kinds = {i.name: i.data_type for i in model.graph.initializer}
     assert TensorProto.INT8 in kinds.values()
     assert "w" not in kinds
     gap = np.abs(answer(model, x) - x @ weight)
-    steps = np.abs(weight).max(axis=0) if per_channel else np.full(6, np.abs(weight).max())
+    steps = np.abs(weight).max(axis=0)
     assert (gap <= 16 * 4 * steps / 127).all()
 
 
@@ -108,7 +108,7 @@ def test_a_palette_of_few_values_is_exact():
 
 @pytest.mark.parametrize(
     "change",
-    [half_weights, four_bit_weights, lambda model: stored_weights(model, per_channel=True)],
+    [half_weights, four_bit_weights, lambda model: stored_weights(model, axes=True)],
 )
 def test_a_weight_that_two_layers_share_is_stored_once(change):
     weight = RNG.normal(0, 0.2, (32, 32)).astype(np.float32)
