@@ -16,6 +16,7 @@ from device_agent.shadow import Answer
 from device_agent.sources import Input, Takes
 from edge_sdk.artifact import Artifact, ArtifactFolder, Golden
 from edge_sdk.errors import ArtifactError, UpdateError
+from edge_sdk.processing import Mask
 from edge_sdk.runtime import Session, load
 from edge_sdk.runtime.bench import random_inputs
 from edge_sdk.runtime.selfcheck import judge, unproven
@@ -90,7 +91,9 @@ class Model:
         else:
             inputs, geometry = session.processing.before(given)
         outputs = session.run(inputs)
-        answer = session.processing.after(outputs, geometry)
+        found = session.processing.after(outputs, geometry)
+        # A map of scores is compared and measured as the numbers it is.
+        answer: Answer = outputs if isinstance(found, Mask) else found
         elapsed = time.perf_counter_ns() - started
         return Inference(answer, elapsed / 1000, inputs, outputs)
 

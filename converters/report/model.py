@@ -7,7 +7,15 @@ from typing import assert_never
 from converters.identity import Identity
 from converters.report import figures
 from converters.report.markup import Html, foreign, join, tag
-from edge_sdk.spec import Classification, Detection, ImageInput, Postprocess, Signature, TensorSpec
+from edge_sdk.spec import (
+    Classification,
+    Detection,
+    ImageInput,
+    Postprocess,
+    Segmentation,
+    Signature,
+    TensorSpec,
+)
 
 SHOWN_LABELS = 24
 """More labels than these are folded away."""
@@ -101,6 +109,14 @@ def _postprocess(declared: Postprocess | None) -> Html:
                 f"{declared.anchors.per_cell} to a cell. Kept: scores from "
                 f"{declared.min_score:g}, overlapping by at most {declared.max_overlap:g}, "
                 f"the best {declared.top}.",
+            )
+        case Segmentation():
+            return tag(
+                "p",
+                "Segmentation: ",
+                tag("code", foreign(declared.output)),
+                f" through {declared.activation}" if declared.activation != "none" else "",
+                f", class {declared.channel}; pixels from {declared.min_score:g} on belong to it.",
             )
         case _:
             assert_never(declared)

@@ -123,10 +123,10 @@ class _Runner:
         self.session = session
         self.milliseconds: list[float] = []
 
-    def look(self, picture: Any) -> Result | Tensors:
+    def look(self, picture: Any) -> Any:
         """``session.predict``, taken apart to time the middle."""
         inputs, geometry = self.session.processing.before(picture)
-        return _as_word(self.session.processing.after(self._infer(inputs), geometry))
+        return self.session.processing.after(self._infer(inputs), geometry)
 
     def run(self, inputs: Mapping[str, Any]) -> Result | Tensors:
         """The same for a model that takes arrays."""
@@ -141,7 +141,10 @@ class _Runner:
 
 def _as_word(answer: Any) -> Result | Tensors:
     from edge_sdk.cli.run_report import tensors
+    from edge_sdk.processing import Mask
 
+    if isinstance(answer, Mask):
+        return answer.area()
     return tensors(answer) if isinstance(answer, dict) else answer
 
 
@@ -151,6 +154,7 @@ def _run_pictures(
     from edge_sdk.cli.run_report import Answer, SourceReport
     from edge_sdk.pipeline import Clip, draw, open_sink, open_sources, plan_sinks
     from edge_sdk.pipeline.arrays import SUFFIXES
+    from edge_sdk.processing import Mask
     from edge_sdk.spec import Boxes, Classes
 
     for path in args.inputs:
@@ -173,17 +177,17 @@ def _run_pictures(
         label = source.path.name if len(sources) == 1 else f"{at + 1}/{len(sources)}"
         with open_sink(target, source) if target else nullcontext() as sink:
             for frame in _told(source.frames(), label, source):
-                result = runner.look(frame.picture)
+                found = runner.look(frame.picture)
                 answers.append(
                     Answer(
                         source=str(source.path),
                         index=frame.index,
                         time_s=frame.time_s,
-                        result=result,
+                        result=_as_word(found),
                     )
                 )
-                if sink is not None and isinstance(result, Boxes | Classes):
-                    sink.write(draw(frame.picture, result))
+                if sink is not None and isinstance(found, Boxes | Classes | Mask):
+                    sink.write(draw(frame.picture, found))
         reports.append(
             SourceReport(
                 path=str(source.path),

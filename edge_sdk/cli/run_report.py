@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.spec import Boxes, Classes, Placement, Word
+from edge_sdk.spec import Area, Boxes, Classes, Placement, Word
 
 MOST_VALUES = 1000
 """An output with more numbers than this is summed up instead of listed."""
@@ -52,7 +52,7 @@ class Answer(Word, frozen=True, kw_only=True):
     source: str
     index: int
     time_s: float | None
-    result: Classes | Boxes | Tensors
+    result: Classes | Boxes | Area | Tensors
 
 
 class SourceReport(Word, frozen=True, kw_only=True):

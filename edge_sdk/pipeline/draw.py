@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
+from edge_sdk.processing import Mask
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
-from edge_sdk.spec import Box, Boxes, Classes, Result
+from edge_sdk.spec import Box, Boxes, Classes
 
 _COLOURS = (
     (76, 217, 100),
@@ -26,6 +29,9 @@ _COLOURS = (
 _INK = (16, 16, 16)
 _PAPER = (245, 245, 245)
 
+_DIMMED = 3
+"""What the brightness outside of a mask is divided by."""
+
 _UNIT_OF = 360
 """The shorter side of a picture whose unit is one pixel."""
 _LEAST_SIDE, _MOST_TIMES = 120, 8
@@ -36,7 +42,7 @@ _HERSHEY_PX = 22.0
 """The same of OpenCV's simplex font at scale 1."""
 
 
-def draw(picture: Picture, result: Result) -> Picture:
+def draw(picture: Picture, result: Boxes | Classes | Mask) -> Picture:
     """A copy of an RGB picture with the answer drawn on it.
 
     A picture too small for letters is enlarged first, by a whole factor.
@@ -44,7 +50,7 @@ def draw(picture: Picture, result: Result) -> Picture:
     Args:
         picture: bytes, height x width x 3.
         result: boxes with their keypoints and labels, or classes, of which the best are listed in
-            the upper left corner.
+            the upper left corner, or a mask, outside of which the picture is dimmed.
 
     Raises:
         UnavailableError: OpenCV is not installed.
@@ -57,6 +63,8 @@ def draw(picture: Picture, result: Result) -> Picture:
             pen.name(box)
     elif isinstance(result, Classes):
         pen.listing(result)
+    else:
+        pen.lift_out(result)
     return pen.picture
 
 
@@ -90,6 +98,16 @@ class _Pen:
             centre = self._pixel(x, y)
             cv2.circle(self.picture, centre, self._dot + 1, _INK, cv2.FILLED, cv2.LINE_AA)
             cv2.circle(self.picture, centre, self._dot, colour, cv2.FILLED, cv2.LINE_AA)
+
+    def lift_out(self, mask: Mask) -> None:
+        """What belongs stays as it is, with a line around; all else is dimmed."""
+        cv2 = self._cv2
+        belongs = mask.over(self._height, self._width) >= mask.min_score
+        self.picture[~belongs] //= _DIMMED
+        edges, _ = cv2.findContours(
+            belongs.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+        )
+        cv2.drawContours(self.picture, edges, -1, _COLOURS[0], self._line, cv2.LINE_AA)
 
     def name(self, box: Box) -> None:
         """The box's label and score on a plate: above it, or within it at the picture's edge."""

@@ -7,10 +7,11 @@ tell; a picture or video that turns out to be cut off is refused, or reported, w
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
@@ -26,16 +27,45 @@ class Frame:
     """One picture on its way.
 
     Attributes:
-        picture: bytes, height x width x 3, RGB.
-        source: the file it comes from.
-        index: its place in that file, from 0.
+        picture: bytes, height x width x 3, in the order of ``colour``.
+        source: the file it comes from; of a camera or a stream, its address as a path.
+        index: its place in that file or stream, from 0.
         time_s: when it is shown, in seconds from the video's beginning; None for a still picture.
+        colour: order of its channels. Cameras and decoders give BGR, and turning a whole picture
+            around costs more than turning the few pixels that a model sees.
+        stream: which of a pipeline's sources it is from.
+        taken_s: when it was taken, by the pipeline's clock; its age counts from here.
+        answers: what stages found in it, by the stage's name.
     """
 
     picture: Picture
     source: Path
     index: int = 0
     time_s: float | None = None
+    colour: Literal["rgb", "bgr"] = "rgb"
+    stream: str = ""
+    taken_s: float = 0.0
+    answers: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+
+    def rgb(self) -> Picture:
+        """The picture in RGB order; a copy only if it has the other one."""
+        return self.picture if self.colour == "rgb" else self._turned()
+
+    def bgr(self) -> Picture:
+        """The picture in BGR order; a copy only if it has the other one."""
+        return self.picture if self.colour == "bgr" else self._turned()
+
+    def answered(self, name: str, answer: Any) -> Frame:
+        """The same frame with one more answer."""
+        return replace(self, answers={**self.answers, name: answer})
+
+    def shows(self, picture: Picture) -> Frame:
+        """The same frame with another picture, of the same colour order."""
+        return replace(self, picture=picture)
+
+    def _turned(self) -> Picture:
+        turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
+        return turned
 
 
 class Still:

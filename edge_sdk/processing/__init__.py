@@ -10,12 +10,14 @@ from edge_sdk.processing.detection import Detector
 from edge_sdk.processing.geometry import Geometry
 from edge_sdk.processing.image import ImagePreprocessor
 from edge_sdk.processing.processing import Processing
+from edge_sdk.processing.segmentation import Mask
 from edge_sdk.processing.spec_file import read_labels, read_processing
 
 __all__ = [
     "Detector",
     "Geometry",
     "ImagePreprocessor",
+    "Mask",
     "Processing",
     "classify",
     "dequantize",

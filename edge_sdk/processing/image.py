@@ -11,7 +11,7 @@ and gives the same numbers with or without it.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -61,11 +61,15 @@ class ImagePreprocessor:
         self._mean, self._std = self._along_rows(mean), self._along_rows(std)
         self._last: tuple[tuple[int, ...], Fit] | None = None
 
-    def prepare(self, frame: Array) -> tuple[Array, Geometry]:
+    def prepare(
+        self, frame: Array, colour: Literal["rgb", "bgr"] = "rgb"
+    ) -> tuple[Array, Geometry]:
         """One picture as a batch of one.
 
         Args:
-            frame: uint8, height x width x 3 in RGB order, or height x width in gray.
+            frame: uint8, height x width x 3, or height x width in gray.
+            colour: order of the picture's channels. They are turned after resizing, when few
+                pixels are left.
 
         Returns:
             A new C-contiguous array of the tensor's shape and type, and the way back from its
@@ -77,7 +81,10 @@ class ImagePreprocessor:
         """
         picture = check_picture(frame)
         plan = self._plan(picture.shape[:2])
-        pixels = self._colour(self._place(picture, plan))
+        pixels = self._place(picture, plan)
+        if colour == "bgr" and pixels.ndim == 3:
+            pixels = interleave(pixels[..., 2], pixels[..., 1], pixels[..., 0])
+        pixels = self._colour(pixels)
         if self.spec.layout == "chw":
             pixels = planes(pixels)
         numbers = self._look_up(pixels) if self._tables else self._normalise(pixels)

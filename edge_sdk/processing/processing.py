@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy.typing as npt
 
@@ -12,12 +12,15 @@ from edge_sdk.processing.classification import classify
 from edge_sdk.processing.detection import Detector
 from edge_sdk.processing.geometry import Geometry
 from edge_sdk.processing.image import ImagePreprocessor
+from edge_sdk.processing.segmentation import Mask, check_segmentation, segment
 from edge_sdk.spec import (
+    Boxes,
+    Classes,
     Classification,
     Detection,
     Postprocess,
     Preprocess,
-    Result,
+    Segmentation,
     Signature,
     TensorSpec,
 )
@@ -61,9 +64,18 @@ class Processing:
             _check_classification(signature, postprocess, self.labels)
         elif isinstance(postprocess, Detection):
             self._detector = _detector(signature, preprocess, postprocess, self.labels)
+        elif isinstance(postprocess, Segmentation):
+            tensor = _named(postprocess.output, signature.outputs, "output", "postprocess.output")
+            check_segmentation(postprocess, tensor)
 
-    def before(self, frame: Array) -> tuple[dict[str, Array], Geometry]:
+    def before(
+        self, frame: Array, colour: Literal["rgb", "bgr"] = "rgb"
+    ) -> tuple[dict[str, Array], Geometry]:
         """What to feed for a picture, and what ``after`` will need to find the way back.
+
+        Args:
+            frame: the picture.
+            colour: order of its channels.
 
         Raises:
             UsageError: it is not a picture (see ``ImagePreprocessor.prepare``), or no preprocessing
@@ -75,12 +87,12 @@ class Processing:
                 "This model declares no preprocessing, so it cannot take a picture.",
                 "Run it on arrays, or declare one: edge_sdk.load(…, preprocess=ImageInput(…))",
             )
-        tensor, geometry = self._image.prepare(frame)
+        tensor, geometry = self._image.prepare(frame, colour)
         return {self._image.spec.input: tensor}, geometry
 
     def after(
         self, outputs: dict[str, Array], geometry: Geometry | None = None
-    ) -> Result | dict[str, Array]:
+    ) -> Classes | Boxes | Mask | dict[str, Array]:
         """The answer in the application's terms; without a declared postprocess, the outputs.
 
         Args:
@@ -98,6 +110,9 @@ class Processing:
             return self._detector.detect(
                 outputs[spec.boxes], outputs[spec.scores], geometry or Geometry()
             )
+        if isinstance(self.postprocess, Segmentation):
+            output = outputs[self.postprocess.output]
+            return segment(output, self.postprocess, geometry or Geometry())
         return outputs
 
 

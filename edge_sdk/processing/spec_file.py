@@ -4,7 +4,7 @@
     input = "image"
     size = [224, 224]
 
-    [postprocess]           # kind = "classification" or "detection"; the fields of that word
+    [postprocess]           # kind = "classification", "detection" or "segmentation"; its fields
     kind = "classification"
     output = "probabilities"
 
@@ -20,13 +20,25 @@ from typing import Any
 import msgspec
 
 from edge_sdk.errors import UsageError
-from edge_sdk.spec import Classification, Detection, ImageInput, Postprocess, Preprocess, Word
+from edge_sdk.spec import (
+    Classification,
+    Detection,
+    ImageInput,
+    Postprocess,
+    Preprocess,
+    Segmentation,
+    Word,
+)
 from edge_sdk.text import nearest
 from edge_sdk.toml_file import read_text, read_toml
 
 _TABLES: dict[str, dict[str, type[Word]]] = {
     "preprocess": {"image": ImageInput},
-    "postprocess": {"classification": Classification, "detection": Detection},
+    "postprocess": {
+        "classification": Classification,
+        "detection": Detection,
+        "segmentation": Segmentation,
+    },
 }
 
 

@@ -18,9 +18,9 @@ from numpy import ndarray
 
 from edge_sdk.backends.base import Array, LoadedModel
 from edge_sdk.errors import UsageError
-from edge_sdk.processing import Processing
+from edge_sdk.processing import Mask, Processing
 from edge_sdk.runtime.tensors import Feed, reading
-from edge_sdk.spec import Placement, Result, Signature
+from edge_sdk.spec import Boxes, Classes, Placement, Signature
 from edge_sdk.text import nearest
 
 
@@ -103,7 +103,7 @@ class Session:
             outputs[name] = array if read is None else read(array)
         return outputs
 
-    def predict(self, frame: Any) -> Result | dict[str, Array]:
+    def predict(self, frame: Any) -> Classes | Boxes | Mask | dict[str, Array]:
         """Preprocess, run and postprocess as the manifest declares.
 
         Args:

@@ -20,6 +20,7 @@ from edge_sdk.spec.processing import (
     ImageInput,
     Postprocess,
     Preprocess,
+    Segmentation,
     SsdAnchors,
 )
 from edge_sdk.spec.profile import DeviceProfile, Runtime
@@ -35,7 +36,7 @@ from edge_sdk.spec.report import (
     TriedInput,
     VariantReport,
 )
-from edge_sdk.spec.results import Box, Boxes, Classes, ClassScore, Result
+from edge_sdk.spec.results import Area, Box, Boxes, Classes, ClassScore, Result
 from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
 from edge_sdk.spec.version import AGENT_VERSION
 from edge_sdk.spec.word import Word
@@ -44,6 +45,7 @@ __all__ = [
     "AGENT_VERSION",
     "SCHEMA",
     "Agreement",
+    "Area",
     "Attempt",
     "Box",
     "Boxes",
@@ -71,6 +73,7 @@ __all__ = [
     "Result",
     "Runtime",
     "Search",
+    "Segmentation",
     "Shortfall",
     "Signature",
     "SsdAnchors",

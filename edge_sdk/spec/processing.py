@@ -93,5 +93,23 @@ class Detection(Word, frozen=True, kw_only=True, tag_field="kind", tag="detectio
     top: int = 100
 
 
+class Segmentation(Word, frozen=True, kw_only=True, tag_field="kind", tag="segmentation"):
+    """One output holds, pixel by pixel, how sure the model is of what is looked for.
+
+    Attributes:
+        output: the tensor's name, of shape 1 x height x width (x classes, or classes first).
+        activation: what turns it into 0..1; softmax is over the classes.
+        layout: order of the axes behind the batch axis.
+        channel: the class that is looked for.
+        min_score: from which on a pixel counts as belonging to it.
+    """
+
+    output: str
+    activation: Literal["none", "sigmoid", "softmax"] = "none"
+    layout: Literal["hwc", "chw"] = "hwc"
+    channel: int = 0
+    min_score: float = 0.5
+
+
 Preprocess = ImageInput
-Postprocess = Classification | Detection
+Postprocess = Classification | Detection | Segmentation

@@ -53,4 +53,22 @@ class Boxes(Word, frozen=True, kw_only=True, tag_field="kind", tag="boxes"):
         return ", ".join(f"{box.label} {box.score:.2f}" for box in self.found)
 
 
-Result = Classes | Boxes
+class Area(Word, frozen=True, kw_only=True, tag_field="kind", tag="area"):
+    """How much of the picture a mask covers, and where.
+
+    Attributes:
+        share: of the picture's pixels, 0..1.
+        left, top, right, bottom: the smallest box around all of it, in fractions; zeros if empty.
+    """
+
+    share: float
+    left: float = 0.0
+    top: float = 0.0
+    right: float = 0.0
+    bottom: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.share:.0%} covered"
+
+
+Result = Classes | Boxes | Area

@@ -277,3 +277,18 @@ def test_bad_input_is_named_with_its_remedy_and_leaves_nothing_behind(
 def test_an_artifact_brings_its_own_processing(edge, tmp_path):
     code, _, err = edge("run", tmp_path / "x.edge", "p.png", *SHORT_RANGE)
     assert code == 2 and "brings its own processing" in err and "--preprocess" in err
+
+
+def test_a_person_is_cut_out_and_drawn(edge, tmp_path):
+    drawn = tmp_path / "person.png"
+    code, out, err = edge(
+        *("run", asset("selfie-segmentation"), asset("photos") / "astronaut.png", "--json"),
+        *("--preprocess", ROOT / "examples/selfie_segmentation/selfie.toml", "--draw", drawn),
+    )
+    assert code == 0, err
+    result = json.loads(out)["results"][0]["result"]
+    assert result["kind"] == "area"
+    assert 0.2 < result["share"] < 0.8
+    before, after = read_picture(asset("photos") / "astronaut.png"), read_picture(drawn)
+    assert (after[150, 220] == before[150, 220]).all()  # her face
+    assert (after[60, 480] == before[60, 480] // 3).all()  # behind her

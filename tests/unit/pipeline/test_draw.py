@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.pipeline import draw
+from edge_sdk.processing import Geometry, Mask
 from edge_sdk.spec import Box, Boxes, Classes, ClassScore
 
 GRAY = (90, 90, 90)
@@ -84,3 +85,13 @@ def test_a_picture_too_small_for_letters_is_enlarged():
     drawn = draw(picture, Classes(top=(ClassScore(index=0, label="boot", score=0.9),)))
     assert drawn.shape == (140, 140, 3)
     assert (drawn[:5, -5:] == (255, 0, 0)).all()
+
+
+def test_what_a_mask_leaves_out_is_dimmed_and_what_it_holds_is_not():
+    picture = np.full((200, 240, 3), 90, np.uint8)
+    scores = np.zeros((20, 24), np.float32)
+    scores[:, :12] = 1
+    drawn = draw(picture, Mask(scores, Geometry(), 0.5))
+    assert (drawn[20:180, 20:100] == 90).all()
+    assert (drawn[20:180, 140:220] == 30).all()
+    assert (drawn[100, 110:130] != 90).any() and (picture == 90).all()

@@ -1,0 +1,97 @@
+"""A bounded queue between two threads of a pipeline, and what it does when it is full.
+
+``block``   whoever puts waits: back-pressure, nothing is lost; right for files
+``latest``  all that waits is overtaken by the new frame: the least age; right for live pictures
+``oldest``  the frame that has waited longest makes room: short bursts survive
+
+What is thrown away is handed to ``on_drop``, so that every drop is counted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Generic, Literal, TypeVar
+
+from edge_sdk.pipeline.clock import Clock
+
+Policy = Literal["block", "latest", "oldest"]
+Thing = TypeVar("Thing")
+
+
+class Channel(Generic[Thing]):
+    """The queue.
+
+    Args:
+        clock: for waiting.
+        capacity: how many may wait in it.
+        policy: what happens when it is full.
+        on_drop: is given what is thrown away.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        capacity: int = 1,
+        policy: Policy = "block",
+        on_drop: Callable[[Thing], None] = lambda _: None,
+    ) -> None:
+        self.capacity = capacity
+        self.policy = policy
+        self._on_drop = on_drop
+        self._things: deque[Thing] = deque()
+        self._changed = clock.condition()
+        self._ended = False
+        self._abandoned = False
+
+    def __len__(self) -> int:
+        return len(self._things)
+
+    def put(self, thing: Thing) -> bool:
+        """Add a thing; False if nobody will ever take it, and then it was not added."""
+        dropped: list[Thing] = []
+        with self._changed:
+            while (
+                self.policy == "block"
+                and len(self._things) >= self.capacity
+                and not self._abandoned
+            ):
+                self._changed.wait()
+            if self._abandoned:
+                return False
+            if self.policy == "latest" and len(self._things) >= self.capacity:
+                dropped += self._things
+                self._things.clear()
+            while len(self._things) >= self.capacity:
+                dropped.append(self._things.popleft())
+            self._things.append(thing)
+            self._changed.notify_all()
+        for each in dropped:
+            self._on_drop(each)
+        return True
+
+    def take(self, most: int = 1) -> list[Thing]:
+        """Wait for at least one thing and take at most so many; empty when there is no more."""
+        with self._changed:
+            while not self._things and not self._ended and not self._abandoned:
+                self._changed.wait()
+            if self._abandoned:
+                return []
+            taken = [self._things.popleft() for _ in range(min(most, len(self._things)))]
+            self._changed.notify_all()
+        return taken
+
+    def end(self) -> None:
+        """Nothing more will be put; what waits can still be taken."""
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def abandon(self) -> int:
+        """Nothing will be taken any more; answers how many were left."""
+        with self._changed:
+            left = len(self._things)
+            self._things.clear()
+            self._abandoned = True
+            self._changed.notify_all()
+        return left

@@ -1,0 +1,133 @@
+"""What a pipeline counts while it runs, readable at any time from any thread, in flat memory."""
+
+from __future__ import annotations
+
+import threading
+
+from edge_sdk.spec import Word
+from edge_sdk.telemetry.histogram import LogTally, percentile
+
+
+class Spread(Word, frozen=True, kw_only=True):
+    """Milliseconds of many; percentiles are right within 1 %, null if there were none."""
+
+    p50: float | None
+    p99: float | None
+    most: float
+
+
+class StageReport(Word, frozen=True, kw_only=True):
+    """One stage.
+
+    Attributes:
+        frames: how many it has worked on.
+        ms: what one took.
+    """
+
+    frames: int
+    ms: Spread
+
+
+class PipelineReport(Word, frozen=True, kw_only=True):
+    """A pipeline, while it runs or at its end.
+
+    Unless it ended with an error, ``taken`` is ``done`` + ``dropped`` + what is under way.
+
+    Attributes:
+        taken: frames that the sources gave.
+        done: frames that reached the sinks.
+        dropped: the others, by stage and reason: ``"before faces: overtaken"``.
+        seconds, fps: since the start, and frames done a second.
+        age_ms: from a frame's being taken until the sinks were done with it.
+        stages: by name, the sinks among them.
+        warnings: what a person should know.
+    """
+
+    taken: int
+    done: int
+    dropped: dict[str, int]
+    seconds: float
+    fps: float
+    age_ms: Spread
+    stages: dict[str, StageReport]
+    warnings: tuple[str, ...] = ()
+
+
+class _Times:
+    def __init__(self) -> None:
+        self.tally, self.count, self.most = LogTally(), 0, 0.0
+
+    def observe(self, seconds: float) -> None:
+        ms = seconds * 1000
+        self.tally.observe(ms)
+        self.count += 1
+        self.most = max(self.most, ms)
+
+    def spread(self) -> Spread:
+        word = self.tally.word()
+        half, most = percentile(word, 0.5), percentile(word, 0.99)
+        return Spread(
+            p50=None if half is None else round(half, 3),
+            p99=None if most is None else round(most, 3),
+            most=round(self.most, 3),
+        )
+
+
+class Metrics:
+    """The counters behind ``PipelineReport``."""
+
+    def __init__(self, started_s: float) -> None:
+        self._lock = threading.Lock()
+        self._started_s = started_s
+        self._taken = self._done = 0
+        self._dropped: dict[str, int] = {}
+        self._age = _Times()
+        self._stages: dict[str, _Times] = {}
+        self._warnings: list[str] = []
+
+    def take(self) -> None:
+        """A source gave a frame."""
+        with self._lock:
+            self._taken += 1
+
+    def drop(self, where: str, reason: str, count: int = 1) -> None:
+        """Frames went no further."""
+        if count:
+            with self._lock:
+                key = f"{where}: {reason}"
+                self._dropped[key] = self._dropped.get(key, 0) + count
+
+    def work(self, stage: str, seconds: float) -> None:
+        """A stage worked on a frame."""
+        with self._lock:
+            self._stages.setdefault(stage, _Times()).observe(seconds)
+
+    def finish(self, age_s: float) -> None:
+        """A frame reached the sinks."""
+        with self._lock:
+            self._done += 1
+            self._age.observe(age_s)
+
+    def warn(self, text: str) -> None:
+        """Something a person should know; said once."""
+        with self._lock:
+            if text not in self._warnings:
+                self._warnings.append(text)
+
+    def report(self, now_s: float) -> PipelineReport:
+        """All of it as it stands."""
+        with self._lock:
+            seconds = now_s - self._started_s
+            return PipelineReport(
+                taken=self._taken,
+                done=self._done,
+                dropped=dict(sorted(self._dropped.items())),
+                seconds=round(seconds, 3),
+                fps=round(self._done / seconds, 2) if seconds > 0 else 0.0,
+                age_ms=self._age.spread(),
+                stages={
+                    name: StageReport(frames=times.count, ms=times.spread())
+                    for name, times in self._stages.items()
+                },
+                warnings=tuple(self._warnings),
+            )
