@@ -12,6 +12,7 @@ from edge_sdk.text import nearest
 
 MODULES: dict[str, str] = {
     "litert": "edge_sdk.backends.litert",
+    "litert-compiled": "edge_sdk.backends.litert_compiled",
     "onnxruntime": "edge_sdk.backends.onnxruntime",
 }
 """Backend name to module. Order is preference: the first that reads a format and works is taken."""

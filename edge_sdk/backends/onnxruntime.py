@@ -14,10 +14,11 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, get_args
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import ONNX_PROVIDERS
+from edge_sdk.backends.delegates import ONNX_OPTIONS, ONNX_PROVIDERS, known_options
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
@@ -56,7 +57,12 @@ class OnnxRuntime:
         return tuple(name for name, provider in ONNX_PROVIDERS.items() if provider in here)
 
     def open(
-        self, model: bytes, *, delegates: Sequence[DelegateRequest], threads: int
+        self,
+        model: Path | bytes,
+        *,
+        delegates: Sequence[DelegateRequest],
+        threads: int,
+        cache: Path | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
         backend_version = self.version()
@@ -64,17 +70,23 @@ class OnnxRuntime:
         from onnxruntime.capi import onnxruntime_pybind11_state as states
 
         here = self.delegates()
+        for request in delegates:
+            if not request.library:
+                known_options(self.name, request, ONNX_OPTIONS.get(request.name, ()))
         refusals = {r.name: _refusal(r, here) for r in delegates}
         wanted = [r.name for r in delegates if not refusals[r.name]]
+        order = list(dict.fromkeys([*wanted, "cpu"]))
+        passed = {r.name: r.options for r in delegates}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.add_session_config_entry(_RECORD, "1")
         options.log_severity_level = 4  # what it complains of, it raises as well
         try:
             session = onnxruntime.InferenceSession(
-                model,
+                str(model) if isinstance(model, Path) else model,
                 options,
-                providers=[ONNX_PROVIDERS[name] for name in dict.fromkeys([*wanted, "cpu"])],
+                providers=[ONNX_PROVIDERS[name] for name in order],
+                provider_options=[passed.get(name, {}) for name in order],
             )
         except UnicodeDecodeError as error:
             raise UsageError(

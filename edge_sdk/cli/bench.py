@@ -98,12 +98,11 @@ def describe(report: BenchReport) -> str:
         "Times in ms. A percentile is the smallest measured time that so many calls do not exceed.",
         "Memory is what this one process grew by, from before loading until after the first call.",
     ]
-    lines += [
+    lines += dict.fromkeys(
         f"{attempt.delegate} refused: {attempt.reason}"
-        for attempt in dict.fromkeys(
-            refused for each in report.measurements for refused in each.placement.refused
-        )
-    ]
+        for each in report.measurements
+        for attempt in each.placement.refused
+    )
     lines += [f"{each.variant} was not measured: {each.reason}" for each in report.skipped]
     return "\n".join(lines)
 

@@ -22,7 +22,7 @@ from edge_sdk.spec import DeviceProfile, Runtime, Word
 EXTRAS = ("litert", "tflite", "onnx", "vision", "mediapipe", "convert")
 """The extras that people choose between, in the order they are told of."""
 
-_ENGINES = {"litert": "litert", "onnxruntime": "onnx"}
+_ENGINES = {"litert": "litert", "litert-compiled": "litert", "onnxruntime": "onnx"}
 """Backend to the extra that installs it."""
 
 

@@ -31,6 +31,15 @@ class Engine:
 
 
 ENGINES = {
+    "litert-compiled": Engine(
+        name="litert-compiled",
+        suffix=".tflite",
+        affine=tiny_models.tflite_affine,
+        quantized=tiny_models.tflite_quantized,
+        sum=tiny_models.tflite_sum,
+        unknown=tiny_models.tflite_unknown,
+        counts_operations=True,
+    ),
     "litert": Engine(
         name="litert",
         suffix=".tflite",
