@@ -187,6 +187,12 @@ class CompiledLiteRtModel:
         try:
             with overheard() as said:
                 self._make_room()
+                # Buffers have an environment of their own, which is made, and tells, at the first
+                # that is written.
+                for buffer, tensor, shape in zip(
+                    self._inputs[:1], self.signature.inputs, self._shapes, strict=False
+                ):
+                    buffer.write(np.zeros(shape, tensor.dtype))
         except (ValueError, RuntimeError) as error:
             reason = RuntimeError(f"{one_line(error)} {complaints(said)}".strip())
             raise as_ours(reason, INTERPRETER) from error
@@ -369,14 +375,15 @@ def _compiled(model: Path | bytes, *, gpu: bool, **options: Any) -> tuple[Any, l
     said: list[bytes] = []
     try:
         with overheard() as said:
+            environment = _environment()
             settings = Options(hardware_accelerators=wanted, **options)
             if isinstance(model, bytes):
                 compiled = CompiledModel.from_buffer(
-                    model, environment=_environment(), options=settings
+                    model, environment=environment, options=settings
                 )
             else:
                 compiled = CompiledModel.from_file(
-                    str(model), environment=_environment(), options=settings
+                    str(model), environment=environment, options=settings
                 )
     except (RuntimeError, ValueError) as error:
         raise RuntimeError(f"{one_line(error)} {complaints(said)}".strip()) from error

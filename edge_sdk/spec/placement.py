@@ -82,7 +82,7 @@ class Placement(Word, frozen=True, kw_only=True):
         count = sum(a.operations or 0 for a in elsewhere)
         if not count:
             return ""
-        kinds: dict[str, int] = msgspec.field(default_factory=dict)
+        kinds: dict[str, int] = {}
         for attempt in elsewhere:
             for kind, times in attempt.kinds.items():
                 kinds[kind] = kinds.get(kind, 0) + times
@@ -107,5 +107,6 @@ class Placement(Word, frozen=True, kw_only=True):
         )
         lines = [f"{self.backend} {self.backend_version}: {took or 'nothing runs'}"]
         lines += [f"  {a.delegate} refused: {a.reason}" for a in self.refused]
+        lines += [f"  {a.delegate}: {a.reason}" for a in self.attempts if a.active and a.reason]
         lines += [f"  {self.fallback}"] if self.fallback else []
         return "\n".join(lines)
