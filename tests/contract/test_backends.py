@@ -5,13 +5,14 @@ A new backend is added to ``engines.py``; it needs no test of its own to be held
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engines import ENGINES, Engine
+from engines import ENGINES, HERE, Engine, refusal
 from tiny_models import REAL, X_SCALE, Y_SCALE, affine, artifact
 
 import edge_sdk
@@ -25,7 +26,7 @@ Load = Callable[..., edge_sdk.Session]
 X = np.array([[1, -2, 3, 0.5]], np.float32)
 
 
-@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+@pytest.fixture(params=HERE.values(), ids=HERE.keys())
 def engine(request: pytest.FixtureRequest) -> Engine:
     return request.param
 
@@ -58,7 +59,24 @@ def usable(session: edge_sdk.Session) -> bool:
 
 
 def test_every_backend_is_tested_here() -> None:
-    assert set(ENGINES) == set(MODULES)
+    assert set(ENGINES) | {"coreml"} == set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_one_that_cannot_be_had_says_why_and_how_to_get_it(name: str) -> None:
+    error = refusal(name)
+    assert (name in HERE) is (error is None)
+    if error is not None:
+        assert error.message
+        assert error.hint
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML is here")
+def test_core_ml_is_refused_for_the_right_reason() -> None:
+    error = refusal("coreml")
+    assert error is not None
+    assert "Apple systems only" in error.message
+    assert "tflite or onnx" in error.hint
 
 
 # What it says of a model
@@ -236,7 +254,9 @@ def test_what_is_no_model_is_refused(
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("other", ENGINES.values(), ids=ENGINES.keys())
+@pytest.mark.parametrize(
+    "other", [ENGINES["litert"], ENGINES["onnxruntime"]], ids=["tflite", "onnx"]
+)
 def test_another_format_under_this_name_is_refused(
     load: Load, engine: Engine, other: Engine, tmp_path: Path
 ) -> None:
