@@ -91,6 +91,11 @@ ONNX_OPTIONS = {
         *("SpecializationStrategy", "AllowLowPrecisionAccumulationOnGPU", "ModelCacheDirectory"),
     ),
     "xnnpack": ("intra_op_num_threads",),
+    "nnapi": ("NNAPI_FLAGS",),
+    "gpu": (
+        *("preferredLayout", "enableGraphCapture", "powerPreference", "validationMode"),
+        *("storageBufferCacheMode", "uniformBufferCacheMode", "forceCpuNodeNames", "deviceId"),
+    ),
 }
 """What ONNX Runtime documents of each provider; it refuses by itself what it does not know."""
 
