@@ -8,6 +8,12 @@ version; there is no name under which another model's weights could be found.
 A file is written under a name of its own, brought to the disk, and only then named as complete:
 what was cut off is never found. Those of other engine versions, and the least recently used beyond
 ``MAX_FILES`` or ``MAX_BYTES``, are removed; a process that still has one open keeps it.
+
+Reading a whole model for its digest costs more than the cache saves, so the digest of a file is
+remembered under what the filesystem says of it: device, inode, size and both of its times. The
+second of those (ctime) no program can set; it moves with every change of the content, by the
+kernel's coarse clock. So a file that changed within the last ``SETTLED_SECONDS`` is read whole and
+not remembered: it might change again within one tick.
 """
 
 from __future__ import annotations
@@ -15,15 +21,22 @@ from __future__ import annotations
 import hashlib
 import mmap
 import os
+import re
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from edge_sdk.files import whole_file
 
 SUFFIX = ".xnnpack"
 PART = ".part"
 MAX_FILES = 8
 MAX_BYTES = 1 << 29
+STAMP = ".digest"
+MAX_STAMPS = 64
+SETTLED_SECONDS = 2.0
 LEFT_BEHIND_SECONDS = 3600
 """An unfinished file of that age has no writer any more."""
 
@@ -43,7 +56,7 @@ def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator
     try:
         folder.mkdir(parents=True, exist_ok=True)
         version = hashlib.sha256(engine.encode()).hexdigest()[:8]
-        ready = folder / f"{digest(model)}-{version}{SUFFIX}"
+        ready = folder / f"{remembered_digest(folder, model)}-{version}{SUFFIX}"
         if ready.is_file():
             os.utime(ready)  # it is what was used last
             part = None
@@ -68,6 +81,39 @@ def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def remembered_digest(folder: Path, model: Path | bytes, now: float | None = None) -> str:
+    """The digest of a model's content, without reading a file that is known and has not changed.
+
+    Args:
+        folder: where it is remembered.
+        model: see ``digest``.
+        now: seconds since the epoch; None asks the clock.
+    """
+    if isinstance(model, bytes):
+        return digest(model)
+    stat = model.stat()
+    stamp = folder / f"{_stamp(stat)}{STAMP}"
+    with suppress(OSError):
+        known = stamp.read_text(encoding="ascii", errors="replace")
+        if re.fullmatch(r"[0-9a-f]{64}", known):
+            return known
+    found = digest(model)
+    moment = time.time() if now is None else now
+    if moment - stat.st_ctime > SETTLED_SECONDS and _stamp(model.stat()) == _stamp(stat):
+        with suppress(OSError):
+            with whole_file(stamp) as file:
+                file.write(found.encode())
+            stamps = sorted(folder.glob(f"*{STAMP}"), key=lambda path: path.stat().st_mtime)
+            for old in stamps[:-MAX_STAMPS]:
+                old.unlink()
+    return found
+
+
+def _stamp(stat: os.stat_result) -> str:
+    words = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:32]
 
 
 def digest(model: Path | bytes) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,15 @@ import pytest
 from tiny_models import TfLite, tfl
 
 from edge_sdk.backends import backend
-from edge_sdk.backends.weight_cache import MAX_FILES, SUFFIX, collect, prepared_weights
+from edge_sdk.backends.weight_cache import (
+    MAX_FILES,
+    STAMP,
+    SUFFIX,
+    collect,
+    digest,
+    prepared_weights,
+    remembered_digest,
+)
 
 LENGTH = 64
 X = np.random.default_rng(0).random((1, LENGTH), np.float32)
@@ -56,6 +65,27 @@ def test_one_path_whose_content_is_replaced(tmp_path: Path) -> None:
         np.testing.assert_allclose(answer(model, cache), expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(answer(model.read_bytes(), cache), expected, atol=1e-4)
     assert len(list(cache.iterdir())) == 3
+
+
+def test_a_digest_is_remembered_only_while_the_file_cannot_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, later = tmp_path / "model.tflite", time.time() + 10
+    path.write_bytes(b"one content")
+    first = remembered_digest(tmp_path, path)
+    assert list(tmp_path.glob(f"*{STAMP}")) == []  # it changed just now, and may again
+    assert remembered_digest(tmp_path, path, later) == first
+    (stamp,) = tmp_path.glob(f"*{STAMP}")
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_sdk.backends.weight_cache.digest", lambda _: pytest.fail("read again"))
+        assert remembered_digest(tmp_path, path) == first
+    stat = path.stat()
+    path.write_bytes(b"two content")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a copy that keeps times does
+    assert path.stat().st_size == stat.st_size
+    assert remembered_digest(tmp_path, path, later) == digest(path) != first
+    stamp.write_text("no digest", encoding="ascii")
+    assert remembered_digest(tmp_path, path, later) == digest(path)
 
 
 def test_the_engine_by_itself_would_serve_the_old_weights(tmp_path: Path) -> None:
