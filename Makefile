@@ -20,6 +20,8 @@ demo: setup  ## the main job on real models: convert, prove, run; then the whole
 
 test: assets toolchains  ## static checks, then all tests (one of them holds our files against MediaPipe)
 	@scripts/mediapipe >/dev/null
+	-@scripts/tflite-runtime >/dev/null
+	-@scripts/swiftshader >/dev/null
 	@scripts/test
 
 torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)

@@ -44,6 +44,43 @@ def int8_model(name: str) -> Path:
     return path
 
 
+def float_dense(path: Path, length: int = 2048) -> Path:
+    """A TFLite model of one dense layer of float32 weights, 16 MB of them; written to ``path``."""
+    import flatbuffers
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as tfl
+
+    rng = np.random.default_rng(SEED)
+    weights = rng.standard_normal((length, length)).astype(np.float32)
+    buffers, tensors = [tfl.BufferT(), tfl.BufferT()], []
+    buffers[1].data = np.frombuffer(weights.tobytes(), np.uint8)
+    for name, shape, buffer in (
+        ("x", (1, length), 0),
+        ("w", weights.shape, 1),
+        ("y", (1, length), 0),
+    ):
+        tensor = tfl.TensorT()
+        tensor.name, tensor.shape, tensor.buffer = name.encode(), list(shape), buffer
+        tensor.type = tfl.TensorType.FLOAT32
+        tensors.append(tensor)
+    code = tfl.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = tfl.BuiltinOperator.FULLY_CONNECTED
+    code.version = 1
+    operator = tfl.OperatorT()
+    operator.inputs, operator.outputs = np.int32([0, 1, -1]), np.int32([2])
+    operator.builtinOptionsType = tfl.BuiltinOptions.FullyConnectedOptions
+    operator.builtinOptions = tfl.FullyConnectedOptionsT()
+    graph = tfl.SubGraphT()
+    graph.tensors, graph.operators = tensors, [operator]
+    graph.inputs, graph.outputs = np.int32([0]), np.int32([2])
+    model = tfl.ModelT()
+    model.version, model.subgraphs, model.operatorCodes, model.buffers = 3, [graph], [code], buffers
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    path.write_bytes(bytes(builder.Output()))
+    return path
+
+
 def make(name: str, path: Path) -> None:
     import tempfile
 

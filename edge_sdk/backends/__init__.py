@@ -12,7 +12,11 @@ from edge_sdk.text import nearest
 
 MODULES: dict[str, str] = {
     "litert": "edge_sdk.backends.litert",
+    "litert-compiled": "edge_sdk.backends.litert_compiled",
+    "tflite-runtime": "edge_sdk.backends.tflite_runtime",
+    "tensorflow": "edge_sdk.backends.tensorflow",
     "onnxruntime": "edge_sdk.backends.onnxruntime",
+    "coreml": "edge_sdk.backends.coreml",
 }
 """Backend name to module. Order is preference: the first that reads a format and works is taken."""
 
@@ -60,10 +64,6 @@ def backend_for(model_format: Format, names: tuple[str, ...] | None = None) -> B
             return candidate
     if refusals:
         raise refusals[0]
-    if model_format == "coreml":
-        raise UnavailableError(
-            "Core ML models run on Apple systems only, and edgeloop does not run them there yet."
-        )
     raise UnavailableError(
         f"No backend that was asked for runs {model_format} models.",
         "edge doctor   # lists the engines that are here and what they read",

@@ -1,7 +1,7 @@
 """The seam to inference engines: what a backend offers, and what a loaded model is.
 
-A backend is one engine (LiteRT, ONNX Runtime, …) in one file. It knows how to open a model file's
-bytes with a list of delegates and hands back a ``LoadedModel`` that runs arrays, positionally, in
+A backend is one engine (LiteRT, ONNX Runtime, …) in one file. It knows how to open a model file
+with a list of delegates and hands back a ``LoadedModel`` that runs arrays, positionally, in
 the engine's own order and types. Names, units, quantized integers and pictures are the session's
 business; keep them out of here, or every engine will have its own idea of them.
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,7 +31,7 @@ class DelegateRequest:
     Attributes:
         name: a delegate's name, or the path of a library.
         library: whether ``name`` is such a path.
-        options: passed to the library as text.
+        options: passed to the library as text; on a name, those that the engine knows.
     """
 
     name: str
@@ -79,15 +80,27 @@ class Backend(Protocol):
         """Delegates that this build of it offers on this machine, best first."""
 
     def open(
-        self, model: bytes, *, delegates: Sequence[DelegateRequest], threads: int
+        self,
+        model: Path | bytes,
+        *,
+        delegates: Sequence[DelegateRequest],
+        threads: int,
+        cache: Path | None = None,
     ) -> LoadedModel:
         """Load a model.
+
+        Args:
+            model: a model file, to be mapped where the engine can; or a model's content.
+            delegates: in order of preference. To be rid of one, leave it out and open again.
+            threads: for CPU kernels.
+            cache: a folder in which the engine may keep prepared weights, under the digest of the
+                model that they belong to; None keeps nothing.
 
         Delegates that cannot be had are recorded in the placement, with the reason, and the next is
         tried; the engine's own CPU kernels take what is left.
 
         Raises:
-            UsageError: the bytes are not a model this engine reads.
+            UsageError: this is not a model this engine reads, or an option that it does not know.
             UnavailableError: the model needs an operation that this engine lacks.
         """
 

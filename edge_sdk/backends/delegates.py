@@ -6,7 +6,7 @@ CPU kernels. edgeloop has one name for each kind of hardware path; engines have 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from urllib.parse import parse_qsl
 
 from edge_sdk.backends.base import DelegateRequest
@@ -33,6 +33,21 @@ TFLITE_LIBRARIES = {
 }
 """Delegates that a TFLite engine loads as a shared library, under the name their makers ship."""
 
+TFLITE_OPTIONS = {
+    "edgetpu": ("device", "Performance", "Usb.AlwaysDfu", "Usb.MaxBulkInQueueLength"),
+    "qnn": (
+        *("backend_type", "library_path", "skel_library_dir", "log_level", "profiling"),
+        *("htp_performance_mode", "htp_precision", "htp_pd_session", "htp_device_id"),
+        *("gpu_performance_mode", "gpu_precision", "dsp_performance_mode", "cache_dir"),
+        "model_token",
+    ),
+    "gpu": (
+        *("is_precision_loss_allowed", "inference_preference", "inference_priority1"),
+        *("inference_priority2", "inference_priority3", "serialization_dir", "model_token"),
+    ),
+}
+"""What their makers document; a library takes any text, and ignores what it does not know."""
+
 ONNX_PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -46,12 +61,53 @@ ONNX_PROVIDERS = {
 }
 """ONNX Runtime's names for them."""
 
+ONNX_OPTIONS = {
+    "tensorrt": (
+        *("device_id", "trt_fp16_enable", "trt_int8_enable", "trt_max_workspace_size"),
+        *("trt_engine_cache_enable", "trt_engine_cache_path", "trt_timing_cache_enable"),
+        *(
+            "trt_timing_cache_path",
+            "trt_dla_enable",
+            "trt_dla_core",
+            "trt_max_partition_iterations",
+        ),
+        *("trt_min_subgraph_size", "trt_builder_optimization_level"),
+    ),
+    "cuda": (
+        *("device_id", "gpu_mem_limit", "arena_extend_strategy", "cudnn_conv_algo_search"),
+        *("do_copy_in_default_stream", "enable_cuda_graph", "use_tf32", "prefer_nhwc"),
+    ),
+    "qnn": (
+        *("backend_path", "backend_type", "profiling_level", "rpc_control_latency", "vtcm_mb"),
+        *("htp_performance_mode", "htp_graph_finalization_optimization_mode", "soc_model"),
+        *("htp_arch", "device_id", "enable_htp_fp16_precision", "qnn_context_priority"),
+    ),
+    "openvino": (
+        *("device_type", "precision", "num_of_threads", "num_streams", "cache_dir"),
+        *("enable_opencl_throttling", "disable_dynamic_shapes", "model_priority", "load_config"),
+    ),
+    "coreml": (
+        *("ModelFormat", "MLComputeUnits", "RequireStaticInputShapes", "EnableOnSubgraphs"),
+        *("SpecializationStrategy", "AllowLowPrecisionAccumulationOnGPU", "ModelCacheDirectory"),
+    ),
+    "xnnpack": ("intra_op_num_threads",),
+    "nnapi": ("NNAPI_FLAGS",),
+    "gpu": (
+        *("preferredLayout", "enableGraphCapture", "powerPreference", "validationMode"),
+        *("storageBufferCacheMode", "uniformBufferCacheMode", "forceCpuNodeNames", "deviceId"),
+    ),
+}
+"""What ONNX Runtime documents of each provider; it refuses by itself what it does not know."""
+
 
 def read_requests(requested: Iterable[str]) -> tuple[DelegateRequest, ...]:
-    """Read names and ``path/to/lib.so?option=value&…`` entries, in order, without repetition.
+    """Read ``name?option=value&…`` and ``path/to/lib.so?…`` entries, in order, without repetition.
+
+    Which options a name has is its engine's affair: ``known_options`` is asked when a model is
+    opened.
 
     Raises:
-        UsageError: a name that is none, or options on a name that takes none.
+        UsageError: a name that is none, or options that cannot be read.
     """
     if isinstance(requested, str):
         raise UsageError(
@@ -66,20 +122,48 @@ def read_requests(requested: Iterable[str]) -> tuple[DelegateRequest, ...]:
                 f"There is no delegate {name!r}.",
                 f"{nearest(name, NAMES)} An external one is a path: path/to/lib.so?option=value",
             )
-        if query and not library:
-            raise UsageError(
-                f"The delegate {name!r} takes no options here, but got {query!r}.",
-                "Options belong to a library: path/to/lib.so?option=value",
-            )
         try:
             options = dict(parse_qsl(query, keep_blank_values=True, strict_parsing=bool(query)))
         except ValueError as error:
             raise UsageError(
                 f"The options of {name!r} cannot be read: {query!r}.",
-                "Write them as path/to/lib.so?option=value&other=value",
+                f"Write them as {name}?option=value&other=value",
             ) from error
         requests.setdefault(name, DelegateRequest(name=name, library=library, options=options))
     return tuple(requests.values())
+
+
+def known_options(engine: str, request: DelegateRequest, known: Collection[str]) -> dict[str, str]:
+    """The request's options, all of them known to the engine.
+
+    Raises:
+        UsageError: one is not.
+    """
+    for option in request.options:
+        if option not in known:
+            here = f"{request.name!r} of {engine}"
+            raise UsageError(
+                f"The delegate {here} has no option {option!r}."
+                if known
+                else f"The delegate {here} takes no options, but got {option!r}.",
+                nearest(option, sorted(known)) if known else f"Write it as {request.name}.",
+            )
+    return request.options
+
+
+def truth(request: DelegateRequest, option: str) -> bool:
+    """An option that is on or off; off where it is not given.
+
+    Raises:
+        UsageError: it is neither ``true`` nor ``false``.
+    """
+    text = request.options.get(option, "false")
+    if text not in ("true", "false"):
+        raise UsageError(
+            f"The option {option!r} of {request.name!r} is on or off, not {text!r}.",
+            f"Write {request.name}?{option}=true or {option}=false.",
+        )
+    return text == "true"
 
 
 def wants_only_plain_cpu(requests: Sequence[DelegateRequest]) -> bool:

@@ -8,9 +8,13 @@ points at a file in memory; afterwards everything else that was written there is
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_FORMALITY = re.compile(rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94)")
+"""How lines begin that LiteRT's CompiledModel writes of what it does, in three styles of log."""
 
 _NOTICES = (b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",)
 _one_at_a_time = threading.Lock()
@@ -19,20 +23,33 @@ _one_at_a_time = threading.Lock()
 @contextmanager
 def without_notices() -> Iterator[None]:
     """Pass on what is printed to stderr inside, less the lines that say nothing."""
+    with overheard() as said:
+        yield
+    if told := b"".join(line for line in said if line.strip() not in _NOTICES):
+        os.write(2, told)
+
+
+@contextmanager
+def overheard() -> Iterator[list[bytes]]:
+    """Keep what is printed to stderr inside; the lines are in the list afterwards."""
+    said: list[bytes] = []
     with _one_at_a_time, os.fdopen(os.memfd_create("stderr"), "w+b") as file:
         try:
             real = os.dup(2)
         except OSError:  # started with stderr closed: nobody reads it
-            yield
+            yield said
             return
         os.dup2(file.fileno(), 2)
         try:
-            yield
+            yield said
         finally:
             os.dup2(real, 2)
-            file.seek(0)
-            lines = file.read().splitlines(keepends=True)
-            told = b"".join(line for line in lines if line.strip() not in _NOTICES)
-            if told:
-                os.write(2, told)
             os.close(real)
+            file.seek(0)
+            said += file.read().splitlines(keepends=True)
+
+
+def complaints(said: list[bytes]) -> str:
+    """What LiteRT's log says beyond the course of things, on one line."""
+    lines = [line for line in said if line.strip() and not _FORMALITY.match(line)]
+    return " ".join(b" ".join(lines).decode(errors="replace").split())

@@ -1,7 +1,11 @@
 """ONNX Runtime.
 
-It catches an execution provider's failure, prints "Falling back" and goes on with the CPU, so what
-is active is read from the finished session, never from what was asked.
+Left alone it catches an execution provider's failure, prints "Falling back" and goes on with the
+CPU. It is told not to; and what is active is read from the finished session, never from what was
+asked.
+
+A provider is built in, or comes as a plugin: a package of its own with a library that is registered
+(``onnx_plugins``). Built-in providers and plugins do not go together in one session.
 
 From 1.29 on it also writes down what it runs and tells its maker, unless it is told not to before
 it is loaded. Nothing leaves a device that its owner did not send: this module tells it.
@@ -11,13 +15,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections import Counter
-from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, get_args
 
+from edge_sdk.backends import onnx_plugins
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import ONNX_PROVIDERS
+from edge_sdk.backends.delegates import ONNX_OPTIONS, ONNX_PROVIDERS, known_options
+from edge_sdk.backends.notices import overheard
+from edge_sdk.backends.partitions import Share
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
@@ -27,6 +33,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 _RECORD = "session.record_ep_graph_assignment_info"
 _FALLBACK = "takes what the others leave; this ONNX Runtime does not say whether that is anything"
+_CPU = ONNX_PROVIDERS["cpu"]
 _DTYPES = {"float": "float32", "double": "float64"}
 
 
@@ -40,10 +47,11 @@ class OnnxRuntime:
     def version(self) -> str:
         """See ``Backend.version``."""
         try:
-            import onnxruntime  # noqa: F401
+            import onnxruntime
 
-            return version("onnxruntime")
-        except (ImportError, PackageNotFoundError) as error:
+            # By itself: its builds are distributed under half a dozen names.
+            return str(onnxruntime.__version__)
+        except ImportError as error:
             raise UnavailableError(
                 f"ONNX Runtime is not usable here: {error}", "pip install 'edgeloop[onnx]'"
             ) from error
@@ -52,11 +60,16 @@ class OnnxRuntime:
         """See ``Backend.delegates``."""
         import onnxruntime
 
-        here = set(onnxruntime.get_available_providers())
+        here = set(onnxruntime.get_available_providers()) - onnx_plugins.registered()
         return tuple(name for name, provider in ONNX_PROVIDERS.items() if provider in here)
 
     def open(
-        self, model: bytes, *, delegates: Sequence[DelegateRequest], threads: int
+        self,
+        model: Path | bytes,
+        *,
+        delegates: Sequence[DelegateRequest],
+        threads: int,
+        cache: Path | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
         backend_version = self.version()
@@ -64,51 +77,112 @@ class OnnxRuntime:
         from onnxruntime.capi import onnxruntime_pybind11_state as states
 
         here = self.delegates()
+        for request in delegates:
+            if not request.library:
+                known = ONNX_OPTIONS.get(request.name, ())
+                known_options(self.name, request, () if request.name == "cpu" else known)
         refusals = {r.name: _refusal(r, here) for r in delegates}
-        wanted = [r.name for r in delegates if not refusals[r.name]]
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.add_session_config_entry(_RECORD, "1")
-        options.log_severity_level = 4  # what it complains of, it raises as well
+        for request in delegates:
+            if refusals[request.name] and request.name in onnx_plugins.PACKAGES:
+                refusals[request.name] = onnx_plugins.obstacle(request.name)
+        wanted = [r for r in delegates if not refusals[r.name]]
+        if first := next((r for r in wanted if r.name != "cpu"), None):
+            alike = first.name in here
+            for request in wanted:
+                if request.name != "cpu" and (request.name in here) is not alike:
+                    refusals[request.name] = "an earlier delegate of the list is active"
+        failures = _errors(states)
+
+        def session_of(requests: Sequence[DelegateRequest]) -> Any:
+            options = onnxruntime.SessionOptions()
+            options.intra_op_num_threads = threads
+            options.add_session_config_entry(_RECORD, "1")
+            options.log_severity_level = 4  # what it complains of, it raises as well
+            plugged = [r for r in requests if r.name not in here]
+            for request in plugged:
+                options.add_provider_for_devices(
+                    onnx_plugins.devices(request.name)[:1], request.options
+                )
+            built_in = [r for r in requests if r.name in here and r.name != "cpu"]
+            given: dict[str, Any] = {}
+            if not plugged:
+                given["providers"] = [*(ONNX_PROVIDERS[r.name] for r in built_in), _CPU]
+                given["provider_options"] = [*(r.options for r in built_in), {}]
+            with overheard():
+                return onnxruntime.InferenceSession(
+                    str(model) if isinstance(model, Path) else model,
+                    options,
+                    enable_fallback=0,
+                    **given,
+                )
+
         try:
-            session = onnxruntime.InferenceSession(
-                model,
-                options,
-                providers=[ONNX_PROVIDERS[name] for name in dict.fromkeys([*wanted, "cpu"])],
-            )
+            session = _built(session_of, delegates, refusals, failures)
         except UnicodeDecodeError as error:
             raise UsageError(
                 "This ONNX model is damaged: a name in it is no text.", "Export it again."
             ) from error
-        except _errors(states) as error:
+        except failures as error:
             raise _as_ours(error) from error
+        wanted = [r for r in delegates if not refusals[r.name]]
         took = _taken(session)
         attempts = [
             _attempt(r.name, refusals[r.name], session.get_providers(), took) for r in delegates
         ]
-        if "cpu" not in refusals and (took is None or took["cpu"] or not wanted):
+        left = None if took is None else took.get("cpu", Share())
+        if "cpu" not in refusals and (left is None or left.operations or not wanted):
             # Its kernels are in every session; untold, they may have been left nothing to do.
-            reason = _FALLBACK if took is None and any(a.active for a in attempts) else ""
+            reason = _FALLBACK if left is None and any(a.active for a in attempts) else ""
             attempts.append(
                 Attempt(
                     delegate="cpu",
                     active=True,
-                    operations=None if took is None else took["cpu"],
+                    operations=None if left is None else left.operations,
+                    kinds={} if left is None else dict(sorted(left.kinds.items())),
                     reason=reason,
                 )
             )
         return OnnxRuntimeModel(
             session,
-            _errors(states),
+            failures,
             Placement(
                 backend=self.name,
                 backend_version=backend_version,
                 requested=tuple(r.name for r in delegates),
                 attempts=tuple(attempts),
-                operations=None if took is None else took.total(),
+                operations=None if took is None else sum(s.operations for s in took.values()),
                 threads=threads,
             ),
         )
+
+
+def _built(
+    session_of: Callable[[Sequence[DelegateRequest]], Any],
+    delegates: Sequence[DelegateRequest],
+    refusals: dict[str, str],
+    failures: tuple[type[Exception], ...],
+) -> Any:
+    """A session with all that is not refused; who makes it fail is found out and refused as well.
+
+    Raises:
+        Exception: one of ``failures``, where it fails without any delegate too.
+    """
+    caught: tuple[type[Exception], ...] = (*failures, ValueError, RuntimeError)
+    wanted = [r for r in delegates if not refusals[r.name]]
+    try:
+        return session_of(wanted)
+    except caught:
+        if not any(r.name != "cpu" for r in wanted):
+            raise
+    plain = session_of([])
+    for request in wanted:
+        if request.name != "cpu":
+            try:
+                session_of([request])
+            except caught as error:
+                refusals[request.name] = f"it could not take the model: {_line(error)}"
+    rest = [r for r in delegates if not refusals[r.name] and r.name != "cpu"]
+    return session_of(rest) if rest else plain
 
 
 class OnnxRuntimeModel:
@@ -167,28 +241,42 @@ def _refusal(request: DelegateRequest, here: Sequence[str]) -> str:
     return f"this build of ONNX Runtime lacks {provider}; it has {', '.join(here)}"
 
 
-def _taken(session: Any) -> Counter[str] | None:
-    """How many operations each delegate took; None where ONNX Runtime is too old to tell."""
+def _taken(session: Any) -> dict[str, Share] | None:
+    """What each delegate took; None where ONNX Runtime is too old to tell."""
     tell = getattr(session, "get_provider_graph_assignment_info", None)
     if tell is None:
         return None
     names = {provider: name for name, provider in ONNX_PROVIDERS.items()}
-    took: Counter[str] = Counter()
+    took: dict[str, Share] = {}
     for part in tell():
-        took[names.get(part.ep_name, part.ep_name)] += len(part.get_nodes())
+        share = took.setdefault(names.get(part.ep_name, part.ep_name), Share())
+        share.partitions += 1
+        share.kinds.update(node.op_type for node in part.get_nodes())
     return took
 
 
 def _attempt(
-    name: str, refusal: str, providers: Sequence[str], took: Counter[str] | None
+    name: str, refusal: str, providers: Sequence[str], took: dict[str, Share] | None
 ) -> Attempt:
     """What came of one request."""
     if not refusal and ONNX_PROVIDERS[name] not in providers:
         refusal = "ONNX Runtime gave it up when it built the session"
-    if not refusal and took is not None and not took[name]:
-        refusal = "it took none of the model's operations"
-    count = 0 if refusal else None if took is None else took[name]
-    return Attempt(delegate=name, active=not refusal, operations=count, reason=refusal)
+    share = None if took is None else took.get(name, Share())
+    if not refusal and share is not None and not share.operations:
+        none = "nothing was left for it" if name == "cpu" else "it took none of the operations"
+        refusal = none
+    if refusal:
+        return Attempt(delegate=name, active=False, reason=refusal)
+    driver, limits = onnx_plugins.driver(name)
+    return Attempt(
+        delegate=name,
+        active=True,
+        operations=None if share is None else share.operations,
+        kinds={} if share is None else dict(sorted(share.kinds.items())),
+        partitions=None if share is None or name == "cpu" else share.partitions,
+        driver=driver,
+        reason=limits,
+    )
 
 
 def _tensor(node: Any) -> TensorSpec:

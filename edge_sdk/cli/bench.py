@@ -17,6 +17,8 @@ from edge_sdk.cli.command import Outcome
 from edge_sdk.text import bytes_text, table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from edge_sdk.runtime.bench import BenchReport, Measurement
     from edge_sdk.spec import Placement
 
@@ -98,14 +100,35 @@ def describe(report: BenchReport) -> str:
         "Times in ms. A percentile is the smallest measured time that so many calls do not exceed.",
         "Memory is what this one process grew by, from before loading until after the first call.",
     ]
-    lines += [
+    lines += dict.fromkeys(
         f"{attempt.delegate} refused: {attempt.reason}"
-        for attempt in dict.fromkeys(
-            refused for each in report.measurements for refused in each.placement.refused
-        )
+        for each in report.measurements
+        for attempt in each.placement.refused
+    )
+    lines += [
+        f"{each.configuration}: {each.placement.fallback}{_cost(each, report.measurements)}"
+        for each in report.measurements
+        if each.placement.fallback
     ]
     lines += [f"{each.variant} was not measured: {each.reason}" for each in report.skipped]
     return "\n".join(lines)
+
+
+def _cost(measured: Measurement, all_of_them: Sequence[Measurement]) -> str:
+    """What a fallback costs in time, next to the same build as it was run otherwise."""
+    here = measured.configuration
+    peers = [
+        each
+        for each in all_of_them
+        if each is not measured
+        and (each.configuration.variant, each.configuration.threads) == (here.variant, here.threads)
+        and each.configuration.backend == here.backend
+    ]
+    if not peers:
+        return ""
+    peer = min(peers, key=lambda each: each.timings.p50_ms)
+    ratio = measured.timings.p50_ms / peer.timings.p50_ms
+    return f"; its p50 is {_digits(ratio)} times that of {peer.configuration}"
 
 
 def _row(measured: Measurement) -> tuple[str, ...]:

@@ -22,7 +22,12 @@ from edge_sdk.spec import DeviceProfile, Runtime, Word
 EXTRAS = ("litert", "tflite", "onnx", "vision", "mediapipe", "convert")
 """The extras that people choose between, in the order they are told of."""
 
-_ENGINES = {"litert": "litert", "onnxruntime": "onnx"}
+_ENGINES = {
+    "litert": "litert",
+    "litert-compiled": "litert",
+    "tflite-runtime": "tflite",
+    "onnxruntime": "onnx",
+}
 """Backend to the extra that installs it."""
 
 
@@ -143,9 +148,12 @@ def engine_check(runtime: Runtime, here: Snapshot) -> Check:
     if runtime.version is not None:
         offers = ", ".join(runtime.delegates)
         return Check(name=name, state="ok", found=f"{runtime.version}, delegates: {offers}")
+    if runtime.backend not in _ENGINES:  # for other systems, or a last resort: nothing to mend
+        return Check(name=name, state="missing", found=" ".join(runtime.reason.split()))
     extra = _ENGINES[runtime.backend]
     wanted = installation.of_extra(here.requirements, extra)
-    installed = [r.name for r in wanted if r.name in here.versions]
+    engines = [r.name for r in wanted if r.name != "numpy"]  # which an extra may only hold back
+    installed = [each for each in engines if each in here.versions]
     if not installed:
         return Check(name=name, state="missing", found="not installed", mend=_pip(extra))
     return Check(

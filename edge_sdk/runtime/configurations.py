@@ -9,6 +9,7 @@ from edge_sdk.backends import MODULES, backend
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.runtime.load import bare_format, default_threads, is_artifact, open_artifact
 from edge_sdk.spec import Format, Word
+from edge_sdk.spec.choice import STAND_INS
 
 
 class Configuration(Word, frozen=True, kw_only=True):
@@ -67,8 +68,10 @@ def plan(
     for variant, model_format, allowed in _builds(path, variants):
         reasons = [f"edgeloop has no engine for {model_format} models on this machine"]
         for engine in engines:
-            if model_format not in engine.formats or (allowed and engine.name not in allowed):
+            if model_format not in engine.formats or not _allowed(engine.name, allowed):
                 continue
+            if backends is None and (variant, STAND_INS.get(engine.name)) in runnable:
+                continue  # it is measured when it is asked for by name
             read = True
             try:
                 engine.version()
@@ -94,6 +97,10 @@ def plan(
         for count in (threads or [default_threads()])
     )
     return configurations, tuple(skipped)
+
+
+def _allowed(engine: str, allowed: Sequence[str]) -> bool:
+    return not allowed or engine in allowed or STAND_INS.get(engine) in allowed
 
 
 def _builds(

@@ -13,7 +13,7 @@ from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageErr
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.session import Session
 from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, TensorSpec, Variant
-from edge_sdk.spec.choice import by_preference
+from edge_sdk.spec.choice import by_preference, runs
 
 BARE_FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
 MAX_DEFAULT_THREADS = 4
@@ -129,12 +129,12 @@ def choose(
         candidates = by_preference(artifact.variants)
     if not candidates:
         raise ArtifactError(f"{artifact.path} lacks the files of every variant it describes.")
-    readers = {name for v in candidates for name in v.backends if name in MODULES}
+    readers = {name for v in candidates for name in MODULES if runs(name, v)}
     if backend_name is not None and backend_name not in readers:
         raise _does_not_run(backend_name, artifact.path, sorted(readers))
     refusals: list[EdgeError] = []
     for candidate in candidates:
-        engines = tuple(b for b in candidate.backends if b in MODULES and b in (names or MODULES))
+        engines = tuple(name for name in names or MODULES if runs(name, candidate))
         try:
             return candidate, backend_for(candidate.format, engines)
         except UnavailableError as error:

@@ -15,6 +15,15 @@ PREFERENCE = ("int8", "fp16", "fp32", "int8-weights", "int8-dynamic")
 ones; weights that must be widened on the way cost more than they save."""
 
 
+STAND_INS = {"litert-compiled": "litert", "tflite-runtime": "litert", "tensorflow": "litert"}
+"""Engines that run whatever another one runs: manifests name only that one."""
+
+
+def runs(engine: str, variant: Variant) -> bool:
+    """Whether an engine, by backend name, runs a variant."""
+    return engine in variant.backends or STAND_INS.get(engine) in variant.backends
+
+
 def by_preference(variants: Collection[Variant]) -> list[Variant]:
     """Variants, fastest on a small CPU first; equals stay in the manifest's order."""
     return sorted(variants, key=_rank)
@@ -22,7 +31,7 @@ def by_preference(variants: Collection[Variant]) -> list[Variant]:
 
 def choose_variant(manifest: Manifest, engines: Collection[str]) -> Variant | None:
     """The variant to run on a machine with these engines (by backend name); None if none fits."""
-    fits = [v for v in manifest.variants if any(name in engines for name in v.backends)]
+    fits = [v for v in manifest.variants if any(runs(name, v) for name in engines)]
     return next(iter(by_preference(fits)), None)
 
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 import tiny_models
 
+from edge_sdk import UnavailableError
+from edge_sdk.backends import backend
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -30,16 +33,23 @@ class Engine:
     counts_operations: bool
 
 
-ENGINES = {
-    "litert": Engine(
-        name="litert",
+def _tflite(name: str) -> Engine:
+    return Engine(
+        name=name,
         suffix=".tflite",
         affine=tiny_models.tflite_affine,
         quantized=tiny_models.tflite_quantized,
         sum=tiny_models.tflite_sum,
         unknown=tiny_models.tflite_unknown,
         counts_operations=True,
-    ),
+    )
+
+
+ENGINES = {
+    "litert": _tflite("litert"),
+    "litert-compiled": _tflite("litert-compiled"),
+    "tflite-runtime": _tflite("tflite-runtime"),
+    "tensorflow": _tflite("tensorflow"),
     "onnxruntime": Engine(
         name="onnxruntime",
         suffix=".onnx",
@@ -50,3 +60,16 @@ ENGINES = {
         counts_operations=True,
     ),
 }
+
+
+def refusal(name: str) -> UnavailableError | None:
+    """Why this machine cannot have an engine; None if it can."""
+    try:
+        backend(name).version()
+    except UnavailableError as error:
+        return error
+    return None
+
+
+HERE = {name: engine for name, engine in ENGINES.items() if refusal(name) is None}
+"""Those that this Python has."""

@@ -6,11 +6,16 @@
  * that is used here.
  *
  * Options:  fail=create | prepare | invoke    fail at that moment
+ *           crash=create | prepare | invoke   kill the process at that moment
  *           take=none                         claim no node at all
+ *           sums=wrong                        answer sums that are 1 too high
+ *           record=PATH                       append every option that it is given, a line each
  */
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,18 +91,24 @@ struct Delegate {
 typedef struct { Delegate *delegate; IntArray *nodes, *inputs, *outputs; } Partition;
 
 /* What the options ask for; kept in Delegate.data. */
-typedef struct { bool fail_prepare, fail_invoke, take_none; } Options;
+typedef struct {
+  bool fail_prepare, fail_invoke, crash_prepare, crash_invoke, take_none;
+  float too_high;
+} Options;
 
 /* One partition: the additions in it, by tensor index. */
 typedef struct { int left, right, sum; } Addition;
-typedef struct { bool fail; int count; Addition additions[]; } Kernel;
+typedef struct { bool fail, crash; float too_high; int count; Addition additions[]; } Kernel;
 
 static void *kernel_init(Context *context, const char *buffer, size_t length) {
   (void)length;
   const Partition *partition = (const Partition *)buffer;
   int count = partition->nodes->size;
   Kernel *kernel = malloc(sizeof *kernel + (size_t)count * sizeof *kernel->additions);
-  kernel->fail = ((const Options *)partition->delegate->data)->fail_invoke;
+  const Options *options = partition->delegate->data;
+  kernel->fail = options->fail_invoke;
+  kernel->crash = options->crash_invoke;
+  kernel->too_high = options->too_high;
   kernel->count = count;
   for (int i = 0; i < count; i++) {
     Node *node;
@@ -121,6 +132,7 @@ static int kernel_prepare(Context *context, Node *node) {
 
 static int kernel_invoke(Context *context, Node *node) {
   const Kernel *kernel = node->user_data;
+  if (kernel->crash) raise(SIGSEGV);
   if (kernel->fail) {
     context->ReportError(context, "stub: the device went away");
     return ERROR;
@@ -131,7 +143,7 @@ static int kernel_invoke(Context *context, Node *node) {
     const Tensor *right = &context->tensors[addition->right];
     Tensor *sum = &context->tensors[addition->sum];
     for (size_t at = 0; at < sum->bytes / sizeof(float); at++)
-      sum->data.f[at] = left->data.f[at] + right->data.f[at];
+      sum->data.f[at] = left->data.f[at] + right->data.f[at] + kernel->too_high;
   }
   return OK;
 }
@@ -153,6 +165,7 @@ static bool can_take(const Context *context, const Node *node, const Registratio
 
 static int delegate_prepare(Context *context, Delegate *delegate) {
   const Options *options = delegate->data;
+  if (options->crash_prepare) raise(SIGSEGV);
   if (options->fail_prepare) {
     context->ReportError(context, "stub: the graph does not fit");
     return ERROR;
@@ -187,10 +200,23 @@ static int delegate_prepare(Context *context, Delegate *delegate) {
   return result;
 }
 
+static void record(const char *path, char **keys, char **values, size_t count) {
+  FILE *file = fopen(path, "a");
+  if (file == NULL) return;
+  for (size_t i = 0; i < count; i++) fprintf(file, "%s=%s\n", keys[i], values[i]);
+  fclose(file);
+}
+
 void *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
                                     void (*report_error)(const char *)) {
-  Options options = {false, false, false};
+  Options options = {0};
+  for (size_t i = 0; i < count; i++)
+    if (strcmp(keys[i], "record") == 0) record(values[i], keys, values, count);
   for (size_t i = 0; i < count; i++) {
+    if (strcmp(keys[i], "crash") == 0 && strcmp(values[i], "create") == 0) raise(SIGSEGV);
+    options.crash_prepare |= strcmp(keys[i], "crash") == 0 && strcmp(values[i], "prepare") == 0;
+    options.crash_invoke |= strcmp(keys[i], "crash") == 0 && strcmp(values[i], "invoke") == 0;
+    if (strcmp(keys[i], "sums") == 0 && strcmp(values[i], "wrong") == 0) options.too_high = 1;
     if (strcmp(keys[i], "fail") == 0 && strcmp(values[i], "create") == 0) {
       report_error("stub: there is no device");
       return NULL;

@@ -5,12 +5,14 @@ A new backend is added to ``engines.py``; it needs no test of its own to be held
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
-from engines import ENGINES, Engine
+from engines import ENGINES, HERE, Engine, refusal
 from tiny_models import REAL, X_SCALE, Y_SCALE, affine, artifact
 
 import edge_sdk
@@ -19,10 +21,12 @@ from edge_sdk.backends import MODULES, backend
 from edge_sdk.backends.delegates import NAMES
 from edge_sdk.spec import TensorSpec
 
+Load = Callable[..., edge_sdk.Session]
+
 X = np.array([[1, -2, 3, 0.5]], np.float32)
 
 
-@pytest.fixture(params=ENGINES.values(), ids=ENGINES.keys())
+@pytest.fixture(params=HERE.values(), ids=HERE.keys())
 def engine(request: pytest.FixtureRequest) -> Engine:
     return request.param
 
@@ -33,8 +37,14 @@ def model(engine: Engine, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def session(model: Path) -> Iterator[edge_sdk.Session]:
-    with edge_sdk.load(model) as session:
+def load(engine: Engine) -> Load:
+    """``edge_sdk.load`` with the engine under test."""
+    return partial(edge_sdk.load, backend=engine.name)
+
+
+@pytest.fixture
+def session(load: Load, model: Path) -> Iterator[edge_sdk.Session]:
+    with load(model) as session:
         yield session
 
 
@@ -49,7 +59,24 @@ def usable(session: edge_sdk.Session) -> bool:
 
 
 def test_every_backend_is_tested_here() -> None:
-    assert set(ENGINES) == set(MODULES)
+    assert set(ENGINES) | {"coreml"} == set(MODULES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_one_that_cannot_be_had_says_why_and_how_to_get_it(name: str) -> None:
+    error = refusal(name)
+    assert (name in HERE) is (error is None)
+    if error is not None:
+        assert error.message
+        assert error.hint
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="Core ML is here")
+def test_core_ml_is_refused_for_the_right_reason() -> None:
+    error = refusal("coreml")
+    assert error is not None
+    assert "Apple systems only" in error.message
+    assert "tflite or onnx" in error.hint
 
 
 # What it says of a model
@@ -60,8 +87,8 @@ def test_signature(session: edge_sdk.Session) -> None:
     assert session.signature.outputs == (TensorSpec(name="y", dtype="float32", shape=(1, 3)),)
 
 
-def test_a_length_that_is_open_has_a_name(engine: Engine, tmp_path: Path) -> None:
-    with edge_sdk.load(written(tmp_path, engine, engine.affine(-1))) as session:
+def test_a_length_that_is_open_has_a_name(load: Load, engine: Engine, tmp_path: Path) -> None:
+    with load(written(tmp_path, engine, engine.affine(-1))) as session:
         (x,) = session.signature.inputs
     assert isinstance(x.shape[0], str)
     assert x.shape[0]
@@ -122,9 +149,9 @@ def test_layout_in_memory_does_not_matter(session: edge_sdk.Session, x: np.ndarr
     np.testing.assert_allclose(session.run({"x": x})["y"], affine(x), rtol=1e-6)
 
 
-def test_open_lengths_take_what_comes(engine: Engine, tmp_path: Path) -> None:
+def test_open_lengths_take_what_comes(load: Load, engine: Engine, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    with edge_sdk.load(written(tmp_path, engine, engine.affine(-1))) as session:
+    with load(written(tmp_path, engine, engine.affine(-1))) as session:
         for rows in (1, 5, 2, 64, 1):
             x = rng.random((rows, 4), np.float32)
             np.testing.assert_allclose(session.run({"x": x})["y"], affine(x), rtol=1e-5)
@@ -133,19 +160,19 @@ def test_open_lengths_take_what_comes(engine: Engine, tmp_path: Path) -> None:
             assert sum(attempt.operations or 0 for attempt in placement.attempts) == 2
 
 
-def test_several_open_lengths_change_at_once(engine: Engine, tmp_path: Path) -> None:
+def test_several_open_lengths_change_at_once(load: Load, engine: Engine, tmp_path: Path) -> None:
     a, b = np.float32([[1, 2, 3, 4]]), np.float32([[10, 20, 30, 40]])
-    with edge_sdk.load(written(tmp_path, engine, engine.sum())) as session:
+    with load(written(tmp_path, engine, engine.sum())) as session:
         for rows in (1, 5, 3):
             inputs = {"a": np.tile(a, (rows, 1)), "b": np.tile(b, (rows, 1))}
             np.testing.assert_array_equal(session.run(inputs)["y"], np.tile(a + b, (rows, 1)))
 
 
 def test_what_the_engine_refuses_is_an_error_of_ours(
-    engine: Engine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    load: Load, engine: Engine, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     a, one = np.ones((3, 4), np.float32), np.ones((1, 4), np.float32)
-    with edge_sdk.load(written(tmp_path, engine, engine.sum())) as session:
+    with load(written(tmp_path, engine, engine.sum())) as session:
         session.run({"a": one, "b": one})
         capfd.readouterr()
         with pytest.raises(UsageError, match="cannot run the model on these inputs"):
@@ -156,14 +183,14 @@ def test_what_the_engine_refuses_is_an_error_of_ours(
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_threads(model: Path, threads: int) -> None:
-    with edge_sdk.load(model, threads=threads) as session:
+def test_threads(load: Load, model: Path, threads: int) -> None:
+    with load(model, threads=threads) as session:
         assert session.placement.threads == threads
         assert usable(session)
 
 
-def test_sessions_do_not_disturb_each_other(model: Path) -> None:
-    with edge_sdk.load(model) as one, edge_sdk.load(model) as other:
+def test_sessions_do_not_disturb_each_other(load: Load, model: Path) -> None:
+    with load(model) as one, load(model) as other:
         y = one.run({"x": X})["y"]
         other.run({"x": 3 * X})
         np.testing.assert_array_equal(one.run({"x": X})["y"], y)
@@ -217,34 +244,40 @@ def test_wrong_inputs_are_named_and_the_session_stays_usable(
     ],
     ids=["empty", "text", "zeros", "one byte", "a third", "half", "all but one byte"],
 )
-def test_what_is_no_model_is_refused(engine: Engine, tmp_path: Path, spoil: object) -> None:
+def test_what_is_no_model_is_refused(
+    load: Load, engine: Engine, tmp_path: Path, spoil: object
+) -> None:
     path = written(tmp_path, engine, spoil(engine.affine(1)))  # type: ignore[operator]
     with pytest.raises(UsageError) as caught:
-        edge_sdk.load(path)
+        load(path)
     assert str(path) in caught.value.message
     assert caught.value.hint
 
 
-@pytest.mark.parametrize("other", ENGINES.values(), ids=ENGINES.keys())
+@pytest.mark.parametrize(
+    "other", [ENGINES["litert"], ENGINES["onnxruntime"]], ids=["tflite", "onnx"]
+)
 def test_another_format_under_this_name_is_refused(
-    engine: Engine, other: Engine, tmp_path: Path
+    load: Load, engine: Engine, other: Engine, tmp_path: Path
 ) -> None:
-    if other is engine:
+    if other.suffix == engine.suffix:
         path = tmp_path / f"missing{engine.suffix}"
     else:
         path = written(tmp_path, engine, other.affine(1))
     with pytest.raises(UsageError, match=r"missing|model"):
-        edge_sdk.load(path)
+        load(path)
 
 
-def test_an_operation_that_the_engine_lacks_is_named(engine: Engine, tmp_path: Path) -> None:
+def test_an_operation_that_the_engine_lacks_is_named(
+    load: Load, engine: Engine, tmp_path: Path
+) -> None:
     with pytest.raises(UnavailableError, match="Frobnicate") as caught:
-        edge_sdk.load(written(tmp_path, engine, engine.unknown()))
+        load(written(tmp_path, engine, engine.unknown()))
     assert caught.value.hint
 
 
 def test_a_backend_that_does_not_read_the_file_is_refused(engine: Engine, model: Path) -> None:
-    (other,) = set(ENGINES) - {engine.name}
+    other = next(each.name for each in ENGINES.values() if each.suffix != engine.suffix)
     with pytest.raises(UsageError, match=f"'{other}' does not run") as caught:
         edge_sdk.load(model, backend=other)
     assert engine.name in caught.value.hint
@@ -254,21 +287,21 @@ def test_a_backend_that_does_not_read_the_file_is_refused(engine: Engine, model:
 
 
 @pytest.mark.parametrize("name", ["xnpack", "GPU", "", "cudaa"])
-def test_an_unknown_delegate_is_a_mistake(model: Path, name: str) -> None:
+def test_an_unknown_delegate_is_a_mistake(load: Load, model: Path, name: str) -> None:
     with pytest.raises(UsageError, match="There is no delegate") as caught:
-        edge_sdk.load(model, delegates=[name])
+        load(model, delegates=[name])
     assert caught.value.hint
 
 
-def test_the_nearest_delegate_is_offered(model: Path) -> None:
+def test_the_nearest_delegate_is_offered(load: Load, model: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        edge_sdk.load(model, delegates=["xnpack"])
+        load(model, delegates=["xnpack"])
     assert "Did you mean 'xnnpack'?" in caught.value.hint
 
 
-def test_a_text_is_no_list_of_delegates(model: Path) -> None:
+def test_a_text_is_no_list_of_delegates(load: Load, model: Path) -> None:
     with pytest.raises(UsageError) as caught:
-        edge_sdk.load(model, delegates="gpu,cpu")
+        load(model, delegates="gpu,cpu")
     assert "['gpu', 'cpu']" in caught.value.hint
 
 
@@ -280,10 +313,10 @@ def test_delegates_on_offer_are_known_by_name(engine: Engine) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_delegate_is_active_or_refused_with_a_reason(
-    engine: Engine, model: Path, name: str, capfd: pytest.CaptureFixture[str]
+    load: Load, engine: Engine, model: Path, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     offered = name in backend(engine.name).delegates()
-    with edge_sdk.load(model, delegates=[name, "cpu"]) as session:
+    with load(model, delegates=[name, "cpu"]) as session:
         placement = session.placement
         assert usable(session)
     assert placement.requested == tuple(dict.fromkeys((name, "cpu")))
@@ -296,23 +329,23 @@ def test_a_delegate_is_active_or_refused_with_a_reason(
         assert capfd.readouterr().err == ""
 
 
-def test_strict_refuses_what_is_not_active(engine: Engine, model: Path) -> None:
+def test_strict_refuses_what_is_not_active(load: Load, engine: Engine, model: Path) -> None:
     with pytest.raises(UnavailableError, match=r"'tensorrt' is not active: .+") as caught:
-        edge_sdk.load(model, delegates=["tensorrt", "cpu"], strict=True)
+        load(model, delegates=["tensorrt", "cpu"], strict=True)
     assert caught.value.hint
 
 
-def test_strict_is_content_with_what_was_asked_for(engine: Engine, model: Path) -> None:
-    with edge_sdk.load(model, delegates=["cpu"], strict=True) as session:
+def test_strict_is_content_with_what_was_asked_for(load: Load, engine: Engine, model: Path) -> None:
+    with load(model, delegates=["cpu"], strict=True) as session:
         assert session.placement.actual == ("cpu",)
         assert usable(session)
 
 
 def test_an_external_library_that_is_not_there_is_refused(
-    engine: Engine, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    load: Load, engine: Engine, model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     library = str(tmp_path / "missing.so")
-    with edge_sdk.load(model, delegates=[library, "cpu"]) as session:
+    with load(model, delegates=[library, "cpu"]) as session:
         (refused,) = session.placement.refused
         assert usable(session)
     assert refused.delegate == library
@@ -323,8 +356,8 @@ def test_an_external_library_that_is_not_there_is_refused(
 # The end
 
 
-def test_a_closed_session_says_so(model: Path) -> None:
-    session = edge_sdk.load(model)
+def test_a_closed_session_says_so(load: Load, model: Path) -> None:
+    session = load(model)
     session.close()
     session.close()
     with pytest.raises(UsageError, match="closed"):
@@ -349,16 +382,16 @@ def by_hand(x: np.ndarray) -> np.ndarray:
     )
 
 
-def test_real_numbers_are_quantized_and_answers_are_real(quantized: Path) -> None:
-    with edge_sdk.load(quantized) as session:
+def test_real_numbers_are_quantized_and_answers_are_real(load: Load, quantized: Path) -> None:
+    with load(quantized) as session:
         y = session.run({"x": X})["y"]
     assert y.dtype == np.float32
     np.testing.assert_allclose(y, affine(X), atol=Y_SCALE.scale / 2 + 0.2)
 
 
-def test_quantizing_is_what_one_would_do_by_hand(quantized: Path) -> None:
+def test_quantizing_is_what_one_would_do_by_hand(load: Load, quantized: Path) -> None:
     rng = np.random.default_rng(1)
-    with edge_sdk.load(quantized) as session, edge_sdk.load(quantized, raw=True) as raw:
+    with load(quantized) as session, load(quantized, raw=True) as raw:
         for _ in range(20):
             x = rng.uniform(-8, 8, (1, 4)).astype(np.float32)
             outputs = session.run({"x": x})["y"]
@@ -370,17 +403,17 @@ def test_quantizing_is_what_one_would_do_by_hand(quantized: Path) -> None:
             np.testing.assert_allclose(outputs, expected, rtol=1e-6)
 
 
-def test_numbers_out_of_range_are_clipped(quantized: Path) -> None:
+def test_numbers_out_of_range_are_clipped(load: Load, quantized: Path) -> None:
     far = np.float32([[1e6, -1e6, 1e6, -1e6]])
     assert by_hand(far).tolist() == [[127, -128, 127, -128]]
-    with edge_sdk.load(quantized) as session:
+    with load(quantized) as session:
         np.testing.assert_array_equal(
             session.run({"x": far})["y"], session.run({"x": by_hand(far)})["y"]
         )
 
 
-def test_other_integers_are_refused(quantized: Path) -> None:
-    with edge_sdk.load(quantized) as session:
+def test_other_integers_are_refused(load: Load, quantized: Path) -> None:
+    with load(quantized) as session:
         with pytest.raises(UsageError, match="uint8; the model takes float32 or int8"):
             session.run({"x": X.astype(np.uint8)})
         session.run({"x": X})

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import affine, tflite_adds, tflite_affine
 
 import edge_sdk
-from edge_sdk import UnavailableError
+from edge_sdk import UnavailableError, UsageError
 
 SOURCE = Path(__file__).with_name("stub_delegate.c")
 X = np.array([[1, -2, 3, 0.5]], np.float32)
@@ -139,3 +139,130 @@ def test_a_library_that_is_no_delegate_is_refused_quietly(
     assert "cannot be loaded" in reasons[1]
     assert "No such file" in reasons[2]
     assert capfd.readouterr().err == ""
+
+
+# One that would take the process with it
+
+
+@pytest.mark.parametrize(
+    ("moment", "stage"),
+    [
+        ("create", "it is loaded"),
+        ("prepare", "it takes the model"),
+        ("invoke", "it runs the model"),
+    ],
+)
+def test_one_that_crashes_is_refused_and_the_session_works(
+    stub: Path, model: Path, moment: str, stage: str
+) -> None:
+    with loaded(model, f"{stub}?crash={moment}", "xnnpack") as session:
+        (refused,) = session.placement.refused
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+    assert refused.reason == f"it crashes the process (SIGSEGV) while {stage}"
+
+
+def test_strict_fails_on_one_that_crashes(stub: Path, model: Path) -> None:
+    with pytest.raises(UnavailableError, match=r"not active: it crashes the process") as caught:
+        loaded(model, f"{stub}?crash=create", strict=True)
+    assert caught.value.hint
+
+
+def test_one_that_crashes_as_it_is_mapped(model: Path, tmp_path: Path) -> None:
+    source = tmp_path / "dies.c"
+    source.write_text(
+        "#include <stdlib.h>\n__attribute__((constructor)) static void die(void) { abort(); }\n",
+        encoding="utf-8",
+    )
+    with loaded(model, compiled(source, tmp_path / "libdies.so"), "cpu") as session:
+        (refused,) = session.placement.refused
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+    assert "SIGABRT" in refused.reason
+
+
+def test_a_library_for_another_processor(stub: Path, model: Path, tmp_path: Path) -> None:
+    foreign = bytearray(stub.read_bytes())
+    foreign[18:20] = (243).to_bytes(2, "little")
+    path = tmp_path / "libforeign.so"
+    path.write_bytes(foreign)
+    with loaded(model, path, "cpu") as session:
+        (refused,) = session.placement.refused
+        assert session.placement.actual == ("cpu",)
+    assert f"{path} is built for RISC-V, this is " in refused.reason
+
+
+def test_wrong_sums_are_computed_as_told(stub: Path, model: Path) -> None:
+    """The engine cannot know; that is the golden check's to find. Here: the stub does answer so."""
+    with loaded(model, f"{stub}?sums=wrong") as session:
+        found = session.run({"x": X})["y"]
+    assert np.abs(found - affine(X)).max() > 1
+
+
+def test_its_driver_is_its_content(stub: Path, model: Path) -> None:
+    with loaded(model, stub) as session:
+        (attempt,) = (a for a in session.placement.attempts if a.delegate == str(stub))
+    assert attempt.driver.startswith("libstub.so ")
+    assert (attempt.kinds, attempt.partitions) == ({"ADD": 1}, 1)
+    assert attempt.handed_over_bytes == 32  # four floats in, four out; the constant stays
+    assert "1 of 2 operations (50 %) fall back to xnnpack" in session_fallback(stub, model)
+
+
+def session_fallback(stub: Path, model: Path) -> str:
+    with loaded(model, stub, "xnnpack") as session:
+        return session.placement.fallback
+
+
+# Delegates by name: what their makers' libraries are given
+
+
+@pytest.mark.parametrize(
+    ("delegate", "library", "given"),
+    [
+        ("edgetpu?device=usb:0", "libedgetpu.so.1", {"device": "usb:0"}),
+        (
+            "qnn?backend_type=htp&htp_precision=1",
+            "libQnnTFLiteDelegate.so",
+            {"backend_type": "htp", "htp_precision": "1"},
+        ),
+    ],
+)
+def test_a_name_finds_its_library_and_hands_on_its_options(
+    model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delegate: str,
+    library: str,
+    given: dict[str, str],
+) -> None:
+    record = tmp_path / "record.txt"
+    source = tmp_path / "recorder.c"
+    text = SOURCE.read_text(encoding="utf-8")
+    every = f'  record("{record}", keys, values, count);\n  Options options = {{0}};\n'
+    source.write_text(text.replace("  Options options = {0};\n", every), encoding="utf-8")
+    compiled(source, tmp_path / library)
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    name = delegate.partition("?")[0]
+    with loaded(model, delegate) as session:
+        assert session.placement.actual[0] == name
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+    lines = record.read_text(encoding="utf-8").splitlines()
+    assert dict(line.split("=", 1) for line in lines) == given
+
+
+@pytest.mark.parametrize("name", ["edgetpu", "qnn", "nnapi"])
+def test_the_absent_are_refused_with_the_right_reason(model: Path, name: str) -> None:
+    with loaded(model, name, "xnnpack") as session:
+        (refused,) = session.placement.refused
+    wanted = {
+        "edgetpu": "libedgetpu.so.1: No such file",
+        "qnn": "libQnnTFLiteDelegate.so: No such file",
+        "nnapi": "Android only",
+    }
+    assert wanted[name] in refused.reason
+
+
+def test_an_option_that_a_name_does_not_have(model: Path) -> None:
+    with pytest.raises(UsageError, match="no option 'devise'") as caught:
+        loaded(model, "edgetpu?devise=usb", "cpu")
+    assert "device" in caught.value.hint
+    with pytest.raises(UsageError, match="takes no options"):
+        loaded(model, "xnnpack?fast=true")

@@ -265,6 +265,6 @@ def test_a_variant_that_nothing_here_runs_is_skipped_or_refused(tmp_path: Path) 
     planned, skipped = plan(path)
     assert [c.variant for c in planned] == ["tflite-fp32"]
     assert [s.variant for s in skipped] == ["coreml-fp16"]
-    assert "coreml" in skipped[0].reason
+    assert "Core ML" in skipped[0].reason
     with pytest.raises(UnavailableError, match="coreml-fp16"):
         plan(path, variants=["coreml-fp16"])

@@ -205,9 +205,44 @@ def test_placement() -> None:
     )
     assert placement.actual == ("xnnpack", "cpu")
     assert [a.delegate for a in placement.refused] == ["gpu"]
-    assert str(placement) == "litert 2.3.0: xnnpack 3/4 ops, cpu\n  gpu refused: no such library"
+    assert str(placement) == (
+        "litert 2.3.0: xnnpack 3/4 ops, cpu\n  gpu refused: no such library\n"
+        "  an unknown part of the model falls back to xnnpack and cpu"
+    )
     nowhere = msgspec.structs.replace(placement, attempts=())
     assert str(nowhere) == "litert 2.3.0: nothing runs"
+
+
+def test_what_a_fallback_costs_is_told() -> None:
+    def fallback(*attempts: Attempt, operations: int | None = 10) -> str:
+        return Placement(
+            backend="litert",
+            backend_version="2.3.0",
+            requested=("gpu", "xnnpack"),
+            attempts=attempts,
+            operations=operations,
+            threads=1,
+        ).fallback
+
+    whole = Attempt(delegate="gpu", active=True, operations=10)
+    assert fallback(whole, Attempt(delegate="xnnpack", active=False, reason="nothing left")) == ""
+    assert fallback(whole, Attempt(delegate="xnnpack", active=True, operations=0)) == ""
+    gpu = Attempt(
+        delegate="gpu",
+        active=True,
+        operations=8,
+        partitions=2,
+        handed_over_bytes=64,
+        kinds={"A": 8},
+    )
+    rest = (
+        Attempt(delegate="xnnpack", active=True, operations=1, kinds={"ADD": 1}, partitions=1),
+        Attempt(delegate="cpu", active=True, operations=1, kinds={"ADD": 1}),
+    )
+    assert fallback(gpu, *rest) == (
+        "2 of 10 operations (20 %) fall back to xnnpack and cpu: ADD 2; "
+        "gpu has 2 pieces of the model, 64 bytes handed over at every run"
+    )
 
 
 def test_results_read_well() -> None:

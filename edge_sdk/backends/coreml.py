@@ -1,0 +1,155 @@
+"""Core ML, through coremltools: on Apple systems only.
+
+**Unproven**: nothing here has run on a Mac by us. What is proven is that it is refused elsewhere
+with the reason. ``converters.mil`` evaluates Core ML programs on any machine, for proofs, not for
+speed.
+
+A ``.mlpackage`` is a folder, so it is opened by its path; there is no model in bytes.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
+from edge_sdk.backends.delegates import known_options
+from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
+from edge_sdk.spec.tensor import Dim, DType
+
+UNITS = {"coreml": "ALL", "gpu": "CPU_AND_GPU", "cpu": "CPU_ONLY"}
+"""Delegate to Core ML's ``ComputeUnit``; which unit takes what, it decides and does not tell."""
+
+_DTYPES: dict[int, DType] = {65552: "float16", 65568: "float32", 65600: "float64", 131104: "int32"}
+"""``ArrayFeatureType.ArrayDataType`` of Core ML's ``FeatureTypes.proto``."""
+
+
+class CoreMl:
+    """The backend."""
+
+    name = "coreml"
+    extra = "convert"
+    formats: tuple[Format, ...] = ("coreml",)
+
+    def version(self) -> str:
+        """See ``Backend.version``."""
+        if platform.system() != "Darwin":
+            raise UnavailableError(
+                "Core ML models run on Apple systems only.",
+                "Take another variant here, tflite or onnx; the same artifact may hold several.",
+            )
+        try:
+            import coremltools  # noqa: F401
+
+            return version("coremltools")
+        except (ImportError, PackageNotFoundError) as error:
+            raise UnavailableError(
+                f"Core ML is not usable here: {error}", "pip install coremltools"
+            ) from error
+
+    def delegates(self) -> tuple[str, ...]:
+        """See ``Backend.delegates``."""
+        return tuple(UNITS)
+
+    def open(
+        self,
+        model: Path | bytes,
+        *,
+        delegates: Sequence[DelegateRequest],
+        threads: int,
+        cache: Path | None = None,
+    ) -> LoadedModel:
+        """See ``Backend.open``. Core ML chooses its threads, and keeps its own cache."""
+        found = self.version()
+        import coremltools
+
+        if isinstance(model, bytes):
+            raise UsageError(
+                "A Core ML model is a folder, not a file's content.", "Open it by its path."
+            )
+        attempts: list[Attempt] = []
+        chosen = ""
+        for request in delegates:
+            if not request.library:
+                known_options(self.name, request, ())
+            if request.name not in UNITS:
+                reason = f"Core ML has no {request.name} path"
+                attempts.append(Attempt(delegate=request.name, active=False, reason=reason))
+            elif chosen:
+                if request.name != "cpu":
+                    reason = "an earlier delegate of the list is active"
+                    attempts.append(Attempt(delegate=request.name, active=False, reason=reason))
+            else:
+                chosen = request.name
+        chosen = chosen or "coreml"
+        try:
+            loaded = coremltools.models.MLModel(
+                str(model), compute_units=coremltools.ComputeUnit[UNITS[chosen]]
+            )
+        except Exception as error:
+            raise UsageError(
+                f"This is not a Core ML model that this system reads: {error}",
+                "Convert it again: edge convert … --formats coreml",
+            ) from error
+        limits = "" if chosen == "cpu" else "Core ML does not tell which unit took what"
+        attempts.append(Attempt(delegate=chosen, active=True, operations=None, reason=limits))
+        placement = Placement(
+            backend=self.name,
+            backend_version=found,
+            requested=tuple(request.name for request in delegates),
+            attempts=tuple(attempts),
+            operations=None,
+            threads=threads,
+        )
+        return CoreMlModel(loaded, placement)
+
+
+class CoreMlModel:
+    """One Core ML model."""
+
+    def __init__(self, loaded: Any, placement: Placement) -> None:
+        self._loaded = loaded
+        self._placement = placement
+        description = loaded.get_spec().description
+        self.signature = Signature(
+            inputs=tuple(_tensor(feature) for feature in description.input),
+            outputs=tuple(_tensor(feature) for feature in description.output),
+            name="main",
+        )
+
+    def run(self, inputs: Sequence[Array]) -> list[Array]:
+        """See ``LoadedModel.run``."""
+        feeds = {t.name: a for t, a in zip(self.signature.inputs, inputs, strict=True)}
+        try:
+            outputs = self._loaded.predict(feeds)
+        except Exception as error:
+            raise UsageError(
+                f"Core ML cannot run the model on these inputs: {error}",
+                "Check the inputs' shapes and values.",
+            ) from error
+        return [np.asarray(outputs[tensor.name]) for tensor in self.signature.outputs]
+
+    def placement(self) -> Placement:
+        """See ``LoadedModel.placement``."""
+        return self._placement
+
+    def close(self) -> None:
+        """See ``LoadedModel.close``."""
+        self._loaded = None
+
+
+def _tensor(feature: Any) -> TensorSpec:
+    array = feature.type.multiArrayType
+    shape: tuple[Dim, ...] = tuple(int(n) for n in array.shape)
+    return TensorSpec(
+        name=feature.name, dtype=_DTYPES.get(int(array.dataType), "float32"), shape=shape
+    )
+
+
+BACKEND = CoreMl()

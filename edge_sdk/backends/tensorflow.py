@@ -1,0 +1,78 @@
+"""TensorFlow's own TFLite interpreter, the last resort: where TensorFlow is, and nothing smaller.
+
+It takes seconds and half a gigabyte to import, so it is only looked up until a model is opened.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.backends.base import DelegateRequest, LoadedModel
+from edge_sdk.backends.litert import LiteRt
+from edge_sdk.errors import UnavailableError
+
+DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-aarch64", "tf-nightly")
+
+
+class TensorFlow(LiteRt):
+    """The backend."""
+
+    name = "tensorflow"
+    title = "TensorFlow"
+    extra = "convert"
+    module = "tensorflow.lite.python.interpreter"
+    distribution = "tensorflow"
+    compiles = False
+
+    def version(self) -> str:
+        """See ``Backend.version``. It is not imported for that."""
+        if find_spec("tensorflow") is not None:
+            for name in DISTRIBUTIONS:
+                try:
+                    return version(name)
+                except PackageNotFoundError:
+                    continue
+        raise UnavailableError(
+            "TensorFlow is not usable here: it is not installed, and LiteRT runs the same models.",
+            "pip install 'edgeloop[litert]'",
+        )
+
+    def open(
+        self,
+        model: Path | bytes,
+        *,
+        delegates: Sequence[DelegateRequest],
+        threads: int,
+        cache: Path | None = None,
+    ) -> LoadedModel:
+        """See ``Backend.open``."""
+        self.version()
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import tensorflow.lite.python.interpreter  # noqa: F401
+        except ImportError as error:
+            raise UnavailableError(
+                f"TensorFlow is not usable here: {error}", "pip install 'edgeloop[litert]'"
+            ) from error
+        return super().open(model, delegates=delegates, threads=threads, cache=cache)
+
+    def prepare(
+        self,
+        model: Path | bytes,
+        delegates: Sequence[DelegateRequest],
+        threads: int,
+        *external: Any,
+    ) -> tuple[Any, int]:
+        """See ``LiteRt.prepare``: every interpreter warns that it will be gone one day."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return super().prepare(model, delegates, threads, *external)
+
+
+BACKEND = TensorFlow()

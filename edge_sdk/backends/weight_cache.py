@@ -1,0 +1,157 @@
+"""Weights that an engine has prepared for its kernels, kept from one load to the next.
+
+XNNPACK looks into such a file for the weights of a graph, not of a model: given the file of another
+model with the same graph, it answers with that model's weights, in silence. That is exactly what a
+retrained model is. So a file's name holds the digest of the very model, and of the engine's
+version; there is no name under which another model's weights could be found.
+
+A file is written under a name of its own, brought to the disk, and only then named as complete:
+what was cut off is never found. Those of other engine versions, and the least recently used beyond
+``MAX_FILES`` or ``MAX_BYTES``, are removed; a process that still has one open keeps it.
+
+Reading a whole model for its digest costs more than the cache saves, so the digest of a file is
+remembered under what the filesystem says of it: device, inode, size and both of its times. The
+second of those (ctime) no program can set; it moves with every change of the content, by the
+kernel's coarse clock. So a file that changed within the last ``SETTLED_SECONDS`` is read whole and
+not remembered: it might change again within one tick.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import re
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edge_sdk.files import whole_file
+
+SUFFIX = ".xnnpack"
+PART = ".part"
+MAX_FILES = 8
+MAX_BYTES = 1 << 29
+STAMP = ".digest"
+MAX_STAMPS = 64
+SETTLED_SECONDS = 2.0
+LEFT_BEHIND_SECONDS = 3600
+"""An unfinished file of that age has no writer any more."""
+
+
+@contextmanager
+def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator[Path | None]:
+    """The path at which the engine finds, or is to leave, this model's prepared weights.
+
+    Leaving the block without an exception says that the engine has finished writing. None where the
+    folder cannot be written: then there is no cache, which is no reason not to run.
+
+    Args:
+        folder: for caches alone; made if need be.
+        model: the model that the weights belong to.
+        engine: its name and version.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        version = hashlib.sha256(engine.encode()).hexdigest()[:8]
+        ready = folder / f"{remembered_digest(folder, model)}-{version}{SUFFIX}"
+        if ready.is_file():
+            os.utime(ready)  # it is what was used last
+            part = None
+        else:
+            descriptor, name = tempfile.mkstemp(f"{SUFFIX}{PART}", "weights-", folder)
+            os.close(descriptor)
+            part = Path(name)
+            part.unlink()  # the engine makes it; an empty one it would take for damaged
+    except OSError:
+        yield None
+        return
+    if part is None:
+        yield ready
+        return
+    try:
+        yield part
+        if part.is_file():
+            _complete(part, ready)
+            collect(folder, version)
+    except OSError:  # a full disk costs the cache, not the session
+        pass
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def remembered_digest(folder: Path, model: Path | bytes, now: float | None = None) -> str:
+    """The digest of a model's content, without reading a file that is known and has not changed.
+
+    Args:
+        folder: where it is remembered.
+        model: see ``digest``.
+        now: seconds since the epoch; None asks the clock.
+    """
+    if isinstance(model, bytes):
+        return digest(model)
+    stat = model.stat()
+    stamp = folder / f"{_stamp(stat)}{STAMP}"
+    with suppress(OSError):
+        known = stamp.read_text(encoding="ascii", errors="replace")
+        if re.fullmatch(r"[0-9a-f]{64}", known):
+            return known
+    found = digest(model)
+    moment = time.time() if now is None else now
+    if moment - stat.st_ctime > SETTLED_SECONDS and _stamp(model.stat()) == _stamp(stat):
+        with suppress(OSError):
+            with whole_file(stamp) as file:
+                file.write(found.encode())
+            stamps = sorted(folder.glob(f"*{STAMP}"), key=lambda path: path.stat().st_mtime)
+            for old in stamps[:-MAX_STAMPS]:
+                old.unlink()
+    return found
+
+
+def _stamp(stat: os.stat_result) -> str:
+    words = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
+    return hashlib.sha256(repr(words).encode()).hexdigest()[:32]
+
+
+def digest(model: Path | bytes) -> str:
+    """The digest of a model's content; a file is read by mapping it."""
+    if isinstance(model, bytes):
+        return hashlib.sha256(model).hexdigest()
+    with model.open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            return hashlib.sha256().hexdigest()
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            return hashlib.sha256(content).hexdigest()
+
+
+def collect(folder: Path, version: str) -> None:
+    """Remove what no load will ask for again, and the least recently used beyond the limits."""
+    files: list[tuple[float, int, Path]] = []
+    for path in folder.glob(f"*{SUFFIX}*"):
+        with suppress(OSError):  # another process removed it
+            stat = path.stat()
+            files.append((stat.st_mtime, stat.st_size, path))
+    newest = max((when for when, _, _ in files), default=0.0)
+    kept = total = 0
+    for when, size, path in sorted(files, reverse=True):
+        if path.name.endswith(PART):
+            gone = newest - when > LEFT_BEHIND_SECONDS
+        else:
+            over = kept and (kept >= MAX_FILES or total + size > MAX_BYTES)
+            gone = bool(over) or not path.name.endswith(f"-{version}{SUFFIX}")
+            kept, total = (kept, total) if gone else (kept + 1, total + size)
+        if gone:
+            with suppress(OSError):
+                path.unlink()
+
+
+def _complete(part: Path, ready: Path) -> None:
+    descriptor = os.open(part, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    part.replace(ready)

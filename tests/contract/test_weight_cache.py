@@ -1,0 +1,152 @@
+"""Prepared weights that are kept: never another model's, never half a file, not for ever."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny_models import TfLite, tfl
+
+from edge_sdk.backends import backend
+from edge_sdk.backends.weight_cache import (
+    MAX_FILES,
+    STAMP,
+    SUFFIX,
+    collect,
+    digest,
+    prepared_weights,
+    remembered_digest,
+)
+
+LENGTH = 64
+X = np.random.default_rng(0).random((1, LENGTH), np.float32)
+
+
+def dense(path: Path, seed: int) -> tuple[Path, np.ndarray]:
+    """One dense layer, and its answer: every seed has the same graph, and weights of its own."""
+    weights = np.random.default_rng(seed).standard_normal((LENGTH, LENGTH)).astype(np.float32)
+    model = TfLite()
+    x, y = model.tensor("x", (1, LENGTH)), model.tensor("y", (1, LENGTH))
+    w = model.tensor("w", (LENGTH, LENGTH), value=weights)
+    bias = model.tensor("b", (LENGTH,), value=np.zeros(LENGTH, np.float32))
+    model.operator("FULLY_CONNECTED", [x, w, bias], [y], tfl.FullyConnectedOptionsT())
+    path.write_bytes(model.build([x], [y]))
+    return path, X @ weights.T
+
+
+def answer(model: Path | bytes, cache: Path | None) -> np.ndarray:
+    loaded = backend("litert-compiled").open(model, delegates=(), threads=1, cache=cache)
+    try:
+        return loaded.run([X])[0]
+    finally:
+        loaded.close()
+
+
+def test_a_hundred_swaps_of_the_same_graph_never_serve_the_others_weights(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    pair = [dense(tmp_path / f"{seed}.tflite", seed) for seed in (1, 2)]
+    assert np.abs(pair[0][1] - pair[1][1]).max() > 1
+    times = []
+    for swap in range(100):
+        model, expected = pair[swap % 2]
+        np.testing.assert_allclose(answer(model, cache), expected, rtol=1e-4, atol=1e-4)
+        times.append({path: path.stat().st_ino for path in cache.iterdir()})
+    assert len(times[1]) == 2
+    assert all(each == times[1] for each in times[1:])  # made once each, and found ever after
+
+
+def test_one_path_whose_content_is_replaced(tmp_path: Path) -> None:
+    cache, path = tmp_path / "cache", tmp_path / "model.tflite"
+    for seed in (1, 2, 1, 3):
+        model, expected = dense(path, seed)
+        np.testing.assert_allclose(answer(model, cache), expected, rtol=1e-4, atol=1e-4)
+        np.testing.assert_allclose(answer(model.read_bytes(), cache), expected, atol=1e-4)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_digest_is_remembered_only_while_the_file_cannot_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, later = tmp_path / "model.tflite", time.time() + 10
+    path.write_bytes(b"one content")
+    first = remembered_digest(tmp_path, path)
+    assert list(tmp_path.glob(f"*{STAMP}")) == []  # it changed just now, and may again
+    assert remembered_digest(tmp_path, path, later) == first
+    (stamp,) = tmp_path.glob(f"*{STAMP}")
+    with monkeypatch.context() as patch:
+        patch.setattr("edge_sdk.backends.weight_cache.digest", lambda _: pytest.fail("read again"))
+        assert remembered_digest(tmp_path, path) == first
+    stat = path.stat()
+    path.write_bytes(b"two content")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a copy that keeps times does
+    assert path.stat().st_size == stat.st_size
+    assert remembered_digest(tmp_path, path, later) == digest(path) != first
+    stamp.write_text("no digest", encoding="ascii")
+    assert remembered_digest(tmp_path, path, later) == digest(path)
+
+
+def test_the_engine_by_itself_would_serve_the_old_weights(tmp_path: Path) -> None:
+    """Why all this: if this fails one day, the engine has learned to look."""
+    from ai_edge_litert.compiled_model import CompiledModel, CpuOptions, Options
+
+    def raw(model: Path) -> np.ndarray:
+        options = Options(cpu_options=CpuOptions(1, xnnpack_weight_cache_path=str(tmp_path / "c")))
+        compiled = CompiledModel.from_file(str(model), options=options)
+        inputs, outputs = compiled.create_input_buffers(0), compiled.create_output_buffers(0)
+        inputs[0].write(X)
+        compiled.run_by_index(0, inputs, outputs)
+        return outputs[0].read(LENGTH, np.float32)[None]
+
+    answer(dense(tmp_path / "0.tflite", 0)[0], None)  # the environments are there, and have spoken
+    (one, first), (two, second) = (dense(tmp_path / f"{s}.tflite", s) for s in (1, 2))
+    np.testing.assert_allclose(raw(one), first, rtol=1e-4, atol=1e-4)
+    assert np.abs(raw(two) - second).max() > 1
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1], ids=["empty", "a byte", "its head", "its end"])
+def test_a_damaged_file_is_no_reason_to_answer_wrongly(tmp_path: Path, length: int) -> None:
+    cache = tmp_path / "cache"
+    model, expected = dense(tmp_path / "model.tflite", 1)
+    answer(model, cache)
+    (kept,) = cache.iterdir()
+    kept.write_bytes(kept.read_bytes()[:length])
+    np.testing.assert_allclose(answer(model, cache), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_folder_that_cannot_be_is_no_reason_not_to_run(tmp_path: Path) -> None:
+    model, expected = dense(tmp_path / "model.tflite", 1)
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
+    found = answer(model, tmp_path / "file" / "cache")
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_was_cut_off_is_not_found(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), prepared_weights(tmp_path, b"model", "e 1") as path:
+        path.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_least_recently_used_and_other_versions_go(tmp_path: Path) -> None:
+    def keep(model: bytes, engine: str, when: int) -> Path:
+        with prepared_weights(tmp_path, model, engine) as path:
+            path.write_bytes(b"weights")
+        (newest,) = (p for p in tmp_path.iterdir() if p.stat().st_mtime > 1e9)
+        os.utime(newest, (when, when))
+        return newest
+
+    old = keep(b"old", "engine 1", 1)
+    kept = [keep(bytes([n]), "engine 2", 100 + n) for n in range(MAX_FILES)]
+    assert not old.exists()
+    another = keep(b"another", "engine 2", 500)
+    assert not kept[0].exists()
+    assert all(path.exists() for path in (*kept[1:], another))
+    left = tmp_path / f"weights-x{SUFFIX}.part"
+    left.write_bytes(b"")
+    os.utime(left, (1, 1))
+    os.utime(another, (10_000, 10_000))
+    collect(tmp_path, another.name.rpartition("-")[2].removesuffix(SUFFIX))
+    assert not left.exists()
