@@ -70,6 +70,7 @@ class OnnxRuntime:
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None = None,
+        digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
         backend_version = self.version()
@@ -185,7 +186,7 @@ def _built(
     return session_of(rest) if rest else plain
 
 
-class OnnxRuntimeModel:
+class OnnxRuntimeModel(LoadedModel):
     """One model in one session."""
 
     def __init__(

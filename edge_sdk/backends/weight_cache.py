@@ -29,7 +29,7 @@ LEFT_BEHIND_SECONDS = 3600
 
 
 @contextmanager
-def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator[Path | None]:
+def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | None]:
     """The path at which the engine finds, or is to leave, this model's prepared weights.
 
     Leaving the block without an exception says that the engine has finished writing. None where the
@@ -37,13 +37,13 @@ def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator
 
     Args:
         folder: for caches alone; made if need be.
-        model: the model that the weights belong to.
+        digest: of the model that the weights belong to.
         engine: its name and version.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         version = hashlib.sha256(engine.encode()).hexdigest()[:8]
-        ready = folder / f"{digest(model)}-{version}{SUFFIX}"
+        ready = folder / f"{digest}-{version}{SUFFIX}"
         if ready.is_file():
             os.utime(ready)  # it is what was used last
             part = None
@@ -70,7 +70,7 @@ def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator
             part.unlink()
 
 
-def digest(model: Path | bytes) -> str:
+def digest_of(model: Path | bytes) -> str:
     """The digest of a model's content; a file is read by mapping it."""
     if isinstance(model, bytes):
         return hashlib.sha256(model).hexdigest()

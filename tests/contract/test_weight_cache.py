@@ -11,6 +11,7 @@ from tiny_models import TfLite, tfl
 
 from edge_sdk.backends import backend
 from edge_sdk.backends.weight_cache import MAX_FILES, SUFFIX, collect, prepared_weights
+from edge_sdk.files import sha256
 
 LENGTH = 64
 X = np.random.default_rng(0).random((1, LENGTH), np.float32)
@@ -94,7 +95,7 @@ def test_a_folder_that_cannot_be_is_no_reason_not_to_run(tmp_path: Path) -> None
 
 
 def test_what_was_cut_off_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), prepared_weights(tmp_path, b"model", "e 1") as path:
+    with pytest.raises(KeyboardInterrupt), prepared_weights(tmp_path, "0" * 64, "e 1") as path:
         path.write_bytes(b"half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -102,7 +103,7 @@ def test_what_was_cut_off_is_not_found(tmp_path: Path) -> None:
 
 def test_the_least_recently_used_and_other_versions_go(tmp_path: Path) -> None:
     def keep(model: bytes, engine: str, when: int) -> Path:
-        with prepared_weights(tmp_path, model, engine) as path:
+        with prepared_weights(tmp_path, sha256(model), engine) as path:
             path.write_bytes(b"weights")
         (newest,) = (p for p in tmp_path.iterdir() if p.stat().st_mtime > 1e9)
         os.utime(newest, (when, when))
