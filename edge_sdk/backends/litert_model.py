@@ -39,7 +39,8 @@ class EntryPoint(LoadedModel):
 
     def __init__(self, home: LiteRtModel, interpreter: Any, name: str, subgraph: int) -> None:
         self._home = home
-        self._lock = home.lock
+        # Called, not entered: a ``with`` would cost as much again as taking and giving back.
+        self._acquire, self._release = home.lock.acquire, home.lock.release
         self._subgraph = subgraph
         tensors = interpreter._get_full_signature_list().get(name)
         if subgraph:
@@ -62,6 +63,9 @@ class EntryPoint(LoadedModel):
         self._resizable = any(
             isinstance(n, str) for tensor in self.signature.inputs for n in tensor.shape
         )
+        if len(self._inputs) == len(self._outputs) == 1 and not self._resizable:
+            (self._input,), (self._output,) = self._inputs, self._outputs
+            self.run = self._run_one  # type: ignore[method-assign]
         self.attach(interpreter)
 
     @property
@@ -89,18 +93,30 @@ class EntryPoint(LoadedModel):
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See ``LoadedModel.run``. Outputs are copies; the interpreter keeps nothing of ours."""
-        with self._lock:
-            try:
-                if self._resizable:
-                    self._fit([array.shape for array in inputs])
-                put = self._set
-                for index, array in zip(self._inputs, inputs):  # noqa: B905 - strict costs 0.1 us
-                    put(index, array)
-                self._invoke()
-            except (ValueError, RuntimeError) as error:
-                raise self._home.failed(error) from error
-            get = self._get
-            return [get(index) for index in self._outputs]
+        self._acquire()
+        try:
+            if self._resizable:
+                self._fit([array.shape for array in inputs])
+            for index, array in zip(self._inputs, inputs):  # noqa: B905 - strict costs 0.1 us
+                self._set(index, array)
+            self._invoke()
+            return [self._get(index) for index in self._outputs]
+        except (ValueError, RuntimeError) as error:
+            raise self._home.failed(error) from error
+        finally:
+            self._release()
+
+    def _run_one(self, inputs: Sequence[Array]) -> list[Array]:
+        """The same, written out for one input and one output of fixed shapes: a third faster."""
+        self._acquire()
+        try:
+            self._set(self._input, inputs[0])
+            self._invoke()
+            return [self._get(self._output)]
+        except (ValueError, RuntimeError) as error:
+            raise self._home.failed(error) from error
+        finally:
+            self._release()
 
     def placement(self) -> Placement:
         """See ``LoadedModel.placement``; told of the model's first subgraph."""
