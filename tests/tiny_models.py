@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -40,10 +41,12 @@ class Scale:
 
 
 class TfLite:
-    """A TFLite model under construction: one subgraph, one signature."""
+    """A TFLite model under construction: one subgraph and signature, or as many as are ended."""
 
     def __init__(self) -> None:
         self._buffers: list[Any] = [tfl.BufferT()]
+        self._graphs: list[Any] = []
+        self._signatures: list[Any] = []
         self._tensors: list[Any] = []
         self._operators: list[Any] = []
         self._codes: list[Any] = []
@@ -102,20 +105,30 @@ class TfLite:
         self._codes.append(code)
         self._operators.append(operator)
 
-    def build(self, inputs: list[int], outputs: list[int]) -> bytes:
-        """The file's bytes; the signature names the tensors as the subgraph does."""
+    def end(self, inputs: list[int], outputs: list[int], signature: str = "") -> None:
+        """End a subgraph, and begin the next; the signature names tensors as the subgraph does."""
         graph = tfl.SubGraphT()
         graph.tensors, graph.operators = self._tensors, self._operators
         graph.inputs, graph.outputs = np.int32(inputs), np.int32(outputs)
-        signature = tfl.SignatureDefT()
-        signature.signatureKey = b"serving_default"
-        signature.subgraphIndex = 0
-        signature.inputs = [self._map(index) for index in inputs]
-        signature.outputs = [self._map(index) for index in outputs]
+        if signature:
+            made = tfl.SignatureDefT()
+            made.signatureKey = signature.encode()
+            made.subgraphIndex = len(self._graphs)
+            made.inputs = [self._map(index) for index in inputs]
+            made.outputs = [self._map(index) for index in outputs]
+            self._signatures.append(made)
+        self._graphs.append(graph)
+        self._tensors, self._operators = [], []
+
+    def build(
+        self, inputs: list[int], outputs: list[int], signature: str = "serving_default"
+    ) -> bytes:
+        """End the last subgraph; the file's bytes."""
+        self.end(inputs, outputs, signature)
         model = tfl.ModelT()
         model.version = 3
-        model.subgraphs, model.operatorCodes = [graph], self._codes
-        model.buffers, model.signatureDefs = self._buffers, [signature]
+        model.subgraphs, model.operatorCodes = self._graphs, self._codes
+        model.buffers, model.signatureDefs = self._buffers, self._signatures
         builder = flatbuffers.Builder(1024)
         builder.Finish(model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
@@ -246,6 +259,66 @@ def tflite_adds(count: int = 3) -> bytes:
             value = model.tensor(f"bent{step}", (1, 4))
             model.operator("TANH", [total], [value])
     return model.build([x], [value])
+
+
+def tflite_counter() -> bytes:
+    """A model with a state and two signatures, as converters make them of such models today.
+
+    ``add``: x is added to a total that lasts, and y is the total. ``scaled``: y is the total times
+    x. All are of 1 x 4 floats; the total begins with ``START``.
+    """
+    model = TfLite()
+
+    def variable() -> int:
+        handle = model.tensor("handle", (1,), "resource")
+        options = tfl.VarHandleOptionsT()
+        options.container, options.sharedName = b"", b"total"
+        model.operator("VAR_HANDLE", [], [handle], options)
+        return handle
+
+    def prepared() -> tuple[int, int, int, int]:
+        x, y = model.tensor("x", (1, 4)), model.tensor("y", (1, 4))
+        once = tfl.CallOnceOptionsT()
+        once.initSubgraphIndex = 2
+        model.operator("CALL_ONCE", [], [], once)
+        handle, total = variable(), model.tensor("total", (1, 4))
+        model.operator("READ_VARIABLE", [handle], [total])
+        return x, y, handle, total
+
+    x, y, handle, total = prepared()
+    model.operator("ADD", [total, x], [y], tfl.AddOptionsT())
+    model.operator("ASSIGN_VARIABLE", [handle, y], [])
+    model.end([x], [y], "add")
+    x, y, handle, total = prepared()
+    model.operator("MUL", [total, x], [y], tfl.MulOptionsT())
+    model.end([x], [y], "scaled")
+    model.operator("ASSIGN_VARIABLE", [variable(), model.tensor("start", (1, 4), value=START)], [])
+    return model.build([], [], "")
+
+
+START = np.array([[10, 20, 30, 40]], np.float32)
+
+
+def tflite_matrices(steps: int, size: int = 256) -> bytes:
+    """So many products of a matrix with itself and ones: some milliseconds of one engine call."""
+    model = TfLite()
+    x = value = model.tensor("x", (size, size))
+    for step in range(steps):
+        product = model.tensor("y" if step == steps - 1 else f"product{step}", (size, size))
+        options = tfl.BatchMatMulOptionsT()
+        model.operator("BATCH_MATMUL", [value, x], [product], options)
+        value = product
+    return model.build([x], [value])
+
+
+def onnx_matrices(steps: int, size: int = 256) -> bytes:
+    """The same."""
+    names = ["x", *(f"product{step}" for step in range(steps - 1)), "y"]
+    return _onnx(
+        [helper.make_node("MatMul", [a, "x"], [b]) for a, b in pairwise(names)],
+        inputs={"x": (TensorProto.FLOAT, (size, size))},
+        outputs={"y": (TensorProto.FLOAT, (size, size))},
+    )
 
 
 _Shape = tuple[int | str, ...]

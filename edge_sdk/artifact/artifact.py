@@ -87,10 +87,22 @@ class Artifact:
         entry = self.manifest.files[name]
         data = self._container.read(name)
         if len(data) != entry.size or sha256(data) != entry.sha256:
-            raise ArtifactError(
-                f"{self.path}: {name} is not the file its manifest names: its digest differs."
-            )
+            raise self.wrong(name)
         return data
+
+    def wrong(self, name: str) -> ArtifactError:
+        """The complaint about a file that is not the one that was promised."""
+        return ArtifactError(
+            f"{self.path}: {name} is not the file its manifest names: its digest differs."
+        )
+
+    def model(self, variant: Variant) -> Path | bytes:
+        """What an engine is handed of a variant: its model's bytes, or the file where it lies.
+
+        Raises:
+            ArtifactError: it is not the one that the manifest names.
+        """
+        return self.read(variant.path)
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_sdk.artifact.artifact import Artifact
 from edge_sdk.errors import ArtifactError, UsageError
-from edge_sdk.files import sha256, tree
+from edge_sdk.files import sha256, sha256_file, tree
 from edge_sdk.spec import Variant, decode_manifest
 from edge_sdk.spec.contents import MANIFEST, contradictions, name_problem, variant_files
 
@@ -46,6 +46,25 @@ class ArtifactFolder(Artifact):
 
     def __contains__(self, name: str) -> bool:
         return name in self.manifest.files and name in self._container
+
+    def model(self, variant: Variant) -> Path | bytes:
+        """See ``Artifact.model``: the file itself, checked, for the engine to map.
+
+        Who replaces a model on a device that runs puts a new file in its place: one that is written
+        over, or cut short, changes under the engine.
+        """
+        path, entry = self.path / variant.path, self.manifest.files[variant.path]
+        try:
+            right = path.stat().st_size == entry.size and sha256_file(path) == entry.sha256
+        except FileNotFoundError:
+            raise ArtifactError(f"{self.path} lacks {variant.path}.") from None
+        except OSError as error:
+            raise UsageError(
+                f"{path} cannot be read: {error.strerror}.", f"ls -l {path.parent}"
+            ) from error
+        if not right:
+            raise self.wrong(variant.path)
+        return path
 
     @property
     def variants(self) -> tuple[Variant, ...]:

@@ -11,6 +11,7 @@ To add an engine: write a module with a ``BACKEND`` that satisfies ``Backend``, 
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,10 +41,23 @@ class DelegateRequest:
 
 
 class LoadedModel(Protocol):
-    """One model in one engine, ready to run. Not thread safe: one thread at a time."""
+    """One model in one engine, ready to run.
+
+    Safe to share between threads: where the engine is not, calls take turns here. Python's lock is
+    let go while the engine computes, or the backend says why not.
+
+    Derive from this class: an engine whose models have one entry point and keep no state needs
+    nothing but what has no body here.
+    """
 
     signature: Signature
 
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Names of the model's entry points, the one that ``run`` takes first."""
+        return (self.signature.name,)
+
+    @abstractmethod
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run once.
 
@@ -54,11 +68,27 @@ class LoadedModel(Protocol):
             Outputs in the signature's order; the caller owns them.
         """
 
+    @abstractmethod
     def placement(self) -> Placement:
         """Where its operations run, computed from what the engine did."""
 
+    @abstractmethod
     def close(self) -> None:
         """Give back what the engine holds. Running afterwards is a bug of the caller."""
+
+    def entry(self, name: str) -> LoadedModel:
+        """Another entry point of this very model: its weights and its state are shared.
+
+        It is closed with this one; closing it alone does nothing.
+
+        Args:
+            name: one of ``signatures``.
+        """
+        return self
+
+    def reset(self) -> None:
+        """Forget what earlier runs have left in a stateful model: back to how it was loaded."""
+        return
 
 
 class Backend(Protocol):
@@ -86,6 +116,7 @@ class Backend(Protocol):
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None = None,
+        digest: str | None = None,
     ) -> LoadedModel:
         """Load a model.
 
@@ -95,6 +126,7 @@ class Backend(Protocol):
             threads: for CPU kernels.
             cache: a folder in which the engine may keep prepared weights, under the digest of the
                 model that they belong to; None keeps nothing.
+            digest: SHA-256 of the model's content, in hex, where the caller knows it already.
 
         Delegates that cannot be had are recorded in the placement, with the reason, and the next is
         tried; the engine's own CPU kernels take what is left.

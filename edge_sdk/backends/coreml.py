@@ -64,6 +64,7 @@ class CoreMl:
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None = None,
+        digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``. Core ML chooses its threads, and keeps its own cache."""
         found = self.version()
@@ -110,7 +111,7 @@ class CoreMl:
         return CoreMlModel(loaded, placement)
 
 
-class CoreMlModel:
+class CoreMlModel(LoadedModel):
     """One Core ML model."""
 
     def __init__(self, loaded: Any, placement: Placement) -> None:

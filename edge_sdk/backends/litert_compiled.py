@@ -30,18 +30,11 @@ import numpy as np
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import known_options, truth, wants_only_plain_cpu
 from edge_sdk.backends.litert import BACKEND as INTERPRETER
-from edge_sdk.backends.litert import (
-    REFUSALS,
-    as_ours,
-    one_line,
-    refused,
-    signature_names,
-    taken,
-    tensor_spec,
-)
+from edge_sdk.backends.litert import REFUSALS, as_ours, refused
+from edge_sdk.backends.litert_model import one_line, signature_names, taken, tensor_spec
 from edge_sdk.backends.notices import complaints, overheard
 from edge_sdk.backends.partitions import shares
-from edge_sdk.backends.weight_cache import prepared_weights
+from edge_sdk.backends.weight_cache import prepared_weights, remembered_digest
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature
 
@@ -90,6 +83,7 @@ class LiteRtCompiled:
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None = None,
+        digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
         self.version()
@@ -108,7 +102,7 @@ class LiteRtCompiled:
                 return on_gpu(model, delegates, request, threads, attempts)
             except UnavailableError as error:
                 attempts.append(refused(request, error.message))
-        return self._on_cpu(model, delegates, threads, cache, attempts)
+        return self._on_cpu(model, delegates, threads, cache, digest, attempts)
 
     def _on_cpu(
         self,
@@ -116,6 +110,7 @@ class LiteRtCompiled:
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None,
+        digest: str | None,
         attempts: Sequence[Attempt],
     ) -> LoadedModel:
         from ai_edge_litert.compiled_model import CpuKernelMode, CpuOptions
@@ -126,7 +121,9 @@ class LiteRtCompiled:
             weights = None
             if cache is not None and not plain:
                 engine = f"{self.name} {self.version()}"
-                weights = until_built.enter_context(prepared_weights(cache, model, engine))
+                weights = until_built.enter_context(
+                    prepared_weights(cache, digest or remembered_digest(cache, model), engine)
+                )
             options = CpuOptions(
                 num_threads=threads,
                 kernel_mode=CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK,
@@ -141,7 +138,7 @@ class LiteRtCompiled:
             )
 
 
-class CompiledLiteRtModel:
+class CompiledLiteRtModel(LoadedModel):
     """One compiled model, its buffers, and what runs where."""
 
     def __init__(

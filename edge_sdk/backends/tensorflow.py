@@ -1,6 +1,7 @@
 """TensorFlow's own TFLite interpreter, the last resort: where TensorFlow is, and nothing smaller.
 
-It takes seconds and half a gigabyte to import, so it is only looked up until a model is opened.
+It takes seconds and half a gigabyte to import, so it is only looked up until a model is opened. A
+file that it maps it does not verify, and it dies of one that was cut short.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.backends import tflite_bounds
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.litert import LiteRt
 from edge_sdk.errors import UnavailableError
@@ -49,6 +51,7 @@ class TensorFlow(LiteRt):
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None = None,
+        digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
         self.version()
@@ -60,7 +63,8 @@ class TensorFlow(LiteRt):
             raise UnavailableError(
                 f"TensorFlow is not usable here: {error}", "pip install 'edgeloop[litert]'"
             ) from error
-        return super().open(model, delegates=delegates, threads=threads, cache=cache)
+        tflite_bounds.check(model)
+        return super().open(model, delegates=delegates, threads=threads, cache=cache, digest=digest)
 
     def prepare(
         self,

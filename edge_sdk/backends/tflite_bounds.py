@@ -1,8 +1,9 @@
 """Whether every reference in a TFLite file stays inside it.
 
-tflite-runtime looks at nothing of the kind: of a file that was cut short it dies by a segmentation
-fault. LiteRT verifies by itself. A .tflite is a FlatBuffer: tables that refer to each other by
-offsets. This follows those that an engine follows when it opens a model (TFLite's ``schema.fbs``).
+tflite-runtime looks at nothing of the kind, nor does TensorFlow of a file that it maps: of one that
+was cut short they die by a segmentation fault. LiteRT verifies by itself. A .tflite is a
+FlatBuffer: tables that refer to each other by offsets. This follows those that an engine follows
+when it opens a model (TFLite's ``schema.fbs``).
 """
 
 from __future__ import annotations

@@ -46,10 +46,11 @@ class TfLiteRuntime(LiteRt):
         delegates: Sequence[DelegateRequest],
         threads: int,
         cache: Path | None = None,
+        digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
         tflite_bounds.check(model)
-        return super().open(model, delegates=delegates, threads=threads, cache=cache)
+        return super().open(model, delegates=delegates, threads=threads, cache=cache, digest=digest)
 
 
 BACKEND = TfLiteRuntime()

@@ -42,7 +42,7 @@ LEFT_BEHIND_SECONDS = 3600
 
 
 @contextmanager
-def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator[Path | None]:
+def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | None]:
     """The path at which the engine finds, or is to leave, this model's prepared weights.
 
     Leaving the block without an exception says that the engine has finished writing. None where the
@@ -50,13 +50,13 @@ def prepared_weights(folder: Path, model: Path | bytes, engine: str) -> Iterator
 
     Args:
         folder: for caches alone; made if need be.
-        model: the model that the weights belong to.
+        digest: of the model that the weights belong to.
         engine: its name and version.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         version = hashlib.sha256(engine.encode()).hexdigest()[:8]
-        ready = folder / f"{remembered_digest(folder, model)}-{version}{SUFFIX}"
+        ready = folder / f"{digest}-{version}{SUFFIX}"
         if ready.is_file():
             os.utime(ready)  # it is what was used last
             part = None
@@ -88,18 +88,18 @@ def remembered_digest(folder: Path, model: Path | bytes, now: float | None = Non
 
     Args:
         folder: where it is remembered.
-        model: see ``digest``.
+        model: see ``digest_of``.
         now: seconds since the epoch; None asks the clock.
     """
     if isinstance(model, bytes):
-        return digest(model)
+        return digest_of(model)
     stat = model.stat()
     stamp = folder / f"{_stamp(stat)}{STAMP}"
     with suppress(OSError):
         known = stamp.read_text(encoding="ascii", errors="replace")
         if re.fullmatch(r"[0-9a-f]{64}", known):
             return known
-    found = digest(model)
+    found = digest_of(model)
     moment = time.time() if now is None else now
     if moment - stat.st_ctime > SETTLED_SECONDS and _stamp(model.stat()) == _stamp(stat):
         with suppress(OSError):
@@ -116,7 +116,7 @@ def _stamp(stat: os.stat_result) -> str:
     return hashlib.sha256(repr(words).encode()).hexdigest()[:32]
 
 
-def digest(model: Path | bytes) -> str:
+def digest_of(model: Path | bytes) -> str:
     """The digest of a model's content; a file is read by mapping it."""
     if isinstance(model, bytes):
         return hashlib.sha256(model).hexdigest()

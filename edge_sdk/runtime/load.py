@@ -34,6 +34,7 @@ def load(
     postprocess: Postprocess | None = None,
     labels: Sequence[str] = (),
     raw: bool = False,
+    cache: Path | None = None,
 ) -> Session:
     """Load a model and make it ready to run.
 
@@ -50,6 +51,8 @@ def load(
         backend: name of the engine; None takes the first that reads the variant's format.
         preprocess, postprocess, labels: for a bare model; an artifact brings its own.
         raw: give outputs as the engine does, quantized integers included.
+        cache: a folder for what can be kept from one load to the next, such as prepared weights;
+            None keeps nothing.
 
     Raises:
         UsageError: no such file, not a model, or an unknown delegate, variant or backend.
@@ -65,7 +68,8 @@ def load(
     if is_artifact(path):
         with open_artifact(path) as artifact:
             chosen, engine = choose(artifact, variant, backend)
-            manifest, data = artifact.manifest, artifact.read(chosen.path)
+            manifest, data = artifact.manifest, artifact.model(chosen)
+            digest: str | None = manifest.files[chosen.path].sha256
         signature: Signature | None = manifest.signature
         engine_signature: Signature | None = chosen.signature
         name = chosen.id
@@ -76,10 +80,10 @@ def load(
             raise UsageError(
                 f"{path} is a bare model and has no variants.", f"Leave out --variant {variant}."
             )
-        engine, data, name = _bare_engine(path, backend), _read(path), path.name
-        signature = engine_signature = None
+        engine, data, name = _bare_engine(path, backend), _bare_model(path), path.name
+        signature = engine_signature = digest = None
     try:
-        model = engine.open(data, delegates=requests, threads=count)
+        model = engine.open(data, delegates=requests, threads=count, cache=cache, digest=digest)
     except EdgeError as error:
         error.message = f"{path}: {error.message}"
         raise
@@ -193,14 +197,30 @@ def _does_not_run(backend_name: str, path: Path, readers: Iterable[str]) -> Usag
     )
 
 
-def _read(path: Path) -> bytes:
+def _bare_model(path: Path) -> Path | bytes:
+    """The file itself, for the engine to map; its bytes where engines cannot be told its name.
+
+    Raises:
+        UsageError: it cannot be read, or is empty.
+    """
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            empty = not os.fstat(file.fileno()).st_size
+            data = None if _is_text(path) else file.read()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
-    if not data:
+    if empty:
         raise UsageError(f"{path} is empty.", "Export the model again.")
-    return data
+    return path if data is None else data
+
+
+def _is_text(path: Path) -> bool:
+    """Whether its name is Unicode, as engines want it."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_promise(path: Path, promised: Signature, found: Signature) -> None:

@@ -1,27 +1,43 @@
 """Session: one loaded model, fed by name and read by name.
 
-The thin path, ``run``, is a comparison per input, the engine's own call and a dict; it never copies
+The thin path, ``run``, is a comparison per input, the engine's own call and a dict. It never copies
 an input that is already as the engine wants it, and hands out arrays that the caller owns. It is
-written out in loops without calls: an inference leaves the processor's caches cold, and then it is
-not instructions that cost but every further function and object that is touched.
+written out without calls: an inference leaves the processor's caches cold, and then it is not
+instructions that cost but every further function and object that is touched.
 
-A session serves one thread at a time; give each thread its own.
+**Who owns what.** What is passed in stays the caller's: it is read during the call and not kept, so
+it may be changed or reused as soon as ``run`` has returned (with ``run_async``: as soon as the
+future is done). What comes out is the caller's too, and no later call changes it.
+
+**Threads.** A session may be shared between threads. Where the engine cannot run a model for two at
+once, calls take turns; Python's lock is free meanwhile. A model that keeps state between its runs
+has one state, whoever calls: give each stream of inputs a session of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 from numpy import ndarray
 
 from edge_sdk.backends.base import Array, LoadedModel
 from edge_sdk.errors import UsageError
 from edge_sdk.processing import Mask, Processing
 from edge_sdk.runtime.tensors import Feed, reading
-from edge_sdk.spec import Boxes, Classes, Placement, Signature
+from edge_sdk.spec import Attempt, Boxes, Classes, Placement, Signature
 from edge_sdk.text import nearest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from edge_sdk.runtime.ahead import Ahead
+
+MAX_PENDING = 4
+"""How many calls of ``run_async`` may wait or run before the next one must wait itself."""
 
 
 class Session:
@@ -44,15 +60,30 @@ class Session:
         variant: str,
         processing: Processing,
         raw: bool = False,
+        finite: bool = False,
+        disqualified: Sequence[Attempt] = (),
     ) -> None:
+        """Wrap a loaded model.
+
+        Args:
+            model: from now on the session's to close.
+            signature, engine_signature, variant, processing, raw: see the class.
+            finite: refuse inputs that hold a NaN or an infinity.
+            disqualified: delegates that the model ran on at first and that gave wrong numbers.
+        """
         self.signature = signature
         self.engine_signature = engine_signature
         self.variant = variant
         self.processing = processing
         self.raw = raw
+        self._finite = finite
+        self._disqualified = tuple(disqualified)
         declared_inputs = {tensor.name: tensor for tensor in signature.inputs}
         declared_outputs = {tensor.name: tensor for tensor in signature.outputs}
-        feeds = [Feed(declared_inputs[tensor.name], tensor) for tensor in engine_signature.inputs]
+        feeds = [
+            Feed(declared_inputs[tensor.name], tensor, finite=finite)
+            for tensor in engine_signature.inputs
+        ]
         self._feeds = tuple((feed.name, feed.dtype, feed.shape, feed.convert) for feed in feeds)
         self._readings = tuple(
             (tensor.name, None if raw else reading(declared_outputs[tensor.name], tensor))
@@ -60,11 +91,29 @@ class Session:
         )
         self._model: LoadedModel | None = model
         self._run: Callable[[Sequence[Array]], list[Array]] = model.run
+        self._one = None
+        if len(self._feeds) == len(self._readings) == 1:
+            self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
+        self._ahead: Ahead | None = None
+        self._ahead_lock = Lock()
 
     @property
     def placement(self) -> Placement:
         """Where the model's operations run, next to where they were asked to."""
-        return self._open_model().placement()
+        found = self._open_model().placement()
+        if not self._disqualified:
+            return found
+        names = [attempt.delegate for attempt in self._disqualified]
+        return msgspec.structs.replace(
+            found,
+            requested=tuple(dict.fromkeys((*names, *found.requested))),
+            attempts=(*self._disqualified, *found.attempts),
+        )
+
+    @property
+    def signatures(self) -> tuple[str, ...]:
+        """Names of the model's entry points; ``run`` takes the one of ``signature``."""
+        return self._open_model().signatures
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the model once.
@@ -79,7 +128,20 @@ class Session:
         Raises:
             UsageError: a name, dtype or shape that does not fit; the session stays usable.
         """
-        if type(inputs) is not dict and not isinstance(inputs, Mapping):
+        one = self._one
+        if one is not None and type(inputs) is dict and len(inputs) == 1:
+            # Most models; worth half of what is spent here on a small one.
+            name, dtype, shape, output, read, engine = one
+            value = inputs.get(name)
+            if (
+                type(value) is ndarray
+                and value.dtype == dtype
+                and value.shape == shape
+                and value.flags.c_contiguous
+            ):
+                (array,) = engine((value,))
+                return {output: array if read is None else read(array)}
+        elif not isinstance(inputs, Mapping):
             raise self._no_mapping(inputs)
         arrays = []
         for name, dtype, shape, convert in self._feeds:
@@ -102,6 +164,57 @@ class Session:
         for (name, read), array in zip(self._readings, self._run(arrays)):  # noqa: B905 - strict costs 0.1 us
             outputs[name] = array if read is None else read(array)
         return outputs
+
+    def run_batch(
+        self, inputs: Mapping[str, Array], *, rows: int | None = None
+    ) -> dict[str, Array]:
+        """Run the model over many rows, however many it takes at once.
+
+        Args:
+            inputs: as for ``run``, but with any number of rows along the first axis; or with an
+                axis before all of the model's own, for as many whole inputs.
+            rows: at most so many at once, where the model leaves their number open; None gives it
+                all of them.
+
+        Returns:
+            One array per output name with the rows in the same order, as one run over all of them
+            would have answered.
+
+        Raises:
+            UsageError: as ``run``; or the inputs differ in their number of rows, have none, or an
+                output has no axis of rows.
+        """
+        from edge_sdk.runtime.batches import run_batch
+
+        return run_batch(self, inputs, rows)
+
+    def run_async(
+        self, inputs: Mapping[str, Array], *, wait: bool = True
+    ) -> Future[dict[str, Array]]:
+        """Run the model in another thread, in the order of the calls.
+
+        At most ``MAX_PENDING`` calls wait or run at a time: who is faster than the model is slowed
+        down to its pace, and holds no more than that many inputs in memory.
+
+        Args:
+            inputs: as for ``run``; not to be changed before the future is done.
+            wait: for room; if not, and there is none, nothing is run.
+
+        Returns:
+            A future of what ``run`` returns or raises. In asyncio:
+            ``await asyncio.wrap_future(session.run_async(inputs))``.
+
+        Raises:
+            UsageError: the session is closed.
+            UnavailableError: there is no room, and it was not to be waited for.
+        """
+        self._open_model()
+        with self._ahead_lock:
+            if self._ahead is None:
+                from edge_sdk.runtime.ahead import Ahead
+
+                self._ahead = Ahead(self.run, MAX_PENDING, self.variant)
+        return self._ahead.submit(inputs, wait=wait)
 
     def predict(self, frame: Any) -> Classes | Boxes | Mask | dict[str, Array]:
         """Preprocess, run and postprocess as the manifest declares.
@@ -128,12 +241,74 @@ class Session:
         inputs, geometry = self.processing.before(frame)
         return self.processing.after(self.run(inputs), geometry)
 
+    def predict_batch(
+        self, frames: Iterable[Any]
+    ) -> list[Classes | Boxes | Mask | dict[str, Array]]:
+        """What ``predict`` says of each of many frames, in their order."""
+        return [self.predict(frame) for frame in frames]
+
+    def entry(self, name: str) -> Session:
+        """Another entry point of this very model: its weights and its state are shared.
+
+        Args:
+            name: one of ``signatures``.
+
+        Returns:
+            A session that ends with this one. Its inputs and outputs are the engine's own, without
+            declared pre- and postprocessing, which belong to the main entry point.
+
+        Raises:
+            UsageError: there is no such entry point, or the session is closed.
+        """
+        model = self._open_model()
+        if name == self.engine_signature.name:
+            return self
+        if name not in model.signatures:
+            raise UsageError(
+                f"The model has no signature {name!r}.", nearest(name, model.signatures)
+            )
+        found = model.entry(name)
+        return Session(
+            found,
+            found.signature,
+            found.signature,
+            variant=self.variant,
+            processing=Processing(signature=found.signature, engine_signature=found.signature),
+            raw=self.raw,
+            finite=self._finite,
+            disqualified=self._disqualified,
+        )
+
+    def reset(self) -> None:
+        """Forget what earlier runs have left in a stateful model; nothing for any other.
+
+        Where an engine cannot be told to, the model is loaded anew: that costs what a load costs.
+        """
+        self._open_model().reset()
+
+    def warm_up(self) -> None:
+        """Run once on zeros, for what engines leave to the first run; a state is reset.
+
+        Where the signature leaves a length open, or takes text, there is nothing to run it on.
+        """
+        from edge_sdk.runtime.tensors import zeros
+
+        inputs = zeros(self.engine_signature)
+        if inputs is not None:
+            self._run(inputs)
+            self.reset()
+
     def close(self) -> None:
-        """Give back the engine's memory; ``run`` refuses afterwards."""
+        """Give back the engine's memory; ``run`` refuses afterwards.
+
+        Calls in other threads come to their end first; those of ``run_async`` that wait are
+        cancelled.
+        """
         if self._model is not None:
-            self._model.close()
-            self._model = None
-            self._run = _closed
+            if self._ahead is not None:
+                self._ahead.close()
+            model, self._model, self._one, self._run = self._model, None, None, _closed
+            model.close()
 
     def __enter__(self) -> Session:
         return self

@@ -8,7 +8,7 @@ over the array.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,8 @@ import numpy as np
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
 from edge_sdk.processing import dequantize, quantize
-from edge_sdk.spec import TensorSpec
+from edge_sdk.spec import Signature, TensorSpec
+from edge_sdk.spec.tensor import Dim
 
 Reading = Callable[[Array], Array]
 
@@ -32,25 +33,33 @@ class Feed:
     Attributes:
         name: the input's.
         dtype, shape: a C-contiguous array of these needs no conversion; ``shape`` is None where the
-            engine leaves a length open.
+            engine leaves a length open, or every number has to be looked at.
     """
 
-    __slots__ = ("_accepts", "_declared", "_engine", "dtype", "name", "shape")
+    __slots__ = ("_accepts", "_declared", "_engine", "_finite", "dtype", "name", "shape")
 
-    def __init__(self, declared: TensorSpec, engine: TensorSpec) -> None:
+    def __init__(self, declared: TensorSpec, engine: TensorSpec, *, finite: bool = False) -> None:
+        """Decide how one input is fed.
+
+        Args:
+            declared, engine: the input as the signature has it, and as the engine takes it.
+            finite: refuse a NaN or an infinity.
+        """
+        self._finite = finite and numpy_dtype(declared.dtype).kind in "fc"
         self.name = declared.name
         self._declared = declared
         self._engine = engine
         self.dtype = numpy_dtype(engine.dtype)
         fixed = all(isinstance(dim, int) for dim in engine.shape)
-        self.shape = engine.shape if fixed else None
+        self.shape = engine.shape if fixed and not self._finite else None
         self._accepts = (numpy_dtype(declared.dtype), self.dtype)
 
     def convert(self, value: Any) -> Array:
         """The array to feed.
 
         Raises:
-            UsageError: not an array, or of a wrong dtype or shape; says what is wanted.
+            UsageError: not an array, of a wrong dtype or shape, or with numbers that cannot be fed;
+                says what is wanted.
         """
         if isinstance(value, np.generic) and self._engine.accepts(()):
             value = np.asarray(value)  # a row of numbers, indexed, is no array of no axes
@@ -62,10 +71,14 @@ class Feed:
         if not self._engine.accepts(value.shape):
             wanted = "x".join(map(str, self._engine.shape)) or "scalar"
             given = "x".join(map(str, value.shape)) or "scalar"
-            batch = value.shape == self._engine.shape[1:]
             raise UsageError(
                 f"The input {self.name!r} has shape {given}; the model takes {wanted}.",
-                "Add the batch axis: x[None]" if batch else "Reshape or resize it before.",
+                self._reshaping(value.shape),
+            )
+        if self._finite and value.dtype.kind in "fc" and not np.isfinite(value).all():
+            raise UsageError(
+                f"The input {self.name!r} holds a NaN or an infinity, which this session refuses.",
+                "Look at what made it; load without finite=True to pass such numbers on.",
             )
         if value.dtype == self.dtype:
             return np.ascontiguousarray(value).reshape(value.shape)
@@ -77,7 +90,24 @@ class Feed:
                 f"The input {self.name!r} has dtype {value.dtype}; the model takes {names}.",
                 f"x.astype(numpy.{self._declared.dtype}), scaled as the model was trained",
             )
+        if np.isnan(value).any():
+            raise UsageError(
+                f"The input {self.name!r} holds a NaN, for which {self.dtype.name} has no number.",
+                "Look at what made it; a build with real numbers would pass it on.",
+            )
         return quantize(value, self._engine.quantization, self.dtype)
+
+    def _reshaping(self, shape: tuple[int, ...]) -> str:
+        """What to do with an array that does not fit."""
+        wanted = self._engine.shape
+        if len(shape) == len(wanted) - 1 and _fits(wanted[1:], shape):
+            return "Add the batch axis: x[None]"
+        if wanted and len(shape) == len(wanted) and _fits(wanted[1:], shape[1:]):
+            takes = "one row" if wanted[0] == 1 else f"{wanted[0]} rows"
+            return f"It takes {takes} at once; run more with session.run_batch(…)."
+        if len(shape) == len(wanted) + 1 and _fits(wanted, shape[1:]):
+            return "Run many with session.run_batch(…)."
+        return "Reshape or resize it before."
 
     @property
     def _is_recast(self) -> bool:
@@ -93,6 +123,23 @@ class Feed:
                 f"The engine of this build takes {self.dtype.name}: keep within its range.",
             )
         return cast
+
+
+def _fits(wanted: Sequence[Dim], shape: Sequence[int]) -> bool:
+    return all(
+        isinstance(dim, str) or dim == length for dim, length in zip(wanted, shape, strict=True)
+    )
+
+
+def zeros(signature: Signature) -> list[Array] | None:
+    """Zeros for every input, in the engine's order; None where a length is open, or text wanted."""
+    arrays = []
+    for tensor in signature.inputs:
+        lengths = [dim for dim in tensor.shape if isinstance(dim, int)]
+        if len(lengths) < len(tensor.shape) or tensor.dtype == "string":
+            return None
+        arrays.append(np.zeros(lengths, numpy_dtype(tensor.dtype)))
+    return arrays
 
 
 def reading(declared: TensorSpec, engine: TensorSpec) -> Reading | None:

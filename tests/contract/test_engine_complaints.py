@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
-from tiny_models import TfLite, onnx_affine, tfl, tflite_affine
+from tiny_models import TfLite, affine, onnx_affine, tfl, tflite_affine
 
 import edge_sdk
 from edge_sdk import EdgeError, UnavailableError, UsageError
@@ -97,6 +97,10 @@ def test_onnx_weights_in_another_file(tmp_path: Path) -> None:
         model, location="weights.bin", size_threshold=0
     )
     onnx.save(model, tmp_path / "whole.onnx")
+    x = np.float32([[1, -2, 3, 0.5]])
+    with edge_sdk.load(tmp_path / "whole.onnx") as session:
+        np.testing.assert_allclose(session.run({"x": x})["y"], affine(x), rtol=1e-6)
+    (tmp_path / "weights.bin").unlink()
     error = refusal(tmp_path / "m.onnx", (tmp_path / "whole.onnx").read_bytes())
     assert isinstance(error, UsageError)
     assert "another file" in error.message

@@ -16,10 +16,11 @@ from edge_sdk.backends.weight_cache import (
     STAMP,
     SUFFIX,
     collect,
-    digest,
+    digest_of,
     prepared_weights,
     remembered_digest,
 )
+from edge_sdk.files import sha256
 
 LENGTH = 64
 X = np.random.default_rng(0).random((1, LENGTH), np.float32)
@@ -77,15 +78,17 @@ def test_a_digest_is_remembered_only_while_the_file_cannot_have_changed(
     assert remembered_digest(tmp_path, path, later) == first
     (stamp,) = tmp_path.glob(f"*{STAMP}")
     with monkeypatch.context() as patch:
-        patch.setattr("edge_sdk.backends.weight_cache.digest", lambda _: pytest.fail("read again"))
+        patch.setattr(
+            "edge_sdk.backends.weight_cache.digest_of", lambda _: pytest.fail("read again")
+        )
         assert remembered_digest(tmp_path, path) == first
     stat = path.stat()
     path.write_bytes(b"two content")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # as a copy that keeps times does
     assert path.stat().st_size == stat.st_size
-    assert remembered_digest(tmp_path, path, later) == digest(path) != first
+    assert remembered_digest(tmp_path, path, later) == digest_of(path) != first
     stamp.write_text("no digest", encoding="ascii")
-    assert remembered_digest(tmp_path, path, later) == digest(path)
+    assert remembered_digest(tmp_path, path, later) == digest_of(path)
 
 
 def test_the_engine_by_itself_would_serve_the_old_weights(tmp_path: Path) -> None:
@@ -124,7 +127,7 @@ def test_a_folder_that_cannot_be_is_no_reason_not_to_run(tmp_path: Path) -> None
 
 
 def test_what_was_cut_off_is_not_found(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), prepared_weights(tmp_path, b"model", "e 1") as path:
+    with pytest.raises(KeyboardInterrupt), prepared_weights(tmp_path, "0" * 64, "e 1") as path:
         path.write_bytes(b"half")
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
@@ -132,7 +135,7 @@ def test_what_was_cut_off_is_not_found(tmp_path: Path) -> None:
 
 def test_the_least_recently_used_and_other_versions_go(tmp_path: Path) -> None:
     def keep(model: bytes, engine: str, when: int) -> Path:
-        with prepared_weights(tmp_path, model, engine) as path:
+        with prepared_weights(tmp_path, sha256(model), engine) as path:
             path.write_bytes(b"weights")
         (newest,) = (p for p in tmp_path.iterdir() if p.stat().st_mtime > 1e9)
         os.utime(newest, (when, when))
