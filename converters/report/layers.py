@@ -158,6 +158,11 @@ def _line_through(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 
 
+def first_name(name: str) -> str:
+    """A layer's name without those of the operations fused into it."""
+    return name.partition(";")[0]
+
+
 def _short(name: str) -> str:
-    first = name.partition(";")[0]
+    first = first_name(name)
     return first if len(first) <= 40 else f"…{first[-39:]}"
