@@ -203,14 +203,19 @@ def test_an_engine_that_is_not_installed(refuse, monkeypatch, extra, formats):
 
 
 @pytest.mark.parametrize(
-    ("module", "source", "hint"),
+    ("modules", "source", "hint"),
     [
-        ("ai_edge_litert.interpreter", "good.tflite", "pip install 'edgeloop[litert]'"),
-        ("onnxruntime", "good.onnx", "pip install 'edgeloop[onnx]'"),
+        (
+            ("ai_edge_litert.interpreter", "tflite_runtime", "tensorflow"),
+            "good.tflite",
+            "pip install 'edgeloop[litert]'",
+        ),
+        (("onnxruntime",), "good.onnx", "pip install 'edgeloop[onnx]'"),
     ],
 )
-def test_a_runtime_that_is_not_installed(refuse, monkeypatch, module, source, hint):
-    monkeypatch.setitem(sys.modules, module, None)
+def test_a_runtime_that_is_not_installed(refuse, monkeypatch, modules, source, hint):
+    for module in modules:
+        monkeypatch.setitem(sys.modules, module, None)
     assert hint in refuse("convert", source, "-o", "out.edge", code=3)
 
 
