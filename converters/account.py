@@ -9,10 +9,10 @@ from converters.identity import Identity
 from converters.package import Built
 from converters.recipe import Order
 from converters.scores import class_count, is_guessing
-from converters.search import without_timings
 from converters.sources import Source
 from converters.targets import Target
 from edge_sdk.artifact import Golden
+from edge_sdk.runtime.machine import processor
 from edge_sdk.spec import (
     AGENT_VERSION,
     ConversionReport,
@@ -64,7 +64,8 @@ def account(
         ),
         source_size=original.size,
         variants=tuple(variants),
-        search=None if search is None else without_timings(search),
+        search=search,
+        timed_on=processor() if any(v.latency for v in variants) else "",
         warnings=tuple(_warnings(original, identity, data, variants)),
         golden=len(vectors) if vectors is not None else 0,
         input_check=fed,

@@ -72,7 +72,7 @@ class Budget:
             (LATENCY, latency, self.latency),
         )
         return tuple(
-            Shortfall(limit=name, measured=measured, required=required)
+            Shortfall(limit=name, measured=measured, required=required, unknown=measured is None)
             for name, measured, required in found
             if required is not None and (measured is None or measured > required)
         )
@@ -92,11 +92,15 @@ class Budget:
         return replace(recipe, limits=limits)
 
 
-def parse_budget(text: str) -> Budget:
+def parse_budget(text: str, *, timed: bool = True) -> Budget:
     """Read a budget.
 
+    Args:
+        text: as above.
+        timed: whether latencies are measured here.
+
     Raises:
-        UsageError: it is not one.
+        UsageError: it is not one, or needs latencies that are not measured.
     """
     limits: dict[str, float] = {}
     profile = None
@@ -118,6 +122,11 @@ def parse_budget(text: str) -> Budget:
         limits[name] = float(form[2]) * _UNITS[form[3].upper()]
     if not limits:
         raise UsageError("The budget is empty.", EXAMPLE)
+    if "latency" in limits and profile is None and not timed:
+        raise UsageError(
+            "A budget of latency on this machine needs it measured, and --no-latency was given.",
+            "Leave --no-latency out, or take a device's own: latency<=5ms@BENCH.json",
+        )
     return Budget(
         text,
         accuracy_drop=limits.get("accuracy_drop"),

@@ -79,6 +79,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="go on even where the original answers better when it is fed otherwise",
     )
     add("--trust-code", action="store_true", help="allow the source to run Python code of its own")
+    add("--no-latency", action="store_true", help="do not measure how long a call takes here")
     add("--no-cache", action="store_true", help="make everything anew, and keep nothing of it")
     parser.epilog = (
         "DATA is a folder of class folders of pictures, an .npz (x in the model's own layout, y\n"
@@ -118,6 +119,7 @@ def run(args: argparse.Namespace) -> Outcome:
             as_declared=args.as_declared,
             trust_code=args.trust_code,
             cache=not args.no_cache,
+            latency=not args.no_latency,
             on_step=on_step,
         )
     return Outcome(conversion, describe(conversion), 0 if conversion.passed else 1)
@@ -237,7 +239,12 @@ def _without_refused(report: ConversionReport) -> list[str]:
 
 def report_table(report: ConversionReport) -> str:
     """One line per variant, the original first."""
-    header = ("variant", "size", "of original", "accuracy", "change", "same argmax", "max diff", "")
+    timed = any(v.latency for v in report.variants)
+    header = (
+        *("variant", "size", "of original", "accuracy", "change", "same argmax", "max diff"),
+        *(["latency"] if timed else []),
+        "",
+    )
     accuracy = next(
         (
             v.agreement.source_accuracy
@@ -247,9 +254,17 @@ def report_table(report: ConversionReport) -> str:
         None,
     )
     name = f"{report.provenance.source_format} (original)"
-    original = (name, bytes_text(report.source_size), "", _percent(accuracy), "", "", "", "")
-    rows = [_row(v, report.source_size) for v in report.variants]
-    return table(header, [original, *rows], "<>>>>>><")
+    blank = [""] * (len(header) - 4)
+    original = (name, bytes_text(report.source_size), "", _percent(accuracy), *blank)
+    rows = [
+        (*_row(v, report.source_size), *([_milliseconds(v)] if timed else []), v.status)
+        for v in report.variants
+    ]
+    return table(header, [original, *rows], f"<{'>' * (len(header) - 2)}<")
+
+
+def _milliseconds(variant: VariantReport) -> str:
+    return "" if variant.latency is None else f"{variant.latency.p50_ms:.3g} ms"
 
 
 def _row(variant: VariantReport, source_size: int) -> tuple[str, ...]:
@@ -257,7 +272,7 @@ def _row(variant: VariantReport, source_size: int) -> tuple[str, ...]:
     share = f"{variant.size / source_size:.0%}" if variant.size else ""
     found = variant.agreement
     if found is None or found.max_difference is None:
-        return (variant.id, size, share, "", "", "", "", variant.status)
+        return (variant.id, size, share, "", "", "", "")
     change = ""
     if found.accuracy is not None and found.source_accuracy is not None:
         change = f"{100 * (found.accuracy - found.source_accuracy):+.2f}"
@@ -269,7 +284,6 @@ def _row(variant: VariantReport, source_size: int) -> tuple[str, ...]:
         change,
         _percent(found.argmax),
         f"{found.max_difference:.1e}",
-        variant.status,
     )
 
 

@@ -22,6 +22,7 @@ from converters.engines import give_back_memory
 from converters.evidence import Data, Evidence, golden_vectors, read_evidence, scores_of
 from converters.identity import Identity
 from converters.input_check import check_input
+from converters.latency import timed
 from converters.original import check_answers
 from converters.package import Built, package
 from converters.parity import On
@@ -95,6 +96,7 @@ def convert(
     as_declared: bool = False,
     trust_code: bool = False,
     cache: bool = True,
+    latency: bool = True,
     on_step: OnStep | None = None,
 ) -> Conversion:
     """Convert ``source`` and write the artifact ``output``, if every variant is proven.
@@ -124,6 +126,8 @@ def convert(
         trust_code: allow the source to execute Python code of its own.
         cache: take variants that were made before, of the same source file in the same way, out of
             the cache (see ``converters.cache``), and keep those that are made.
+        latency: measure how long one call of each variant takes here, for the report and the
+            budget; without it the same conversion gives the same bytes, not only the same digest.
         on_step: told what is going on.
 
     Returns:
@@ -143,7 +147,7 @@ def convert(
         postprocess=postprocess,
         description=description,
     )
-    limits = None if budget is None else parse_budget(budget)
+    limits = None if budget is None else parse_budget(budget, timed=latency)
     orders: tuple[Order, ...] = ()
     wrap = is_wrapped(source, formats, recipes, budget)
     if not wrap:
@@ -178,11 +182,13 @@ def convert(
         targets = _targets(original, orders, folder, kept)
         tools = tools_of(original, targets)  # now, lest one turns out to be missing after the work
         built, refused = _candidates(
-            original, identity, orders, targets, data, steps, folder if metadata else None
+            *(original, identity, orders, targets, data, steps),
+            describing=folder if metadata else None,
+            latency=latency,
         )
         search = None
         if limits is not None:
-            built, refused, search = choose(limits, built, refused, steps)
+            built, refused, search = choose(limits, built, refused)
         cached = tuple(kept.found) if kept is not None else ()
         report = account(
             original,
@@ -235,19 +241,25 @@ def _candidates(
     targets: Mapping[Format, Target],
     data: Evidence,
     steps: Steps,
+    *,
     describing: Path | None,
+    latency: bool,
 ) -> tuple[list[Built], list[VariantReport]]:
     """What was made and proven, and what was refused; of a wrapped file, the file.
 
     Args:
         describing: where a wrapped file gets metadata; None leaves it as it is.
+        latency: whether to measure it.
     """
     if isinstance(original, EngineFileSource):
         file = described(original, identity, describing, data.judged) if describing else original
-        return [wrapped(original, file, data, identity.postprocess, steps)], []
-    made, refused = make(original, identity, orders, targets, data, steps)
-    built, unproven = prove(original, made, data, identity.postprocess, steps)
-    return built, refused + unproven
+        built = [wrapped(original, file, data, identity.postprocess, steps)]
+        refused: list[VariantReport] = []
+    else:
+        made, refused = make(original, identity, orders, targets, data, steps)
+        built, unproven = prove(original, made, data, identity.postprocess, steps)
+        refused += unproven
+    return (timed(original, built, data.judged, steps) if latency else built), refused
 
 
 def _baseline(

@@ -24,13 +24,14 @@ from edge_sdk.spec import (
     ConversionReport,
     Coverage,
     Format,
+    Latency,
     Manifest,
     Signature,
     Variant,
     VariantReport,
     encode,
 )
-from edge_sdk.spec.contents import BASELINE
+from edge_sdk.spec.contents import BASELINE, REPORTS
 from edge_sdk.spec.sketch import Baseline
 
 MARGIN = 1.25
@@ -47,6 +48,7 @@ class Built:
         runner: answers as the variant does.
         floor: see ``Recipe.tolerance``.
         wide: layers of a mixed build that stayed in floating point.
+        latency: of one call here; None if nothing here runs it, or it was not measured.
     """
 
     id: str
@@ -59,6 +61,7 @@ class Built:
     runner: Answering
     floor: float
     wide: tuple[str, ...] = ()
+    latency: Latency | None = None
 
     def contents(self) -> dict[str, Content]:
         """Its files, by their names inside the artifact."""
@@ -78,6 +81,7 @@ class Built:
             limits=RECIPES[self.recipe].limits if self.recipe in RECIPES else None,
             agreement=self.agreement,
             coverage=_coverage(self.runner),
+            latency=self.latency,
         )
 
     @property
@@ -171,10 +175,7 @@ def package(
     Raises:
         UsageError, UnavailableError: it cannot be written there.
     """
-    contents: dict[str, Content] = {
-        "report.json": encode(report),
-        "report.html": render(report, identity).encode(),
-    }
+    contents: dict[str, Content] = {}
     if vectors is not None:
         contents[golden.FILE] = golden.pack(vectors)
     if baseline is not None:
@@ -206,5 +207,6 @@ def package(
         provenance=report.provenance,
         files=measure(contents),
     )
+    told = zip(REPORTS, (render(report, identity).encode(), encode(report)), strict=True)
     interrupt.check()
-    return pack(output, manifest, contents), manifest
+    return pack(output, manifest, {**contents, **dict(told)}), manifest

@@ -14,10 +14,8 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from converters.budget import LATENCY, Budget, device_latencies
-from converters.latency import measured_here
+from converters.budget import Budget, device_latencies
 from converters.package import Built
-from converters.steps import Steps
 from edge_sdk.spec import Agreement, Search, Trial, VariantReport
 
 
@@ -33,15 +31,11 @@ class Choice(NamedTuple):
     search: Search
 
 
-def choose(
-    budget: Budget, built: Sequence[Built], refused: Sequence[VariantReport], steps: Steps
-) -> Choice:
+def choose(budget: Budget, built: Sequence[Built], refused: Sequence[VariantReport]) -> Choice:
     """The smallest variant within the budget, in each format."""
-    latencies: dict[str, float] = {}
+    latencies = {b.id: b.latency.p50_ms for b in built if b.latency is not None}
     if budget.profile is not None:
         latencies = device_latencies(budget.profile)
-    elif budget.latency is not None:
-        latencies = measured_here(built, steps)
     search = weigh(budget, built, refused, latencies)
     held = {trial.format for trial in search.trials if trial.id in search.chosen}
     return Choice(
@@ -120,23 +114,6 @@ def _worst(number: float | None) -> float:
 def _beats(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     """Whether one is nowhere worse and somewhere better."""
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
-
-
-def without_timings(search: Search) -> Search:
-    """The search as it goes into the artifact: see ``Search``."""
-    if search.latency_from is not None:
-        return search
-    trials = [
-        structs.replace(
-            trial,
-            latency_ms=None,
-            missed=tuple(
-                structs.replace(s, measured=None) if s.limit == LATENCY else s for s in trial.missed
-            ),
-        )
-        for trial in search.trials
-    ]
-    return structs.replace(search, trials=tuple(_on_front(trials)))
 
 
 def over_budget(search: Search, built: Sequence[Built]) -> list[VariantReport]:

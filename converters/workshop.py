@@ -1,7 +1,8 @@
 """A folder for what engines make, and for what they leave lying about.
 
 Whoever is killed leaves it behind. So each is locked as long as its owner lives, and the next one
-removes those that are not.
+removes those that are not. It gets its name when it has its lock, so that one without is a dead
+one's.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from pathlib import Path
 
 from edge_sdk.errors import UnavailableError
 
-_PREFIX = "edgeloop-work-"
+_PREFIX, _UNLOCKED = "edgeloop-work-", "edgeloop-new-"
 _YOUNG_S = 60
+"""A folder that is not locked yet is, within that time."""
 
 
 @contextmanager
@@ -29,37 +31,41 @@ def workshop() -> Iterator[Path]:
         UnavailableError: there is nowhere to make one.
     """
     try:
-        folder = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
-        lock = os.open(folder.name, os.O_RDONLY | os.O_DIRECTORY)
+        made = Path(tempfile.mkdtemp(prefix=_UNLOCKED))
+        lock = os.open(made, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = made.rename(made.with_name(made.name.replace(_UNLOCKED, _PREFIX)))
     except OSError as error:
         raise UnavailableError(
             f"There is no folder for temporary files: {error.strerror}.",
             "TMPDIR=/a/folder/with/room edge convert …",
         ) from error
-    _sweep(Path(folder.name))
     try:
-        with folder as name:
-            yield Path(name)
+        _sweep(folder)
+        yield folder
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
 
 
 def _sweep(mine: Path) -> None:
-    """Remove the folders of those that were killed and could not do it: nobody holds their locks.
+    """Remove the folders of those that were killed and could not: nobody holds their locks."""
+    for prefix, age_s in ((_PREFIX, 0), (_UNLOCKED, _YOUNG_S)):
+        for folder in mine.parent.glob(f"{prefix}*"):
+            if folder != mine:
+                with suppress(OSError):
+                    _remove_abandoned(folder, age_s)
 
-    One that is younger than a minute may be about to be locked.
-    """
-    for folder in mine.parent.glob(f"{_PREFIX}*"):
-        with suppress(OSError):
-            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            try:
-                old = time.time() - os.fstat(lock).st_mtime > _YOUNG_S
-                if folder != mine and old and os.fstat(lock).st_uid == os.getuid():
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(folder, ignore_errors=True)
-            finally:
-                os.close(lock)
+
+def _remove_abandoned(folder: Path, age_s: int) -> None:
+    lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        found = os.fstat(lock)
+        if found.st_uid == os.getuid() and time.time() - found.st_mtime >= age_s:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 @contextmanager

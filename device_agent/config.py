@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from edge_sdk.config import Configuration, PathText, read_configuration
+from edge_sdk.config import Configuration, Flag, PathText, read_configuration
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.spec import decode
 from edge_sdk.spec.enrolment import Enrolment
@@ -55,7 +55,11 @@ def app_flags(text: str) -> dict[str, object]:
             "The fleet's name for the application, and its inputs: --app doorbell=pictures/",
         )
     source = "video" if Path(path).is_file() else "folder"
-    return {f"apps.{name}.source": source, f"apps.{name}.path": path}
+    written = f"--app {text}"
+    return {
+        f"apps.{name}.source": Flag(source, written),
+        f"apps.{name}.path": Flag(path, written),
+    }
 
 
 class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):

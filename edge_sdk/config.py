@@ -40,6 +40,19 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
+class Flag:
+    """What a flag says that is not called as the key it sets.
+
+    Attributes:
+        value: of the key.
+        written: the flag as it was typed, which is where the value came from: ``--app door=video``.
+    """
+
+    value: object
+    written: str
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration(Generic[C]):
     """A configuration, read.
 
@@ -80,7 +93,8 @@ def read_configuration(
         file: TOML; None if there is none.
         prefix: of environment variables, with its final underscore (``EDGELOOP_AGENT_``).
         environment: the process's variables.
-        flags: dotted name to value, for those flags that were given.
+        flags: dotted name to value, or to a ``Flag`` where the flag has another name than
+            ``--dotted.name``, for those flags that were given.
 
     Raises:
         UsageError: a file that cannot be read, an unknown key, or a value of the wrong type or out
@@ -97,7 +111,9 @@ def read_configuration(
         for name, text in sorted(environment.items())
         if name.startswith(prefix)
     ]
-    said += [(tuple(key.split(".")), leaf, f"--{key}") for key, leaf in flags.items()]
+    for key, leaf in flags.items():
+        flag = leaf if isinstance(leaf, Flag) else Flag(leaf, f"--{key}")
+        said.append((tuple(key.split(".")), flag.value, flag.written))
     for path, leaf, origin in said:
         found = _field(described, path, origin)
         if _is_path(found) and isinstance(leaf, str) and leaf:

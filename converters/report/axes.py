@@ -36,9 +36,17 @@ class Axis:
         return self.start + (self.stop - self.start) * (here - low) / (high - low)
 
 
-def size_axis(sizes: Sequence[int], start: float, stop: float, most_ticks: int) -> Axis:
+def size_axis(sizes: Sequence[float], start: float, stop: float, most_ticks: int) -> Axis:
     """An axis of bytes: from zero, or logarithmic where the sizes range widely."""
-    least, greatest = max(min(sizes), 1), max(*sizes, 1)
+    return _cost_axis(max(min(sizes), 1), max(*sizes, 1), start, stop, most_ticks)
+
+
+def latency_axis(times: Sequence[float], start: float, stop: float, most_ticks: int) -> Axis:
+    """An axis of milliseconds, as that of bytes."""
+    return _cost_axis(max(min(times), 1e-4), max(*times, 1e-4), start, stop, most_ticks)
+
+
+def _cost_axis(least: float, greatest: float, start: float, stop: float, most_ticks: int) -> Axis:
     if greatest <= WIDE * least:
         step = _round_step(greatest / most_ticks)
         high = step * math.ceil(greatest / step)

@@ -60,6 +60,11 @@ def required(value: float) -> str:
     return f"{value:.10g}"
 
 
+def milliseconds(time: float) -> str:
+    """A time in milliseconds, to three digits: ``0.0123 ms``, ``12.3 ms``, ``1,234 ms``."""
+    return f"{time:,.0f} ms" if time >= 100 else f"{time:.3g} ms"
+
+
 def count(number: int) -> str:
     """A whole number: ``10,000``."""
     return f"{number:,}"

@@ -47,6 +47,7 @@ class Mark:
     Attributes:
         kind: the format, or ``original``.
         margin: half the height of its interval of chance; 0 if there is none.
+        latency: of one call, in milliseconds; None if it is not known.
         beyond: whether its number lies below the axis, so that it is drawn at the foot.
     """
 
@@ -57,6 +58,7 @@ class Mark:
     margin: float = 0.0
     refused: bool = False
     beyond: bool = False
+    latency: float | None = None
 
 
 def measure_of(report: ConversionReport) -> Measure | None:
@@ -98,6 +100,7 @@ def _mark(variant: VariantReport, value: float, measure: Measure) -> Mark:
         value=value,
         margin=margin or 0.0,
         refused=variant.status == "refused",
+        latency=variant.latency.p50_ms if variant.latency else None,
     )
 
 

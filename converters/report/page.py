@@ -21,8 +21,8 @@ from converters.report.verdict import verdict
 from edge_sdk.spec import ConversionReport, VariantReport
 
 _COLOPHON = (
-    "Made by edgeloop from report.json and manifest.json, which lie beside this page. It holds no "
-    "times: the same conversion gives the same bytes."
+    "Made by edgeloop from report.json and manifest.json, which lie beside this page. The digest "
+    "does not cover it, since it tells times: the same conversion takes others elsewhere."
 )
 MOST_REFUSALS = 8
 """More refused variants than these are counted, not named, in the verdict."""
@@ -39,7 +39,7 @@ def render(report: ConversionReport, identity: Identity) -> str:
         identity: what the artifact's owner declares about it.
 
     Returns:
-        The same text for the same arguments: it holds no times and depends on no order but theirs.
+        The same text for the same arguments: it depends on no order but theirs.
     """
     return f"<!doctype html>\n{_html(report, identity)}\n"
 
@@ -72,7 +72,7 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
                 _section("Variants", variant_table(report), _footnote(report))
                 if report.variants
                 else None,
-                _section("Size and likeness", drawing) if drawing else None,
+                _section(_drawn(report), drawing) if drawing else None,
                 _section("What was tried", tried_section(report.search)) if report.search else None,
                 _section("How the model is fed", feeding_section(report.input_check))
                 if report.input_check
@@ -85,6 +85,11 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
         ),
         tag("footer", tag("p", _COLOPHON)),
     )
+
+
+def _drawn(report: ConversionReport) -> str:
+    timed = sum(v.latency is not None for v in report.variants) > 1
+    return "Likeness, size and latency" if timed else "Size and likeness"
 
 
 def _heading(report: ConversionReport, identity: Identity) -> Html:

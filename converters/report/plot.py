@@ -1,16 +1,17 @@
-"""Likeness against size, drawn: what each byte saved costs, at a glance.
+"""Likeness against size and against latency, drawn: what each byte and millisecond saved costs.
 
-An inline SVG without scripts or fonts of its own. It is drawn for three widths, so that its text
-need not shrink with it; the style sheet shows the one that fits. A format is told by shape as well
-as by colour.
+Inline SVG without scripts or fonts of its own, one panel a cost, the same vertical axis on both. It
+is drawn for three widths, so that its text need not shrink with it; the style sheet shows the one
+that fits. A format is told by shape as well as by colour.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from converters.report.axes import Axis, share_axis, size_axis, tick_decimals
+from converters.report.axes import Axis, latency_axis, share_axis, size_axis, tick_decimals
+from converters.report.figures import milliseconds
 from converters.report.labels import Box, Label, place
 from converters.report.marks import Mark, Measure, marks_of, measure_of, range_of
 from converters.report.markup import Html, foreign, join, rows, tag
@@ -20,6 +21,26 @@ from edge_sdk.text import bytes_text
 
 LONGEST_NAME = 26
 """A name longer than this is cut in its middle on the plot; the table has it whole."""
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What a panel's horizontal axis shows.
+
+    Attributes:
+        of: the number of a mark, None if it has none.
+        axis: lays numbers along pixels.
+        text: a number with its unit.
+    """
+
+    title: str
+    of: Callable[[Mark], float | None]
+    axis: Callable[[Sequence[float], float, float, int], Axis]
+    text: Callable[[float], str]
+
+
+_SIZE = _Cost("Size", lambda mark: mark.size, size_axis, bytes_text)
+_LATENCY = _Cost("Latency", lambda mark: mark.latency, latency_axis, milliseconds)
 
 
 @dataclass(frozen=True)
@@ -38,6 +59,8 @@ _CANVASES = (
     _Canvas(700, 380, Box(58, 34, 690, 338), 6, "medium"),
     _Canvas(360, 380, Box(52, 34, 352, 338), 4, "narrow"),
 )
+_BESIDE = _Canvas(560, 400, Box(58, 34, 550, 358), 5, "wide")
+"""Instead of the wide one where two panels stand side by side."""
 
 
 def plot(report: ConversionReport) -> Html | None:
@@ -46,25 +69,49 @@ def plot(report: ConversionReport) -> Html | None:
     marks = () if measure is None else marks_of(report, measure)
     if measure is None or len(marks) < 2:
         return None
+    panels = [_panel(marks, measure, _SIZE)]
+    if sum(m.latency is not None for m in marks) > 1:
+        panels.append(_panel(marks, measure, _LATENCY))
     return tag(
         "figure",
-        *(_drawing(marks, measure, canvas) for canvas in _CANVASES),
-        tag("figcaption", _legend(marks), tag("p", _caption(marks, measure))),
+        tag("div", *(panel(len(panels)) for panel in panels), class_=f"panels of{len(panels)}"),
+        tag("figcaption", _legend(marks), tag("p", _caption(marks, measure, report.timed_on))),
     )
 
 
-def _drawing(marks: Sequence[Mark], measure: Measure, canvas: _Canvas) -> Html:
+def _panel(marks: Sequence[Mark], measure: Measure, cost: _Cost) -> Callable[[int], Html]:
+    """One panel, drawn for every width, as soon as it is known how many stand side by side."""
+    reach = range_of(marks, measure)
+    shown = [mark for mark in marks if cost.of(mark) is not None]
+
+    def drawn(beside: int) -> Html:
+        canvases = (_BESIDE, *_CANVASES[1:]) if beside > 1 else _CANVASES
+        return tag("div", *(_drawing(shown, reach, measure, cost, canvas) for canvas in canvases))
+
+    return drawn
+
+
+def _drawing(
+    marks: Sequence[Mark],
+    reach: tuple[float, float],
+    measure: Measure,
+    cost: _Cost,
+    canvas: _Canvas,
+) -> Html:
     frame = canvas.frame
-    low, high = range_of(marks, measure)
-    across = size_axis([m.size for m in marks], frame.left, frame.right, canvas.most_ticks)
-    up = share_axis(low, high, frame.bottom - 16, frame.top + 10, measure.least_span)
-    points = [(across.at(m.size), frame.bottom - 5 if m.beyond else up.at(m.value)) for m in marks]
+    costs = [cost.of(m) or 0.0 for m in marks]
+    across = cost.axis(costs, frame.left, frame.right, canvas.most_ticks)
+    up = share_axis(*reach, frame.bottom - 16, frame.top + 10, measure.least_span)
+    points = [
+        (across.at(c), frame.bottom - 5 if m.beyond else up.at(m.value))
+        for m, c in zip(marks, costs, strict=True)
+    ]
     names = [_label(m, measure) for m in marks]
     labels = place(points, names, frame, _lines(marks, points, measure, up, frame))
     svg = tag(
         "svg",
-        tag("title", f"{measure.title} against size"),
-        _grid(across, up, measure, canvas),
+        tag("title", f"{measure.title} against {cost.title.lower()}"),
+        _grid(across, up, measure, cost, canvas),
         tag("g", *(_whisker(m, x, up) for m, (x, _) in zip(marks, points, strict=True))),
         tag("g", *(_symbol(marks[i], points[i], measure) for i in _largest_first(marks))),
         tag("g", *(_name(m, label) for m, label in zip(marks, labels, strict=True))),
@@ -99,7 +146,7 @@ def _largest_first(marks: Sequence[Mark]) -> list[int]:
     return sorted(range(len(marks)), key=lambda i: order.index(marks[i].kind))
 
 
-def _grid(across: Axis, up: Axis, measure: Measure, canvas: _Canvas) -> Html:
+def _grid(across: Axis, up: Axis, measure: Measure, cost: _Cost, canvas: _Canvas) -> Html:
     frame = canvas.frame
     decimals = tick_decimals(up, measure.scale)
     level = up.at(measure.original)
@@ -118,7 +165,7 @@ def _grid(across: Axis, up: Axis, measure: Measure, canvas: _Canvas) -> Html:
             join(
                 [
                     _line(across.at(t), frame.bottom, across.at(t), frame.bottom + 5, "axis"),
-                    _words(bytes_text(t), across.at(t), frame.bottom + 20, "middle"),
+                    _words(cost.text(t), across.at(t), frame.bottom + 20, "middle"),
                 ]
             )
             for t in across.ticks
@@ -126,7 +173,7 @@ def _grid(across: Axis, up: Axis, measure: Measure, canvas: _Canvas) -> Html:
         _line(frame.left, level, frame.right, level, "level"),
         _words(measure.title, 0, 14, "start", "axis-title"),
         _words(
-            "Size, logarithmic" if across.logarithmic else "Size",
+            f"{cost.title}, logarithmic" if across.logarithmic else cost.title,
             frame.right,
             canvas.height - 2,
             "end",
@@ -155,7 +202,8 @@ def _whisker(mark: Mark, x: float, up: Axis) -> Html | None:
 
 def _symbol(mark: Mark, point: tuple[float, float], measure: Measure) -> Html:
     style = f"mark {mark.kind}{' refused' if mark.refused else ''}"
-    hint = f"{mark.name}: {bytes_text(mark.size)}, {measure.text(mark.value)}"
+    time = "" if mark.latency is None else f", {milliseconds(mark.latency)}"
+    hint = f"{mark.name}: {bytes_text(mark.size)}, {measure.text(mark.value)}{time}"
     return tag("g", tag("title", hint), shape("beyond" if mark.beyond else mark.kind, *point),
                class_=style)  # fmt: skip
 
@@ -190,10 +238,19 @@ def _legend(marks: Sequence[Mark]) -> Html:
     )
 
 
-def _caption(marks: Sequence[Mark], measure: Measure) -> str:
+def _caption(marks: Sequence[Mark], measure: Measure, timed_on: str) -> str:
+    timed = sum(m.latency is not None for m in marks) > 1
     sentences = [
-        "Up and to the left is better: smaller, and nearer to the original (the dashed line)."
+        f"Up and to the left is better: {'smaller or faster' if timed else 'smaller'}, and nearer "
+        "to the original (the dashed line)."
     ]
+    if timed:
+        sentences.append(
+            f"Latency is the median of one call on {timed_on}, all variants taking turns; another "
+            "machine has other times."
+        )
+        if any(m.kind == "coreml" and m.latency is None for m in marks):
+            sentences.append("Core ML builds have none: only Apple's systems run them.")
     if any(m.margin for m in marks):
         sentences.append(
             "Bars span the 95% margin of the change in accuracy; one that reaches the dashed line "

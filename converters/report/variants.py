@@ -91,6 +91,7 @@ def _columns(report: ConversionReport) -> tuple[_Column, ...]:
             None if accuracy is None else tag("span", figures.percent(accuracy)),
             below="change, points",
         ),
+        _Column("Latency", _latency, below="median, p90"),
         _Column("Same argmax", figure(figures.percent, "argmax")),
         _Column("Cosine", figure(figures.cosine, "cosine")),
         _Column(
@@ -175,6 +176,14 @@ def _accuracy(found: Agreement) -> Html | None:
     noise = "" if margin is None else f" ± {100 * margin:.2f}"
     below = None if change is None else tag("small", figures.points(change) + noise)
     return join([tag("span", figures.percent(found.accuracy)), below])
+
+
+def _latency(variant: VariantReport) -> Html | None:
+    found = variant.latency
+    if found is None:
+        return None
+    median, slow = map(figures.milliseconds, (found.p50_ms, found.p90_ms))
+    return join([tag("span", median), tag("small", slow)])
 
 
 def _difference(found: Agreement) -> Html | None:

@@ -30,8 +30,8 @@ class EngineFileSource:
         self.path, self.name = path, path.name
         self.kind: Format = kind
         self.family: str = kind
-        self._session = load(path)
-        found, shapes = self._session.signature, shapes or {}
+        self.session = load(path)
+        found, shapes = self.session.signature, shapes or {}
         check_known(shapes, [t.name for t in found.inputs])
         self.signature = Signature(
             inputs=tuple(with_shape(t, shapes) for t in found.inputs),
@@ -40,7 +40,7 @@ class EngineFileSource:
         )
         self.sha256 = sha256_file(path)
         self.size = path.stat().st_size
-        placement = self._session.placement
+        placement = self.session.placement
         self.backend = placement.backend
         self.checked_by = f"{placement.backend} {placement.backend_version}"
         self._tools = {placement.backend: placement.backend_version}
@@ -48,7 +48,7 @@ class EngineFileSource:
     @property
     def placement(self) -> Placement | None:
         """Where its operations run here."""
-        return self._session.placement
+        return self.session.placement
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Source.run``."""
@@ -56,7 +56,7 @@ class EngineFileSource:
 
     def run_one(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Source.run_one``."""
-        return self._session.run(inputs)
+        return self.session.run(inputs)
 
     def tools(self) -> dict[str, str]:
         """See ``Source.tools``."""

@@ -12,6 +12,7 @@ from converters.samples import Samples
 from converters.sources.base import Arrays, Source
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
+from edge_sdk.runtime import Session
 from edge_sdk.spec import Format, Placement, Signature
 
 
@@ -24,6 +25,10 @@ class Answering(Protocol):
     @property
     def placement(self) -> Placement | None:
         """Where its operations run here; None where a stand-in for an engine answers."""
+
+    @property
+    def session(self) -> Session | None:
+        """What runs it here as a device would; None where a stand-in for an engine answers."""
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """The answers to many samples; see ``Source.run``."""

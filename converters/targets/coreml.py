@@ -26,6 +26,7 @@ from converters.targets.coreml_recipes import compressed
 from converters.trunks import CoreMlTrunk, open_trunk
 from edge_sdk.backends import Array
 from edge_sdk.errors import ConversionError
+from edge_sdk.runtime import Session
 from edge_sdk.spec import Format, Placement, Signature
 
 _DATE = "com.github.apple.coremltools.conversion_date"
@@ -93,6 +94,7 @@ class MilRunner:
         self.compressed = any(op.startswith("constexpr_") for op in self._program.operations)
         self.unchecked_ops = self._program.unchecked
         self.placement: Placement | None = None
+        self.session: Session | None = None
         self.checked_by = f"MIL evaluator, coremltools {tool_version('coremltools')}"
 
     def run(self, inputs: Arrays) -> dict[str, Array]:

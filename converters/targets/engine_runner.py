@@ -18,6 +18,7 @@ class EngineRunner:
 
     Attributes:
         signature: the engine's inputs and outputs under the source's names.
+        session: as a device would open it.
     """
 
     unchecked_ops: tuple[str, ...] = ()
@@ -40,7 +41,7 @@ class EngineRunner:
             ) from error
         self.signature: Signature = loaded.signature
         check_names(self.signature, declared, what)
-        self._session = Session(
+        self.session = Session(
             loaded,
             declared,
             self.signature,
@@ -51,13 +52,13 @@ class EngineRunner:
     @property
     def placement(self) -> Placement | None:
         """See ``Answering.placement``."""
-        return self._session.placement
+        return self.session.placement
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run``: sample by sample, as a device would."""
-        with at_work(f"Running {self._session.variant}"):
-            return one_by_one(self.run_one, inputs, self._session.signature)
+        with at_work(f"Running {self.session.variant}"):
+            return one_by_one(self.run_one, inputs, self.session.signature)
 
     def run_one(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run_one``."""
-        return self._session.run(inputs)
+        return self.session.run(inputs)

@@ -11,6 +11,8 @@ from edge_sdk.files import sha256
 from edge_sdk.text import nearest
 
 HERE = Path(__file__).parent
+TETHER = HERE / "drivers" / "tethered.py"
+"""The program of ours that runs a driver and ends it with us."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""A toolchain at work: its driver as a process of its own, with a limit, and its chatter kept."""
+"""A toolchain at work: its driver as a process of its own, with a limit, and its chatter kept.
+
+The driver does not outlive this process, however that ends (see ``drivers/tethered.py``).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from converters.engines import MOST_SAID, TAIL_LINES
-from converters.toolchains.catalogue import Toolchain
+from converters.toolchains.catalogue import TETHER, Toolchain
 from converters.toolchains.place import examine, folder_of, locked, python_of
 from edge_sdk.errors import ConversionError, UnavailableError, UsageError
 
@@ -63,8 +66,9 @@ def drive(
         home = folder_of(chain)
         log = folder / f"{chain.name}.log"
         with log.open("wb") as chatter:
+            tethered = [str(TETHER), str(os.getpid()), str(chain.driver)]
             process = subprocess.Popen(
-                [str(python_of(home)), "-I", "-B", str(chain.driver), *arguments],
+                [str(python_of(home)), "-I", "-B", *tethered, *arguments],
                 cwd=folder,
                 env=_environment(home, folder),
                 stdin=subprocess.DEVNULL,

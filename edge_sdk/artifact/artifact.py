@@ -13,7 +13,7 @@ from edge_sdk.artifact.golden import Golden
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.files import disk_error, sha256, whole_file
 from edge_sdk.spec import FileEntry, Manifest, Variant, decode_manifest, encode
-from edge_sdk.spec.contents import MANIFEST, contradictions, variant_files
+from edge_sdk.spec.contents import MANIFEST, REPORTS, contradictions, variant_files
 from edge_sdk.text import nearest
 
 SUFFIX = ".edge"
@@ -83,7 +83,14 @@ class Artifact:
         return name in self.manifest.files
 
     def read(self, name: str) -> bytes:
-        """The bytes of one file. Raises ArtifactError if they are not those the manifest names."""
+        """The bytes of one file; KeyError if there is none of that name.
+
+        Raises:
+            ArtifactError: they are not those that the manifest names; or of a report, which it
+                need not name, not those that were written.
+        """
+        if name in self.unlisted:
+            return self._container.read(name)
         entry = self.manifest.files[name]
         data = self._container.read(name)
         if len(data) != entry.size or sha256(data) != entry.sha256:
@@ -126,10 +133,20 @@ class Artifact:
         return golden.unpack(self.read(golden.FILE), f"{self.path}: {golden.FILE}")
 
     def verify_digests(self) -> Iterator[str]:
-        """Read and check every file, yielding each name once it has proved right."""
+        """Read and check every file, yielding each name once it has proved right.
+
+        Reports that the manifest does not list are checked as well, and not among the names.
+        """
         for name in self.manifest.files:
             self.read(name)
             yield name
+        for name in self.unlisted:
+            self.read(name)
+
+    @property
+    def unlisted(self) -> tuple[str, ...]:
+        """The reports that the manifest does not list: neither digest nor signature covers them."""
+        return tuple(n for n in REPORTS if n in self._container and n not in self.manifest.files)
 
     def extract(self, variant: Variant, folder: Path) -> Path:
         """Write one variant's files below ``folder``; answers its model file or package there.
@@ -171,7 +188,8 @@ def pack(path: Path, manifest: Manifest, contents: Mapping[str, container.Conten
 
     Args:
         path: where to; an existing file is replaced.
-        manifest: its ``files`` must describe ``contents`` (see ``measure``).
+        manifest: its ``files`` must describe ``contents`` (see ``measure``), but may leave out the
+            reports.
         contents: every file but the manifest.
 
     Raises:
@@ -181,7 +199,8 @@ def pack(path: Path, manifest: Manifest, contents: Mapping[str, container.Conten
     """
     data = encode(manifest)
     problems = list(contradictions(manifest, set(contents)))
-    if measure(contents) != manifest.files:
+    listed = {n: c for n, c in contents.items() if n not in REPORTS or n in manifest.files}
+    if measure(listed) != manifest.files:
         problems.append("has files that are not those its manifest names")
     if problems:
         raise UsageError(f"{path} would not be an artifact: it {problems[0]}.")

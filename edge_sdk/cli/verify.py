@@ -61,6 +61,8 @@ def run(args: argparse.Namespace) -> Outcome:
         files = [MANIFEST, *artifact.verify_digests()]
         size = sum(entry.size for entry in artifact.manifest.files.values())
         lines = [f"digests   {len(files)} files, {bytes_text(size)}: all as the manifest says"]
+        if outside := artifact.unlisted:
+            lines.append(f"reports   {' and '.join(outside)}: whole; no digest names them")
         proof = None if args.trust is None else _proof(artifact, args.trust)
         golden = artifact.golden()
         checks = []

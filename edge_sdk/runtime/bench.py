@@ -165,16 +165,43 @@ def _random(tensor: TensorSpec, shape: tuple[int, ...] | None, rng: np.random.Ge
 
 
 class _Subject:
-    """One configuration under measurement: its session, its input and its times so far."""
+    """A session under measurement: its input and its times so far."""
+
+    def __init__(self, session: Session, inputs: Mapping[str, Array], clock: Clock) -> None:
+        self.session = session
+        self.inputs = inputs
+        self.times: list[int] = []
+        self._clock = clock
+
+    def warm_up(self, seconds: float) -> None:
+        end = self._clock() + seconds * 1e9
+        calls = 0
+        while calls < WARM_UP_CALLS or self._clock() < end:
+            self.call()
+            calls += 1
+
+    def take_turn(self) -> None:
+        end = self._clock() + TURN_SECONDS * 1e9
+        self.times.append(self.call())
+        while self._clock() < end:
+            self.times.append(self.call())
+
+    def call(self) -> int:
+        """How long one call takes."""
+        start = self._clock()
+        self.session.run(self.inputs)
+        return self._clock() - start
+
+
+class _Loaded(_Subject):
+    """A configuration under measurement, from its loading on."""
 
     def __init__(self, path: Path, configuration: Configuration, clock: Clock) -> None:
         self.configuration = configuration
-        self.times: list[int] = []
-        self._clock = clock
         backend(configuration.backend).version()
         self._memory_before = resident_bytes()
         start = clock()
-        self.session: Session = load(
+        session = load(
             path,
             variant=configuration.variant,
             backend=configuration.backend,
@@ -182,24 +209,12 @@ class _Subject:
             threads=configuration.threads,
         )
         self._load_ns = clock() - start
+        super().__init__(session, {}, clock)
 
     def first_call(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.inputs = random_inputs(self.session.signature, shapes)
-        self._first_ns = self._call()
+        self._first_ns = self.call()
         self._memory_growth = resident_bytes() - self._memory_before
-
-    def warm_up(self, seconds: float) -> None:
-        end = self._clock() + seconds * 1e9
-        calls = 0
-        while calls < WARM_UP_CALLS or self._clock() < end:
-            self._call()
-            calls += 1
-
-    def take_turn(self) -> None:
-        end = self._clock() + TURN_SECONDS * 1e9
-        self.times.append(self._call())
-        while self._clock() < end:
-            self.times.append(self._call())
 
     def measurement(self) -> Measurement:
         return Measurement(
@@ -211,10 +226,46 @@ class _Subject:
             memory_growth_bytes=self._memory_growth,
         )
 
-    def _call(self) -> int:
-        start = self._clock()
-        self.session.run(self.inputs)
-        return self._clock() - start
+
+def _take_turns(subjects: Sequence[_Subject], seconds: float, clock: Clock) -> None:
+    """Warm all of them up, then let them take turns until the time is up."""
+    share = seconds / len(subjects)
+    end = clock() + seconds * 1e9
+    for subject in subjects:
+        subject.warm_up(share * WARM_UP_SHARE)
+    order = subjects
+    rounds = 0
+    while rounds < 2 or clock() < end:
+        for subject in order:
+            subject.take_turn()
+        order = order[::-1]
+        rounds += 1
+
+
+def time_sessions(
+    sessions: Mapping[str, tuple[Session, Mapping[str, Array]]],
+    *,
+    seconds: float,
+    clock: Clock = perf_counter_ns,
+) -> dict[str, Timings]:
+    """Time sessions that are loaded already, side by side; those that take longer overrun.
+
+    Args:
+        sessions: by any name: a session, and what it is fed.
+        seconds: for all of them together.
+        clock: what tells the time.
+
+    Returns:
+        The timings, by the same names.
+
+    Raises:
+        EdgeError: one of them does not run.
+    """
+    if not sessions:
+        return {}
+    subjects = {name: _Subject(*fed, clock) for name, fed in sessions.items()}
+    _take_turns(list(subjects.values()), seconds, clock)
+    return {name: summarize(subject.times) for name, subject in subjects.items()}
 
 
 def measure(
@@ -245,24 +296,14 @@ def measure(
     Raises:
         EdgeError: a configuration cannot be loaded or fed.
     """
-    subjects: list[_Subject] = []
+    subjects: list[_Loaded] = []
     try:
         for configuration in configurations:
             progress(f"loading {configuration} …")
-            subjects.append(_Subject(path, configuration, clock))
+            subjects.append(_Loaded(path, configuration, clock))
             subjects[-1].first_call(shapes)
-        share = seconds / len(subjects)
         progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
-        end = clock() + seconds * 1e9
-        for subject in subjects:
-            subject.warm_up(share * WARM_UP_SHARE)
-        order = subjects
-        rounds = 0
-        while rounds < 2 or clock() < end:
-            for subject in order:
-                subject.take_turn()
-            order = order[::-1]
-            rounds += 1
+        _take_turns(subjects, seconds, clock)
         fed = tuple(
             TensorSpec(name=t.name, dtype=t.dtype, shape=subjects[0].inputs[t.name].shape)
             for t in subjects[0].session.signature.inputs

@@ -83,6 +83,13 @@ def describe_runtime(name: str) -> Runtime:
     return Runtime(backend=name, version=version, delegates=engine.delegates())
 
 
+def processor() -> str:
+    """The processor and how many of its cores this process may use: ``Cortex-A76, 4 cores``."""
+    count = len(os.sched_getaffinity(0))
+    name = cpu_name(_text("/proc/cpuinfo")) or platform.machine()
+    return f"{name}, {count} core{'' if count == 1 else 's'}"
+
+
 def device_name(model: str) -> str:
     """A board's name from its device tree: ``raspberry-pi-5-model-b``; empty where it has none.
 

@@ -1,7 +1,7 @@
 """Reports: what was tried, what came of it, and why. Values, never exceptions.
 
-It travels in the artifact as ``report.json``, so it holds no times: the same inputs give the same
-bytes. How long things took is told beside it, by the command.
+It travels in the artifact as ``report.json``, outside of what the digest covers: it tells how long
+calls took where it was made, and the same conversion is to have the same digest everywhere.
 """
 
 from __future__ import annotations
@@ -32,14 +32,21 @@ class Limits(Word, frozen=True, kw_only=True):
 
 
 class Shortfall(Word, frozen=True, kw_only=True):
-    """One limit that was missed: which, by what number (None: not a finite one), against what."""
+    """One limit that was missed: which, by what number, against what.
+
+    Attributes:
+        measured: None if it is not a finite number, or is not known.
+        unknown: that nothing tells it: an engine that is not here, a device that did not measure.
+    """
 
     limit: str
     measured: float | None
     required: float
+    unknown: bool = False
 
     def __str__(self) -> str:
-        measured = "not finite" if self.measured is None else f"{self.measured:.6g}"
+        measured = "not known" if self.unknown else "not finite"
+        measured = measured if self.measured is None else f"{self.measured:.6g}"
         return f"{self.limit} is {measured}, and must be {self.required:.6g}"
 
 
@@ -89,6 +96,23 @@ class Coverage(Word, frozen=True, kw_only=True):
     taken: dict[str, int | None]
 
 
+class Latency(Word, frozen=True, kw_only=True):
+    """How long one call takes, all variants having taken turns on one machine.
+
+    Attributes:
+        p50_ms, p90_ms: of the measured calls, as ``edge bench`` defines them.
+        calls: how many were measured.
+        backend: the engine and its version.
+        threads: that it may use.
+    """
+
+    p50_ms: float
+    p90_ms: float
+    calls: int
+    backend: str
+    threads: int
+
+
 class VariantReport(Word, frozen=True, kw_only=True):
     """What became of one requested variant.
 
@@ -98,6 +122,7 @@ class VariantReport(Word, frozen=True, kw_only=True):
         reason: for a refusal, what fell short or what the engine said.
         shortfalls: the limits that were missed.
         coverage: where its operations ran; None where no engine ran it.
+        latency: of one call where it was made; None where no engine runs it there, or untold.
         wide: the layers of a mixed build that stayed in floating point.
     """
 
@@ -111,6 +136,7 @@ class VariantReport(Word, frozen=True, kw_only=True):
     shortfalls: tuple[Shortfall, ...] = ()
     agreement: Agreement | None = None
     coverage: Coverage | None = None
+    latency: Latency | None = None
     wide: tuple[str, ...] = ()
 
 
@@ -144,9 +170,6 @@ class Trial(Word, frozen=True, kw_only=True):
 class Search(Word, frozen=True, kw_only=True):
     """What came of looking for the smallest variant within a budget.
 
-    In an artifact it has no latencies that were measured where it was made: the same inputs give
-    the same bytes. Those of a device are an input.
-
     Attributes:
         budget: as it was written.
         latency_from: the file of a device's measurements; None for this machine.
@@ -169,6 +192,7 @@ class ConversionReport(Word, frozen=True, kw_only=True):
         golden: how many golden vectors ship.
         input_check: whether the model is fed as it was trained.
         search: what else was tried, where a budget chose the variants.
+        timed_on: the processor and the cores that latencies were measured on; empty if none were.
     """
 
     name: str
@@ -181,6 +205,7 @@ class ConversionReport(Word, frozen=True, kw_only=True):
     golden: int = 0
     input_check: InputCheck | None = None
     search: Search | None = None
+    timed_on: str = ""
 
     @property
     def passed(self) -> bool:

@@ -23,6 +23,13 @@ def no_cache_of_others(tmp_path_factory: pytest.TempPathFactory, monkeypatch: py
     monkeypatch.setattr("converters.cache.cache_folder", lambda: tmp_path_factory.mktemp("cache"))
 
 
+@pytest.fixture(autouse=True)
+def short_turns(monkeypatch: pytest.MonkeyPatch):
+    """Latencies are measured all the same; hundreds of conversions need not take long about it."""
+    monkeypatch.setattr("edge_sdk.runtime.bench.TURN_SECONDS", 0.001)
+    monkeypatch.setattr("converters.latency.SECONDS", 0.002)
+
+
 @dataclass(frozen=True)
 class Done:
     """A command that has ended."""

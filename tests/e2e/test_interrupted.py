@@ -13,13 +13,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import pytest
 import tiny_keras
+import tiny_models
 
 from converters.engines import quiet
+from converters.toolchains import home as home_of_toolchains
+from converters.toolchains import install, toolchain
 from converters.workshop import workshop
 from edge_sdk.artifact import Artifact
 
@@ -136,12 +140,50 @@ def test_a_kill_at_a_random_moment(model, place, home, step):
     # The kill may come when all is done but the process's own end.
     assert (place / "m.edge").read_bytes() == OLD or _is_whole(place / "m.edge")
     assert [path.name for path in place.iterdir()] == ["m.edge"]
-    for path in Path(home["TMPDIR"]).iterdir():
-        assert path.name.startswith("edgeloop-work-")
-        os.utime(path, (0, 0))  # as if it had lain there for a while
+    assert all(path.name.startswith("edgeloop-work-") for path in Path(home["TMPDIR"]).iterdir())
+    tidied(home)
+
+
+def tidied(home: Mapping[str, str]) -> None:
+    """What the next start does, first of all."""
     tidy = [sys.executable, "-c", "from converters.workshop import tidied\nwith tidied(): pass"]
     subprocess.run(tidy, env=home, check=True)
     assert left_in(home, "TMPDIR") == []
+
+
+def test_a_kill_takes_the_toolchains_engine_along(place, home, tmp_path):
+    """onnx2tf is a process of its own, which would go on for minutes with nobody to wait for it."""
+    install(toolchain("onnx2tf"))
+    model = tmp_path / "m.onnx"
+    model.write_bytes(tiny_models.onnx_matrices(1, 16))
+    chains = {"EDGELOOP_TOOLCHAINS": str(home_of_toolchains())}
+    words = ["convert", model, "-o", place / "m.edge", "--formats", "tflite", "--recipe", "fp32"]
+    with start({**home, **chains}, *words, "--no-cache") as process:
+        told(process.stderr, "make tflite-fp32")
+        driver = running(home["TMPDIR"])
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    deadline = time.monotonic() + 5
+    while Path(f"/proc/{driver}").exists():
+        assert time.monotonic() < deadline, "onnx2tf goes on"
+        time.sleep(0.02)
+    assert (place / "m.edge").read_bytes() == OLD
+    assert left_in(home, "TMPDIR") != []
+    tidied(home)
+
+
+def running(folder: str) -> int:
+    """The process of an engine's driver that works in that folder, as soon as there is one."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for path in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                words = (path / "cmdline").read_text()
+                if "drive_onnx2tf.py" in words and folder in words:
+                    return int(path.name)
+        time.sleep(0.02)
+    pytest.fail("the engine was never started")
 
 
 def _is_whole(path: Path) -> bool:

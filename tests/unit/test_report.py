@@ -32,6 +32,7 @@ from edge_sdk.spec import (
     ConversionReport,
     Detection,
     ImageInput,
+    Latency,
     Limits,
     Provenance,
     Quantization,
@@ -160,6 +161,10 @@ WRAPPED = VariantReport(
 )
 
 
+def latency_of(p50_ms: float) -> Latency:
+    return Latency(p50_ms=p50_ms, p90_ms=2 * p50_ms, calls=100, backend="litert 2.3.0", threads=4)
+
+
 def report(*variants: VariantReport, **changes: object) -> ConversionReport:
     made = ConversionReport(
         name="fashion",
@@ -189,6 +194,10 @@ CASES = {
     "wrapped": report(WRAPPED),
     "nothing": EMPTY,
     "many": MANY,
+    "timed": report(
+        msgspec.structs.replace(FP32, latency=latency_of(0.5)),
+        msgspec.structs.replace(INT8, latency=latency_of(90.0)),
+    ),
 }
 
 
@@ -538,6 +547,32 @@ def test_names_on_the_plot_cover_neither_each_other_nor_a_point(
     assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
     numbers = [label.text for label in labels if label.numbered]
     assert numbers == [str(n) for n in range(1, len(numbers) + 1)]
+
+
+TIMED = report(
+    *(
+        msgspec.structs.replace(each, latency=None if time is None else latency_of(time))
+        for each, time in ((FP32, 0.5), (INT8, 0.125), (COREML, None))
+    ),
+    timed_on="Cortex-A76, 4 cores",
+)
+
+
+def test_latency_has_its_own_panel_column_and_figure() -> None:
+    page = render(TIMED, IDENTITY)
+    panels = re.findall(r"<title>Accuracy against (\w+)</title>", page)
+    assert panels == ["size"] * 3 + ["latency"] * 3
+    assert "Likeness, size and latency" in page
+    assert "the median of one call on Cortex-A76, 4 cores" in page
+    assert "Core ML builds have none" in page
+    assert page.count("0.125 ms") >= 3  # the fastest's figure, its row, its mark
+    drawings = page.split("Accuracy against latency")[1:]
+    assert all("coreml-fp16" not in drawing.split("</svg>")[0] for drawing in drawings)
+
+
+def test_without_latencies_there_is_no_word_of_them() -> None:
+    page = render(CASES["good"], IDENTITY)
+    assert "latency" not in page.split("</style>")[1].lower()
 
 
 def test_refused_variant_far_below_does_not_flatten_the_plot() -> None:

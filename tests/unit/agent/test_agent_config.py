@@ -132,7 +132,12 @@ def test_without_a_file_flags_will_do(
     words = ["--enrolment", "pi-1.enrolment.json", "--app", "look=pictures"]
     words += ["--app", "cars=street.mp4", "--state", "pi-1"]
     assert main(["agent", "config", "show", *words, "--json"]) == 0
-    rows = {row["key"]: row["value"] for row in json.loads(capfd.readouterr().out)["config"]}
+    shown = json.loads(capfd.readouterr().out)["config"]
+    rows = {row["key"]: row["value"] for row in shown}
+    origins = {row["key"]: row["from"] for row in shown}
+    assert origins["apps.look.path"] == "--app look=pictures"  # as typed: there is no --apps…
+    assert origins["apps.cars.source"] == "--app cars=street.mp4"
+    assert origins["state"] == "--state"
     assert (rows["apps.look.source"], rows["apps.cars.source"]) == ("folder", "video")
     assert rows["apps.look.path"] == str(config.parent / "pictures")
     assert rows["state"] == str(config.parent / "pi-1")

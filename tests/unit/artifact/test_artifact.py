@@ -87,6 +87,41 @@ def test_packing_is_deterministic(tmp_path: Path) -> None:
     assert measure(on_disk) == measure(files)
 
 
+REPORT = {"report.json": b"{}", "report.html": b"<!doctype html>"}
+
+
+def test_reports_may_stay_outside_of_the_digest(tmp_path: Path) -> None:
+    """They tell times. All else must be listed, and nothing else of that kind is let in."""
+    files = contents()
+    bare = pack(tmp_path / "bare.edge", manifest(files), files)
+    told = pack(path := tmp_path / "told.edge", manifest(files), {**files, **REPORT})
+    assert told == bare
+    with Artifact(path) as artifact:
+        assert artifact.unlisted == ("report.html", "report.json")
+        assert artifact.read("report.json") == b"{}"
+        assert "report.json" not in list(artifact.verify_digests())
+    with pytest.raises(UsageError, match="does not list"):
+        pack(tmp_path / "other.edge", manifest(files), {**files, "report.txt": b""})
+
+
+def test_a_report_outside_of_the_digest_is_still_whole_or_refused(tmp_path: Path) -> None:
+    files = contents()
+    pack(path := tmp_path / "told.edge", manifest(files), {**files, **REPORT})
+    path.write_bytes(path.read_bytes().replace(b"<!doctype html>", b"<!doctype HTML>"))
+    with Artifact(path) as artifact, pytest.raises(ArtifactError, match=r"report\.html is corrupt"):
+        list(artifact.verify_digests())
+
+
+def test_a_report_that_is_listed_is_held_to_its_digest(tmp_path: Path) -> None:
+    listed = {**contents(), **REPORT}
+    with Artifact(forge(tmp_path / "x.edge", manifest(listed), listed)) as artifact:
+        assert artifact.unlisted == ()
+        assert "report.json" in list(artifact.verify_digests())
+    forge(tmp_path / "x.edge", manifest(listed), {**listed, "report.json": b"[]"})
+    with Artifact(tmp_path / "x.edge") as artifact, pytest.raises(ArtifactError, match="report"):
+        artifact.read("report.json")
+
+
 def test_an_old_artifact_is_replaced(path: Path) -> None:
     write(path, version="1.0.0")
     before = Artifact(path)

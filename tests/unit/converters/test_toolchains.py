@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from converters.toolchains import Toolchain, building, drive, examine, install, need, remove
+from converters.toolchains.catalogue import TETHER
 from converters.toolchains.place import MARK, folder_of
 from edge_sdk.cli.main import main
 from edge_sdk.errors import ConversionError, UnavailableError, UsageError
@@ -271,6 +272,62 @@ def test_a_driver_has_a_time_limit(installed, tmp_path, monkeypatch):
     monkeypatch.setenv("EDGELOOP_TOOLCHAIN_LIMIT_S", "soon")
     with pytest.raises(UsageError, match="no number of seconds"):
         drive(installed, ["sleep"], tmp_path, "Playing")
+
+
+DRIVING = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from test_toolchains import Toy
+from converters.toolchains import drive
+place = Path(sys.argv[1])
+drive(Toy("toy", "for tests", needed_mb=1, place=place), ["sleep"], place, "Playing")
+"""
+
+
+def test_a_driver_ends_with_the_one_that_waits_for_it(installed):
+    here = [str(installed.place), str(Path(__file__).parent)]
+    with subprocess.Popen([sys.executable, "-c", DRIVING, *here]) as parent:
+        (driver,) = _children(parent.pid, str(installed.driver))
+        parent.kill()
+    _gone(driver)
+
+
+def test_a_driver_whose_parent_is_gone_already_ends_as_well(tmp_path):
+    """The kernel was asked too late; the thread that looks who the parent is ends it."""
+    driver = tmp_path / "driver.py"
+    driver.write_text("import time\ntime.sleep(60)\n")
+    with subprocess.Popen([sys.executable, "-c", ""]) as other:
+        pass
+    begun = time.monotonic()
+    done = subprocess.run([sys.executable, str(TETHER), str(other.pid), str(driver)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert time.monotonic() - begun < 10
+
+
+def _children(parent: int, word: str) -> list[int]:
+    """The children that have that word on their command line, when there are some."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        of = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+        found = [int(n) for n in of if word in Path(f"/proc/{n}/cmdline").read_text()]
+        if found:
+            return found
+        time.sleep(0.02)
+    return []
+
+
+def _gone(process: int) -> None:
+    """Wait until there is no such process, for a few seconds."""
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            if Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return
+        except FileNotFoundError:
+            return
+        time.sleep(0.02)
+    pytest.fail(f"process {process} goes on")
 
 
 def test_the_driver_of_onnx2tf_has_no_network():

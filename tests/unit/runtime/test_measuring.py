@@ -19,8 +19,10 @@ from edge_sdk.runtime.bench import (
     percentile,
     random_inputs,
     summarize,
+    time_sessions,
 )
 from edge_sdk.runtime.configurations import Configuration, plan
+from edge_sdk.runtime.load import load
 from edge_sdk.spec import Signature, TensorSpec
 
 VALUES = st.lists(st.integers(0, 10**9), min_size=1, max_size=300).map(sorted)
@@ -189,6 +191,16 @@ def test_by_the_real_clock(model: Path) -> None:
     assert 0 < timings.p50_ms <= timings.p90_ms <= timings.p99_ms
     assert timings.per_second == pytest.approx(1000 / timings.mean_ms)
     assert math.isfinite(measured.load_ms)
+
+
+def test_sessions_that_are_loaded_take_turns(model: Path) -> None:
+    with load(model) as one, load(model, threads=2) as other:
+        fed = random_inputs(one.signature, {})
+        told = time_sessions({"a": (one, fed), "b": (other, fed)}, seconds=2, clock=Steps())
+    assert set(told) == {"a", "b"}
+    assert told["a"].calls == told["b"].calls > 100
+    assert told["a"].p50_ms == 1
+    assert time_sessions({}, seconds=1) == {}
 
 
 def test_a_delegate_that_is_unknown_ends_the_measuring(model: Path) -> None:
