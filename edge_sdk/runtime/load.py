@@ -34,6 +34,7 @@ def load(
     postprocess: Postprocess | None = None,
     labels: Sequence[str] = (),
     raw: bool = False,
+    finite: bool = False,
     cache: Path | None = None,
 ) -> Session:
     """Load a model and make it ready to run.
@@ -51,6 +52,7 @@ def load(
         backend: name of the engine; None takes the first that reads the variant's format.
         preprocess, postprocess, labels: for a bare model; an artifact brings its own.
         raw: give outputs as the engine does, quantized integers included.
+        finite: refuse inputs that hold a NaN or an infinity; that looks at every number.
         cache: a folder for what can be kept from one load to the next, such as prepared weights;
             None keeps nothing.
 
@@ -103,7 +105,13 @@ def load(
             labels=tuple(labels),
         )
         return Session(
-            model, signature, engine_signature, variant=name, processing=processing, raw=raw
+            model,
+            signature,
+            engine_signature,
+            variant=name,
+            processing=processing,
+            raw=raw,
+            finite=finite,
         )
     except BaseException:
         model.close()
