@@ -164,8 +164,13 @@ def _random(tensor: TensorSpec, shape: tuple[int, ...] | None, rng: np.random.Ge
     )
 
 
-class _Subject:
-    """One configuration under measurement: its session, its input and its times so far."""
+class Subject:
+    """One configuration under measurement: its session, its input and its times so far.
+
+    Attributes:
+        inputs: what it is fed.
+        looked: what ``look`` found, in nanoseconds.
+    """
 
     def __init__(self, path: Path, configuration: Configuration, clock: Clock) -> None:
         self.configuration = configuration
@@ -180,15 +185,25 @@ class _Subject:
             backend=configuration.backend,
             delegates=configuration.delegates,
             threads=configuration.threads,
+            check=False,
         )
         self._load_ns = clock() - start
 
-    def first_call(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.inputs = random_inputs(self.session.signature, shapes)
+    def feed(
+        self, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array] | None = None
+    ) -> None:
+        """Decide what it is fed, and call it the first time; see ``random_inputs``."""
+        self.inputs = inputs or random_inputs(self.session.signature, shapes)
         self._first_ns = self._call()
         self._memory_growth = resident_bytes() - self._memory_before
 
+    def look(self, calls: int) -> float:
+        """The time of its fastest call out of a few, as a first impression."""
+        self.looked = float(min(self._call() for _ in range(calls)))
+        return self.looked
+
     def warm_up(self, seconds: float) -> None:
+        """Call it a few times, and as long as that, without counting."""
         end = self._clock() + seconds * 1e9
         calls = 0
         while calls < WARM_UP_CALLS or self._clock() < end:
@@ -196,12 +211,14 @@ class _Subject:
             calls += 1
 
     def take_turn(self) -> None:
+        """Call it again and again for ``TURN_SECONDS``."""
         end = self._clock() + TURN_SECONDS * 1e9
         self.times.append(self._call())
         while self._clock() < end:
             self.times.append(self._call())
 
     def measurement(self) -> Measurement:
+        """What it came to."""
         return Measurement(
             configuration=self.configuration,
             placement=self.session.placement,
@@ -215,6 +232,21 @@ class _Subject:
         start = self._clock()
         self.session.run(self.inputs)
         return self._clock() - start
+
+
+def take_turns(subjects: Sequence[Subject], seconds: float, clock: Clock) -> None:
+    """Warm all up and let them take turns, forwards and backwards, until the time is up."""
+    share = seconds / len(subjects)
+    end = clock() + seconds * 1e9
+    for subject in subjects:
+        subject.warm_up(share * WARM_UP_SHARE)
+    order = subjects
+    rounds = 0
+    while rounds < 2 or clock() < end:
+        for subject in order:
+            subject.take_turn()
+        order = order[::-1]
+        rounds += 1
 
 
 def measure(
@@ -245,24 +277,14 @@ def measure(
     Raises:
         EdgeError: a configuration cannot be loaded or fed.
     """
-    subjects: list[_Subject] = []
+    subjects: list[Subject] = []
     try:
         for configuration in configurations:
             progress(f"loading {configuration} …")
-            subjects.append(_Subject(path, configuration, clock))
-            subjects[-1].first_call(shapes)
-        share = seconds / len(subjects)
+            subjects.append(Subject(path, configuration, clock))
+            subjects[-1].feed(shapes)
         progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
-        end = clock() + seconds * 1e9
-        for subject in subjects:
-            subject.warm_up(share * WARM_UP_SHARE)
-        order = subjects
-        rounds = 0
-        while rounds < 2 or clock() < end:
-            for subject in order:
-                subject.take_turn()
-            order = order[::-1]
-            rounds += 1
+        take_turns(subjects, seconds, clock)
         fed = tuple(
             TensorSpec(name=t.name, dtype=t.dtype, shape=subjects[0].inputs[t.name].shape)
             for t in subjects[0].session.signature.inputs

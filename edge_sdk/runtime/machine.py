@@ -56,14 +56,14 @@ _ARM_CORES = {
 
 def profile() -> DeviceProfile:
     """Describe this machine. Imports every engine that is installed, but starts none."""
-    cpuinfo = _text("/proc/cpuinfo")
+    cores = cpuinfo_text()
     return DeviceProfile(
         name=device_name(_text("/proc/device-tree/model")) or platform.node(),
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
         python=platform.python_version(),
-        cpu=cpu_name(cpuinfo) or "unknown",
-        cpu_features=cpu_features(cpuinfo),
+        cpu=cpu_name(cores) or "unknown",
+        cpu_features=cpu_features(cores),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         runtimes=tuple(describe_runtime(name) for name in MODULES),
@@ -81,6 +81,11 @@ def describe_runtime(name: str) -> Runtime:
     except Exception as error:  # noqa: BLE001 - a broken engine's import may raise anything
         return Runtime(backend=name, version=None, reason=f"{name} does not start: {error}")
     return Runtime(backend=name, version=version, delegates=engine.delegates())
+
+
+def cpuinfo_text() -> str:
+    """The kernel's words about every core."""
+    return _text("/proc/cpuinfo")
 
 
 def device_name(model: str) -> str:
