@@ -30,7 +30,7 @@ from edge_sdk.backends.base import Array, DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
 from edge_sdk.backends.weight_cache import remembered_digest
 from edge_sdk.errors import EdgeError, UnavailableError
-from edge_sdk.runtime.bench import Clock, Measurement, Subject, take_turns
+from edge_sdk.runtime.bench import Clock, Measurement, Subject, fed, take_turns
 from edge_sdk.runtime.configurations import Configuration, Skipped
 from edge_sdk.runtime.kept import Kept
 from edge_sdk.runtime.load import (
@@ -42,14 +42,14 @@ from edge_sdk.runtime.load import (
 )
 from edge_sdk.runtime.selfcheck import judge, unproven
 from edge_sdk.runtime.trial import OWN, processor
-from edge_sdk.spec import Format, Word
+from edge_sdk.spec import Format, TensorSpec, Word
 from edge_sdk.spec.choice import runs
 from edge_sdk.spec.contents import GOLDEN, variant_files
 
 BUDGET_SECONDS = 2.0
 """For the turns; loading and looking at each comes on top."""
 EQUAL = 1.02
-HOPELESS = 2.0
+HOPELESS = 3.0
 """So many times the best so far, and a candidate is not measured any further."""
 LOOKS = 5
 ALIKE = 0.05
@@ -98,7 +98,7 @@ def fastest(
     if (known := kept.find(about)) is not None:
         return known.fastest
     options = candidates(model, backend, threads)
-    measured, _ = race(model, options, seconds=BUDGET_SECONDS)
+    measured, _, _ = race(model, options, seconds=BUDGET_SECONDS, shapes={})
     return keep(model, memory, measured, backend, threads) if measured else options[0]
 
 
@@ -240,20 +240,22 @@ def race(
     configurations: Sequence[Configuration],
     *,
     seconds: float,
+    shapes: Mapping[str, tuple[int, ...]],
     clock: Clock = perf_counter_ns,
     progress: Callable[[str], Any] = lambda _: None,
-) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...]]:
+) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...], tuple[TensorSpec, ...]]:
     """Measure those that are right and not hopeless.
 
     Args:
         model: what is run.
         configurations: at least one.
         seconds: for the turns.
+        shapes: see ``random_inputs``; a golden input needs none.
         clock: what tells the time.
         progress: called with a line for people as each step begins.
 
     Returns:
-        The measurements in the order of the configurations, and who fell out, and why.
+        The measurements in the order of the configurations; who fell out, and why; what was fed.
     """
     subjects: list[Subject] = []
     out: list[Skipped] = []
@@ -265,7 +267,7 @@ def race(
             subject = None
             try:
                 subject = Subject(model.path, configuration, clock)
-                subject.feed({}, _row(model.golden))
+                subject.feed(shapes, _row(model.golden))
                 reason = _idle(subject) or _wrong(model, subject, reference)
                 reference = reference or subject.session.run(subject.inputs)
                 if not reason:
@@ -274,7 +276,7 @@ def race(
                     if took > HOPELESS * best:
                         reason = f"{took / best:.1f} times as slow as the best"
             except EdgeError as error:
-                reason = error.message
+                reason = error.message.removeprefix(f"{model.path}: ")
             if reason:
                 out.append(Skipped(variant=str(configuration), reason=reason))
                 if subject is not None:
@@ -290,7 +292,8 @@ def race(
         if subjects:
             progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
             take_turns(subjects, seconds, clock)
-        return tuple(subject.measurement() for subject in subjects), tuple(out)
+        inputs = fed(subjects[0]) if subjects else ()
+        return tuple(subject.measurement() for subject in subjects), tuple(out), inputs
     finally:
         for subject in subjects:
             subject.session.close()

@@ -79,16 +79,19 @@ class BenchReport(Word, frozen=True, kw_only=True):
     """What ``edge bench --json`` prints.
 
     Attributes:
+        profile: the machine; set when the report is finished.
         inputs: what was fed: random numbers of these types and shapes, the same to all.
         seconds: the time that was asked for.
+        fastest: what ``auto`` chose among them; None where it was not asked.
     """
 
     model: str
-    profile: DeviceProfile
+    profile: DeviceProfile | None = None
     inputs: tuple[TensorSpec, ...]
     seconds: float
     measurements: tuple[Measurement, ...]
     skipped: tuple[Skipped, ...] = ()
+    fastest: Configuration | None = None
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
@@ -249,6 +252,14 @@ def take_turns(subjects: Sequence[Subject], seconds: float, clock: Clock) -> Non
         rounds += 1
 
 
+def fed(subject: Subject) -> tuple[TensorSpec, ...]:
+    """What it was fed."""
+    return tuple(
+        TensorSpec(name=t.name, dtype=t.dtype, shape=subject.inputs[t.name].shape)
+        for t in subject.session.signature.inputs
+    )
+
+
 def measure(
     path: Path,
     configurations: Sequence[Configuration],
@@ -285,11 +296,7 @@ def measure(
             subjects[-1].feed(shapes)
         progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
         take_turns(subjects, seconds, clock)
-        fed = tuple(
-            TensorSpec(name=t.name, dtype=t.dtype, shape=subjects[0].inputs[t.name].shape)
-            for t in subjects[0].session.signature.inputs
-        )
-        return tuple(subject.measurement() for subject in subjects), fed
+        return tuple(subject.measurement() for subject in subjects), fed(subjects[0])
     finally:
         for subject in subjects:
             subject.session.close()
