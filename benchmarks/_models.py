@@ -13,8 +13,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from edge_sdk.files import whole_file
-from edge_sdk.runtime.checkup import cache_folder
+from edge_sdk.files import cache_folder, whole_file
 
 NAMES = ("mobilenet_v2", "tiny")
 CALIBRATION_SAMPLES = 8

@@ -32,8 +32,7 @@ from converters.targets import Emitted, Target
 from converters.targets.coreml import MilRunner
 from converters.targets.engine_runner import EngineRunner
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import sha256_tree, whole_file
-from edge_sdk.runtime.checkup import cache_folder
+from edge_sdk.files import cache_folder, sha256_tree, whole_file
 from edge_sdk.spec import AGENT_VERSION, Format, Signature, encode
 
 LIMIT_BYTES = 2_000_000_000

@@ -149,7 +149,8 @@ def load_model(
         baseline = None
         if BASELINE in artifact:
             baseline = decode(artifact.read(BASELINE), Baseline, f"{path}: {BASELINE}")
-    session = load(path, delegates=delegates or None, threads=threads)
+    # The engine's own kernels are proven by ``Model.prove``; who is asked for beside them, here.
+    session = load(path, delegates=delegates or None, threads=threads, check=bool(delegates))
     try:
         model = Model(digest, session, baseline, golden)
         first = _first_input(session, golden)

@@ -17,6 +17,12 @@ from edge_sdk.errors import EdgeError, UnavailableError, UsageError
 _BLOCK_BYTES = 1 << 20
 
 
+def cache_folder() -> Path:
+    """Where edgeloop keeps what it can make again: ``$XDG_CACHE_HOME/edgeloop``."""
+    root = os.environ.get("XDG_CACHE_HOME")
+    return (Path(root) if root else Path.home() / ".cache") / "edgeloop"
+
+
 def sha256(data: bytes) -> str:
     """Hex digest of bytes."""
     return hashlib.sha256(data).hexdigest()

@@ -100,6 +100,25 @@ ONNX_OPTIONS = {
 """What ONNX Runtime documents of each provider; it refuses by itself what it does not know."""
 
 
+AUTO = "auto"
+"""Asked for alone: what is fastest here is found out."""
+
+
+def asks_for_auto(requested: Iterable[str]) -> bool:
+    """Whether it is left to edgeloop which delegates are taken.
+
+    Raises:
+        UsageError: it is, and is not.
+    """
+    names = [requested] if isinstance(requested, str) else list(requested)
+    if AUTO in names and len(names) > 1:
+        raise UsageError(
+            f"{AUTO!r} chooses by itself, and stands alone: {', '.join(names)}.",
+            f"--delegate {AUTO}",
+        )
+    return names == [AUTO]
+
+
 def read_requests(requested: Iterable[str]) -> tuple[DelegateRequest, ...]:
     """Read ``name?option=value&…`` and ``path/to/lib.so?…`` entries, in order, without repetition.
 

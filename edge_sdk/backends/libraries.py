@@ -101,6 +101,17 @@ def driver(path: Path) -> str:
     return f"{path.name} {_digest(str(path), stat.st_mtime_ns, stat.st_size, stat.st_ino)}"
 
 
+_in_process: dict[str, str] = {}
+
+
+def driver_in_process(path: Path) -> str:
+    """The same of the library that this process has loaded from there, once it has.
+
+    It stays until the process ends: loading it again gives the old one, whatever lies there now.
+    """
+    return _in_process.setdefault(str(path), driver(path))
+
+
 @lru_cache(maxsize=64)
 def _digest(path: str, *_stat: int) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]

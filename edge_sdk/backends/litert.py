@@ -114,7 +114,7 @@ class LiteRt:
                 if _took_some(interpreter, nodes):
                     prepared = interpreter, nodes
                     prepare = partial(self._prepare_with, request, model, delegates, threads)
-                    driver = libraries.driver(found)
+                    driver = libraries.driver_in_process(found)
                     attempts.append(Attempt(delegate=request.name, active=True, driver=driver))
                 else:
                     attempts.append(refused(request, "it took none of the model's operations"))
@@ -200,6 +200,7 @@ class LiteRt:
             raise UnavailableError(REFUSALS[request.name])
         found = libraries.find(request)
         libraries.try_elsewhere(self.module, found, request.options, model, threads)
+        libraries.driver_in_process(found)
         try:
             library = ctypes.CDLL(str(found))
         except OSError as error:

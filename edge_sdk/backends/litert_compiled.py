@@ -19,10 +19,11 @@ import atexit
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,13 @@ from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import known_options, truth, wants_only_plain_cpu
 from edge_sdk.backends.litert import BACKEND as INTERPRETER
 from edge_sdk.backends.litert import REFUSALS, as_ours, refused
-from edge_sdk.backends.litert_model import one_line, signature_names, taken, tensor_spec
+from edge_sdk.backends.litert_model import (
+    has_variables,
+    one_line,
+    signature_names,
+    taken,
+    tensor_spec,
+)
 from edge_sdk.backends.notices import complaints, overheard
 from edge_sdk.backends.partitions import shares
 from edge_sdk.backends.weight_cache import prepared_weights, remembered_digest
@@ -133,8 +140,14 @@ class LiteRtCompiled:
                 compiled, _ = _compiled(model, gpu=False, cpu_options=options)
             except RuntimeError as error:
                 raise as_ours(error, INTERPRETER) from error
+            again = CpuOptions(num_threads=threads, kernel_mode=options.kernel_mode)
             return CompiledLiteRtModel(
-                compiled, shown, model, _requested(self, delegates, threads), attempts
+                compiled,
+                shown,
+                model,
+                _requested(self, delegates, threads),
+                attempts,
+                anew=lambda: _compiled(model, gpu=False, cpu_options=again)[0],
             )
 
 
@@ -149,13 +162,16 @@ class CompiledLiteRtModel(LoadedModel):
         placement: Placement,
         attempts: Sequence[Attempt],
         *,
+        anew: Callable[[], Any],
         settled: bool = False,
     ) -> None:
         self._compiled = compiled
+        self._anew = anew if has_variables(shown) else None
         self._model = model
         self._placement = placement
         self._attempts = tuple(attempts)
         self._settled = settled
+        self._lock = Lock()
         details = compiled.get_signature_by_index(0)
         self._key = details["key"]
         names = signature_names(shown)
@@ -196,6 +212,7 @@ class CompiledLiteRtModel(LoadedModel):
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See ``LoadedModel.run``."""
+        self._lock.acquire()  # not ``with``, which would cost as much again
         try:
             if self._open and (shapes := [array.shape for array in inputs]) != self._shapes:
                 with overheard():  # what it complains of, it raises as well
@@ -218,6 +235,8 @@ class CompiledLiteRtModel(LoadedModel):
                 f"LiteRT cannot run the model on these inputs: {one_line(error)}",
                 "Check the inputs' shapes and values.",
             ) from error
+        finally:
+            self._lock.release()
 
     def placement(self) -> Placement:
         """See ``LoadedModel.placement``. What XNNPACK has is what the same engine's Interpreter
@@ -237,13 +256,23 @@ class CompiledLiteRtModel(LoadedModel):
             attempts.append(taken("cpu", plain))
         return self._placement_of(attempts, xnnpack.operations + plain.operations)
 
+    def reset(self) -> None:
+        """See ``LoadedModel.reset``: costs a load where the model has variables."""
+        if self._anew is None:
+            return
+        with self._lock:
+            self._compiled = self._anew()
+            with overheard():
+                self._fit(self._shapes)
+
     def close(self) -> None:
         """See ``LoadedModel.close``."""
-        self._inputs, self._outputs, self._readings = [], [], []
-        if self._compiled is not None:
-            with overheard():
-                self._compiled.close()
-                self._compiled = None
+        with self._lock:
+            self._inputs, self._outputs, self._readings = [], [], []
+            if self._compiled is not None:
+                with overheard():
+                    self._compiled.close()
+                    self._compiled = None
 
     def _placement_of(self, attempts: Sequence[Attempt], operations: int | None) -> Placement:
         return Placement(
@@ -303,12 +332,14 @@ def on_gpu(
     kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
     try:
         shown = _unprepared(model)
-        compiled, said = _compiled(
+        build = partial(
+            _compiled,
             model,
             gpu=True,
             cpu_options=CpuOptions(num_threads=threads, kernel_mode=kernels),
             gpu_options=options,
         )
+        compiled, said = build()
     except (ValueError, RuntimeError) as error:
         raise UnavailableError(f"it could not take the model: {one_line(error)}") from error
     text = b"".join(said).decode(errors="replace")
@@ -342,7 +373,9 @@ def on_gpu(
     elif "xnnpack" in {each.name for each in delegates}:
         attempts.append(Attempt(delegate="xnnpack", active=False, reason="nothing was left for it"))
     placement = _requested(BACKEND, delegates, threads, operations=total)
-    return CompiledLiteRtModel(compiled, shown, model, placement, attempts, settled=True)
+    return CompiledLiteRtModel(
+        compiled, shown, model, placement, attempts, anew=lambda: build()[0], settled=True
+    )
 
 
 _EARLIER = "an earlier delegate of the list is active"

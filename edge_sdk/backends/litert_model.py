@@ -194,20 +194,12 @@ class LiteRtModel(EntryPoint):
     def reset(self) -> None:
         """See ``LoadedModel.reset``: costs a load where the model has variables."""
         with self.lock:
-            if not self._has_variables():
+            if not has_variables(self._interpreter):
                 self._interpreter.reset_all_variables()
                 return
             self._interpreter, self._before_xnnpack = self._prepare()
             for entry in self._entries.values():
                 entry.attach(self._interpreter)
-
-    def _has_variables(self) -> bool:
-        """Whether there may be variables; nodes are told of the first subgraph alone."""
-        interpreter = self._interpreter
-        nodes = range(interpreter._interpreter.NumNodes())
-        return interpreter._interpreter.NumSubgraphs() > 1 or any(
-            interpreter._get_op_details(node)["op_name"] == "VAR_HANDLE" for node in nodes
-        )
 
     def failed(self, error: Exception) -> UsageError | UnavailableError:
         """What a failed run is: the inputs' fault, unless a foreign delegate had a part in it."""
@@ -269,6 +261,18 @@ def taken(delegate: str, share: Share, *, driver: str = "") -> Attempt:
         partitions=share.partitions if pieces else None,
         handed_over_bytes=share.handed_over_bytes if pieces else None,
         driver=driver,
+    )
+
+
+_MAY_LEAD_TO_VARIABLES = frozenset({"VAR_HANDLE", "CALL_ONCE", "WHILE", "IF"})
+"""Operations that are variables, or run another subgraph, whose nodes nobody tells of."""
+
+
+def has_variables(interpreter: Any) -> bool:
+    """Whether a model may have variables; nodes are told of the first subgraph alone."""
+    nodes = range(interpreter._interpreter.NumNodes())
+    return len(interpreter._get_full_signature_list()) > 1 or any(
+        interpreter._get_op_details(node)["op_name"] in _MAY_LEAD_TO_VARIABLES for node in nodes
     )
 
 

@@ -28,6 +28,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from edge_sdk.errors import EdgeError
 from edge_sdk.files import whole_file
 
 SUFFIX = ".xnnpack"
@@ -102,7 +103,8 @@ def remembered_digest(folder: Path, model: Path | bytes, now: float | None = Non
     found = digest_of(model)
     moment = time.time() if now is None else now
     if moment - stat.st_ctime > SETTLED_SECONDS and _stamp(model.stat()) == _stamp(stat):
-        with suppress(OSError):
+        with suppress(OSError, EdgeError):
+            folder.mkdir(parents=True, exist_ok=True)
             with whole_file(stamp) as file:
                 file.write(found.encode())
             stamps = sorted(folder.glob(f"*{STAMP}"), key=lambda path: path.stat().st_mtime)

@@ -3,6 +3,10 @@
 Without options it measures every variant of the artifact on every engine here that reads it. Each
 option that names something narrows that: ``--variant``, ``--backend`` and ``--threads`` take lists,
 and ``--delegate`` may be repeated, once for each list of preferences to compare.
+
+``--delegate auto`` measures what ``edge_sdk.load(…, delegates="auto")`` would, on the one variant
+that it would take, says which is fastest of those that answer rightly, and keeps that for later
+loads.
 """
 
 from __future__ import annotations
@@ -11,9 +15,12 @@ import argparse
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
 
 from edge_sdk.cli.command import Outcome
+from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.text import bytes_text, table
 
 if TYPE_CHECKING:
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 
 SUMMARY = "measure a model on this machine, configuration beside configuration"
 DEFAULT_SECONDS = 5.0
+T = TypeVar("T")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +44,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_words,
         action="append",
         metavar="NAME,…",
-        help="delegates in order of preference; repeat it to compare such lists",
+        help="delegates in order of preference; repeat it to compare such lists; auto for all "
+        "ways there are, of which the fastest is kept for later loads",
     )
     parser.add_argument("--threads", type=_counts, metavar="N,…", help="numbers of threads")
     parser.add_argument(
@@ -54,19 +63,46 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help=f"time for all measurements together (default {DEFAULT_SECONDS:g})",
     )
+    parser.add_argument(
+        "--device", metavar="NAME", help="what this device is called in the report (its board)"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE.json", help="write the report there as well"
+    )
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """Measure and tell."""
+    from edge_sdk.files import check_writable, whole_file
+    from edge_sdk.runtime.machine import profile
+    from edge_sdk.spec import encode
+
+    if args.output:
+        check_writable(args.output)
+    report = _automatic(args) if args.delegate == [("auto",)] else _planned(args)
+    here = profile()
+    if args.device:
+        here = msgspec.structs.replace(here, name=args.device)
+    report = msgspec.structs.replace(report, profile=here)
+    if args.output:
+        with whole_file(args.output) as file:
+            file.write(encode(report))
+    return Outcome(report, describe(report))
+
+
+def _planned(args: argparse.Namespace) -> BenchReport:
+    """Every configuration that was asked for, or all."""
+    from edge_sdk.backends.delegates import asks_for_auto
     from edge_sdk.runtime.bench import BenchReport, measure
     from edge_sdk.runtime.configurations import plan
-    from edge_sdk.runtime.machine import profile
 
+    lists = args.delegate or [()]
+    asks_for_auto([name for names in lists for name in names])
     configurations, skipped = plan(
         args.model,
         variants=args.variant,
         backends=args.backend,
-        delegates=args.delegate or [()],
+        delegates=lists,
         threads=args.threads,
     )
     measurements, inputs = measure(
@@ -74,22 +110,72 @@ def run(args: argparse.Namespace) -> Outcome:
         configurations,
         seconds=args.seconds,
         shapes=dict(args.input),
-        progress=lambda line: print(line, file=sys.stderr),
+        progress=_tell,
     )
-    report = BenchReport(
+    return BenchReport(
         model=str(args.model),
-        profile=profile(),
         inputs=inputs,
         seconds=args.seconds,
         measurements=measurements,
         skipped=skipped,
     )
-    return Outcome(report, describe(report))
+
+
+def _automatic(args: argparse.Namespace) -> BenchReport:
+    """The ways that ``auto`` looks at."""
+    from edge_sdk.files import cache_folder
+    from edge_sdk.runtime.auto import Model, candidates, keep, race
+    from edge_sdk.runtime.bench import BenchReport
+
+    variant, backend, threads = (
+        _only(flag, values)
+        for flag, values in (
+            ("--variant", args.variant),
+            ("--backend", args.backend),
+            ("--threads", args.threads),
+        )
+    )
+    model = Model(args.model, variant)
+    measurements, skipped, inputs = race(
+        model,
+        candidates(model, backend, threads),
+        seconds=args.seconds,
+        shapes=dict(args.input),
+        progress=_tell,
+    )
+    if not measurements:
+        raise UnavailableError(
+            f"Nothing here runs {args.model} rightly: {skipped[0].variant}: {skipped[0].reason}.",
+            "edge doctor",
+        )
+    fastest = keep(model, cache_folder() / "runtime", measurements, backend, threads)
+    return BenchReport(
+        model=str(args.model),
+        inputs=inputs,
+        seconds=args.seconds,
+        measurements=measurements,
+        skipped=skipped,
+        fastest=fastest,
+    )
+
+
+def _only(flag: str, values: tuple[T, ...] | None) -> T | None:
+    if values is not None and len(values) > 1:
+        raise UsageError(
+            f"{flag} names {len(values)} things, of which auto can keep to one.",
+            f"Give one, or leave out {flag}.",
+        )
+    return values[0] if values else None
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr)
 
 
 def describe(report: BenchReport) -> str:
     """The report for a person."""
     here = report.profile
+    assert here is not None, "a report is described when it is finished"
     header = ("configuration", "runs on", "load", "first", "p50", "p90", "p99", "calls/s", "memory")
     lines = [
         f"{report.model} on {here.name} ({here.cpu}, {here.cores} cores)",
@@ -111,6 +197,8 @@ def describe(report: BenchReport) -> str:
         if each.placement.fallback
     ]
     lines += [f"{each.variant} was not measured: {each.reason}" for each in report.skipped]
+    if report.fastest is not None:
+        lines.append(f"auto takes {report.fastest}, and will without measuring again")
     return "\n".join(lines)
 
 

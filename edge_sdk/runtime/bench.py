@@ -79,16 +79,19 @@ class BenchReport(Word, frozen=True, kw_only=True):
     """What ``edge bench --json`` prints.
 
     Attributes:
+        profile: the machine; set when the report is finished.
         inputs: what was fed: random numbers of these types and shapes, the same to all.
         seconds: the time that was asked for.
+        fastest: what ``auto`` chose among them; None where it was not asked.
     """
 
     model: str
-    profile: DeviceProfile
+    profile: DeviceProfile | None = None
     inputs: tuple[TensorSpec, ...]
     seconds: float
     measurements: tuple[Measurement, ...]
     skipped: tuple[Skipped, ...] = ()
+    fastest: Configuration | None = None
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
@@ -164,8 +167,14 @@ def _random(tensor: TensorSpec, shape: tuple[int, ...] | None, rng: np.random.Ge
     )
 
 
-class _Subject:
-    """A session under measurement: its input and its times so far."""
+class Timed:
+    """A session under measurement.
+
+    Attributes:
+        session: what is called.
+        inputs: what it is fed.
+        times: of its calls so far, in nanoseconds.
+    """
 
     def __init__(self, session: Session, inputs: Mapping[str, Array], clock: Clock) -> None:
         self.session = session
@@ -174,6 +183,7 @@ class _Subject:
         self._clock = clock
 
     def warm_up(self, seconds: float) -> None:
+        """Call it a few times, and as long as that, without counting."""
         end = self._clock() + seconds * 1e9
         calls = 0
         while calls < WARM_UP_CALLS or self._clock() < end:
@@ -181,6 +191,7 @@ class _Subject:
             calls += 1
 
     def take_turn(self) -> None:
+        """Call it again and again for ``TURN_SECONDS``."""
         end = self._clock() + TURN_SECONDS * 1e9
         self.times.append(self.call())
         while self._clock() < end:
@@ -193,8 +204,12 @@ class _Subject:
         return self._clock() - start
 
 
-class _Loaded(_Subject):
-    """A configuration under measurement, from its loading on."""
+class Subject(Timed):
+    """A configuration under measurement, from its loading on.
+
+    Attributes:
+        looked: what ``look`` found, in nanoseconds.
+    """
 
     def __init__(self, path: Path, configuration: Configuration, clock: Clock) -> None:
         self.configuration = configuration
@@ -207,16 +222,26 @@ class _Loaded(_Subject):
             backend=configuration.backend,
             delegates=configuration.delegates,
             threads=configuration.threads,
+            check=False,
         )
         self._load_ns = clock() - start
         super().__init__(session, {}, clock)
 
-    def first_call(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
-        self.inputs = random_inputs(self.session.signature, shapes)
+    def feed(
+        self, shapes: Mapping[str, tuple[int, ...]], inputs: Mapping[str, Array] | None = None
+    ) -> None:
+        """Decide what it is fed, and call it the first time; see ``random_inputs``."""
+        self.inputs = inputs or random_inputs(self.session.signature, shapes)
         self._first_ns = self.call()
         self._memory_growth = resident_bytes() - self._memory_before
 
+    def look(self, calls: int) -> float:
+        """The time of its fastest call out of a few, as a first impression."""
+        self.looked = float(min(self.call() for _ in range(calls)))
+        return self.looked
+
     def measurement(self) -> Measurement:
+        """What it came to."""
         return Measurement(
             configuration=self.configuration,
             placement=self.session.placement,
@@ -227,8 +252,8 @@ class _Loaded(_Subject):
         )
 
 
-def _take_turns(subjects: Sequence[_Subject], seconds: float, clock: Clock) -> None:
-    """Warm all of them up, then let them take turns until the time is up."""
+def take_turns(subjects: Sequence[Timed], seconds: float, clock: Clock) -> None:
+    """Warm all up and let them take turns, forwards and backwards, until the time is up."""
     share = seconds / len(subjects)
     end = clock() + seconds * 1e9
     for subject in subjects:
@@ -263,9 +288,17 @@ def time_sessions(
     """
     if not sessions:
         return {}
-    subjects = {name: _Subject(*fed, clock) for name, fed in sessions.items()}
-    _take_turns(list(subjects.values()), seconds, clock)
+    subjects = {name: Timed(*fed, clock) for name, fed in sessions.items()}
+    take_turns(list(subjects.values()), seconds, clock)
     return {name: summarize(subject.times) for name, subject in subjects.items()}
+
+
+def fed(subject: Subject) -> tuple[TensorSpec, ...]:
+    """What it was fed."""
+    return tuple(
+        TensorSpec(name=t.name, dtype=t.dtype, shape=subject.inputs[t.name].shape)
+        for t in subject.session.signature.inputs
+    )
 
 
 def measure(
@@ -296,19 +329,15 @@ def measure(
     Raises:
         EdgeError: a configuration cannot be loaded or fed.
     """
-    subjects: list[_Loaded] = []
+    subjects: list[Subject] = []
     try:
         for configuration in configurations:
             progress(f"loading {configuration} …")
-            subjects.append(_Loaded(path, configuration, clock))
-            subjects[-1].first_call(shapes)
+            subjects.append(Subject(path, configuration, clock))
+            subjects[-1].feed(shapes)
         progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
-        _take_turns(subjects, seconds, clock)
-        fed = tuple(
-            TensorSpec(name=t.name, dtype=t.dtype, shape=subjects[0].inputs[t.name].shape)
-            for t in subjects[0].session.signature.inputs
-        )
-        return tuple(subject.measurement() for subject in subjects), fed
+        take_turns(subjects, seconds, clock)
+        return tuple(subject.measurement() for subject in subjects), fed(subjects[0])
     finally:
         for subject in subjects:
             subject.session.close()

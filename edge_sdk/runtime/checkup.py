@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from edge_sdk.files import cache_folder
 from edge_sdk.runtime import installation
 from edge_sdk.runtime.installation import PACKAGES, Snapshot
 from edge_sdk.runtime.machine import profile
@@ -228,12 +229,6 @@ def unavailable(extra: str, machine: str, python: tuple[int, int], libc: tuple[i
     if libc and libc < wheels.machines[machine]:
         return f"its wheel needs glibc {_dotted(wheels.machines[machine])}, not {_dotted(libc)}"
     return ""
-
-
-def cache_folder() -> Path:
-    """Where edgeloop keeps what it can make again: ``$XDG_CACHE_HOME/edgeloop``."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgeloop"
 
 
 def cache_check(folder: Path) -> Check:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 from edge_sdk.artifact import MANIFEST, SUFFIX, Artifact, ArtifactFolder
 from edge_sdk.backends import MODULES, Backend, backend, backend_for
-from edge_sdk.backends.delegates import read_requests
+from edge_sdk.backends.delegates import asks_for_auto, read_requests
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
-from edge_sdk.processing import Processing
+from edge_sdk.files import cache_folder
+from edge_sdk.runtime.lazy import lazy_session
+from edge_sdk.runtime.loading import Found, Loading
 from edge_sdk.runtime.session import Session
-from edge_sdk.spec import Format, Placement, Postprocess, Preprocess, Signature, TensorSpec, Variant
+from edge_sdk.runtime.trial import Trial
+from edge_sdk.runtime.unpacked import mapped
+from edge_sdk.spec import Format, Postprocess, Preprocess, Variant
 from edge_sdk.spec.choice import by_preference, runs
+from edge_sdk.spec.contents import GOLDEN
+from edge_sdk.text import nearest
+
+Readiness = Literal["lazy", "loaded", "warmed"]
 
 BARE_FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
 MAX_DEFAULT_THREADS = 4
@@ -34,15 +43,19 @@ def load(
     postprocess: Postprocess | None = None,
     labels: Sequence[str] = (),
     raw: bool = False,
-    cache: Path | None = None,
+    finite: bool = False,
+    check: bool = True,
+    ready: Readiness = "loaded",
+    cache: str | os.PathLike[str] | None = None,
 ) -> Session:
     """Load a model and make it ready to run.
 
     Args:
         path: an artifact (``.edge``, or its unpacked folder), or a bare ``.tflite`` or ``.onnx``.
         delegates: names in order of preference (``["gpu", "xnnpack"]``) or paths of delegate
-            libraries; None takes the engine's best CPU path. What came of them is in
-            ``session.placement``.
+            libraries; None takes the engine's best CPU path; ``"auto"`` measures engines, delegates
+            and numbers of threads once, and takes the fastest that answers rightly (``auto``). What
+            came of them is in ``session.placement``.
         strict: refuse to load unless the first delegate is active and nothing runs elsewhere than
             on the delegates listed.
         threads: for CPU kernels; None takes this process's cores, up to four.
@@ -51,63 +64,107 @@ def load(
         backend: name of the engine; None takes the first that reads the variant's format.
         preprocess, postprocess, labels: for a bare model; an artifact brings its own.
         raw: give outputs as the engine does, quantized integers included.
-        cache: a folder for what can be kept from one load to the next, such as prepared weights;
-            None keeps nothing.
+        finite: refuse inputs that hold a NaN or an infinity; that looks at every number.
+        check: run an artifact's golden vectors the first time that it is loaded this way on this
+            machine, and do without a delegate that answers wrongly (``trial``).
+        ready: ``"lazy"`` opens an artifact's model when it is first run, ``"loaded"`` now, and
+            ``"warmed"`` runs it once besides, for what engines leave to the first run.
+        cache: a folder for what can be kept from one load to the next: prepared weights, an
+            artifact's model unpacked so that it can be mapped, what was measured and proven. None
+            keeps the last two alone, in the user's cache.
 
     Raises:
         UsageError: no such file, not a model, or an unknown delegate, variant or backend.
-        UnavailableError: no engine here can run it, or ``strict`` was not satisfied.
+        UnavailableError: no engine here can run it, ``strict`` was not satisfied, or no way of
+            running it here gives the right numbers.
         ArtifactError: the artifact is corrupt.
     """
     path = Path(path)
+    if ready not in get_args(Readiness):
+        raise UsageError(f"A session is not made {ready!r}.", nearest(ready, get_args(Readiness)))
+    kept = None if cache is None else Path(cache)
+    memory = kept or cache_folder() / "runtime"
+    if delegates is not None and asks_for_auto(delegates):
+        from edge_sdk.runtime.auto import fastest
+
+        choice = fastest(path, memory, variant=variant, backend=backend, threads=threads)
+        variant, backend = choice.variant, choice.backend
+        delegates, threads = choice.delegates, choice.threads
     requests = read_requests(delegates or ())
     count = default_threads() if threads is None else threads
     if count < 1:
         raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
 
     if is_artifact(path):
-        with open_artifact(path) as artifact:
-            chosen, engine = choose(artifact, variant, backend)
-            manifest, data = artifact.manifest, artifact.model(chosen)
-            digest: str | None = manifest.files[chosen.path].sha256
-        signature: Signature | None = manifest.signature
-        engine_signature: Signature | None = chosen.signature
-        name = chosen.id
-        preprocess, postprocess = manifest.preprocess, manifest.postprocess
-        labels = manifest.labels
+        found = _in_artifact(path, variant, backend, kept, memory if check else None)
     else:
         if variant is not None:
             raise UsageError(
                 f"{path} is a bare model and has no variants.", f"Leave out --variant {variant}."
             )
-        engine, data, name = _bare_engine(path, backend), _bare_model(path), path.name
-        signature = engine_signature = digest = None
-    try:
-        model = engine.open(data, delegates=requests, threads=count, cache=cache, digest=digest)
-    except EdgeError as error:
-        error.message = f"{path}: {error.message}"
-        raise
-    try:
-        if strict:
-            _check_strict(model.placement())
-        if signature is None or engine_signature is None:
-            signature = engine_signature = model.signature
-        else:
-            _check_promise(path, engine_signature, model.signature)
-            _check_terms(path, signature, engine_signature)
-        processing = Processing(
-            signature=signature,
-            engine_signature=engine_signature,
+        if ready == "lazy":
+            raise UsageError(
+                f"{path} is a bare model: what it takes is known when it is open.",
+                f"Leave out ready='lazy', or wrap it: edge convert {path} -o model.edge",
+            )
+        found = Found(
+            name=path.name,
+            engine=_bare_engine(path, backend),
+            content=_bare_model(path),
             preprocess=preprocess,
             postprocess=postprocess,
             labels=tuple(labels),
         )
-        return Session(
-            model, signature, engine_signature, variant=name, processing=processing, raw=raw
-        )
+    loading = Loading(
+        path=path,
+        found=found,
+        requests=requests,
+        threads=count,
+        strict=strict,
+        raw=raw,
+        finite=finite,
+        cache=kept,
+    )
+    if ready == "lazy" and found.built is not None:
+        return lazy_session(loading, found.built)
+    model, disqualified = loading.opened()
+    try:
+        session = loading.session(model, disqualified)
+        if ready == "warmed":
+            session.warm_up()
     except BaseException:
         model.close()
         raise
+    return session
+
+
+def _in_artifact(
+    path: Path,
+    variant: str | None,
+    backend_name: str | None,
+    cache: Path | None,
+    memory: Path | None,
+) -> Found:
+    """What an artifact has for this machine; held to its golden vectors if there is a memory."""
+    with open_artifact(path) as artifact:
+        chosen, engine = choose(artifact, variant, backend_name)
+        content = artifact.model(chosen) if cache is None else mapped(artifact, chosen, cache)
+        manifest = artifact.manifest
+    trial = None
+    if memory is not None and GOLDEN in manifest.files:
+        trial = Trial(path, manifest, chosen, engine, memory / "verdicts")
+    return Found(
+        name=chosen.id,
+        engine=engine,
+        content=content,
+        digest=manifest.files[chosen.path].sha256 if chosen.path in manifest.files else None,
+        signature=manifest.signature,
+        built=chosen.signature,
+        preprocess=manifest.preprocess,
+        postprocess=manifest.postprocess,
+        labels=manifest.labels,
+        trial=trial,
+    )
 
 
 def default_threads() -> int:
@@ -221,58 +278,3 @@ def _is_text(path: Path) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _check_promise(path: Path, promised: Signature, found: Signature) -> None:
-    """Whether a manifest describes the model that came with it. Raises ArtifactError if not.
-
-    A length may be open on one side: ``--input`` fixes what a model leaves so.
-    """
-    for side in ("inputs", "outputs"):
-        said, is_so = getattr(promised, side), getattr(found, side)
-        if len(said) != len(is_so) or not all(map(_alike, said, is_so)):
-            raise ArtifactError(
-                f"{path}: the manifest says {side} {', '.join(map(str, said))}, "
-                f"the model has {', '.join(map(str, is_so))}."
-            )
-
-
-def _check_terms(path: Path, declared: Signature, build: Signature) -> None:
-    """Whether a build has the lengths of the original. Raises ArtifactError if not."""
-    for side in ("inputs", "outputs"):
-        originals = {tensor.name: tensor for tensor in getattr(declared, side)}
-        for tensor in getattr(build, side):
-            original = originals[tensor.name]
-            if not _same_lengths(original, tensor):
-                raise ArtifactError(
-                    f"{path}: the manifest says {original}, its variant has {tensor}."
-                )
-
-
-def _alike(said: TensorSpec, is_so: TensorSpec) -> bool:
-    return said.dtype == is_so.dtype and _same_lengths(said, is_so)
-
-
-def _same_lengths(one: TensorSpec, other: TensorSpec) -> bool:
-    return len(one.shape) == len(other.shape) and all(
-        a == b or isinstance(a, str) or isinstance(b, str)
-        for a, b in zip(one.shape, other.shape, strict=True)
-    )
-
-
-def _check_strict(placement: Placement) -> None:
-    requested = placement.requested or placement.actual
-    first = requested[0]
-    if first not in placement.actual:
-        reason = next((a.reason for a in placement.attempts if a.delegate == first), "not tried")
-        raise UnavailableError(
-            f"The delegate {first!r} is not active: {reason}.",
-            "Without --strict the next delegate takes its place.",
-        )
-    strays = [a for a in placement.attempts if a.active and a.delegate not in requested]
-    if stray := next((a for a in strays if a.operations), None):
-        raise UnavailableError(
-            f"{stray.operations} of the model's operations run on {stray.delegate!r}, "
-            f"which was not asked for.",
-            f"Allow it: --delegate {','.join((*requested, stray.delegate))}",
-        )

@@ -56,14 +56,14 @@ _ARM_CORES = {
 
 def profile() -> DeviceProfile:
     """Describe this machine. Imports every engine that is installed, but starts none."""
-    cpuinfo = _text("/proc/cpuinfo")
+    cores = cpuinfo_text()
     return DeviceProfile(
         name=device_name(_text("/proc/device-tree/model")) or platform.node(),
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
         python=platform.python_version(),
-        cpu=cpu_name(cpuinfo) or "unknown",
-        cpu_features=cpu_features(cpuinfo),
+        cpu=cpu_name(cores) or "unknown",
+        cpu_features=cpu_features(cores),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         runtimes=tuple(describe_runtime(name) for name in MODULES),
@@ -86,8 +86,13 @@ def describe_runtime(name: str) -> Runtime:
 def processor() -> str:
     """The processor and how many of its cores this process may use: ``Cortex-A76, 4 cores``."""
     count = len(os.sched_getaffinity(0))
-    name = cpu_name(_text("/proc/cpuinfo")) or platform.machine()
+    name = cpu_name(cpuinfo_text()) or platform.machine()
     return f"{name}, {count} core{'' if count == 1 else 's'}"
+
+
+def cpuinfo_text() -> str:
+    """The kernel's words about every core."""
+    return _text("/proc/cpuinfo")
 
 
 def device_name(model: str) -> str:

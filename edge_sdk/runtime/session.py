@@ -22,13 +22,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import numpy as np
 from numpy import ndarray
 
 from edge_sdk.backends.base import Array, LoadedModel
 from edge_sdk.errors import UsageError
 from edge_sdk.processing import Mask, Processing
-from edge_sdk.runtime.tensors import Feed, reading
+from edge_sdk.runtime.tensors import Feed, Reading, reading
 from edge_sdk.spec import Attempt, Boxes, Classes, Placement, Signature
+from edge_sdk.spec.tensor import Dim
 from edge_sdk.text import nearest
 
 if TYPE_CHECKING:
@@ -38,6 +40,17 @@ if TYPE_CHECKING:
 
 MAX_PENDING = 4
 """How many calls of ``run_async`` may wait or run before the next one must wait itself."""
+
+
+_One = tuple[
+    str,
+    np.dtype[Any],
+    tuple[Dim, ...] | None,
+    str,
+    Reading | None,
+    Callable[[Sequence[Array]], list[Array]],
+]
+"""Name, dtype and shape of the one input; name and reading of the one output; the engine's call."""
 
 
 class Session:
@@ -61,6 +74,7 @@ class Session:
         processing: Processing,
         raw: bool = False,
         finite: bool = False,
+        requested: tuple[str, ...] = (),
         disqualified: Sequence[Attempt] = (),
     ) -> None:
         """Wrap a loaded model.
@@ -69,6 +83,7 @@ class Session:
             model: from now on the session's to close.
             signature, engine_signature, variant, processing, raw: see the class.
             finite: refuse inputs that hold a NaN or an infinity.
+            requested: the delegates that were asked for, disqualified ones included.
             disqualified: delegates that the model ran on at first and that gave wrong numbers.
         """
         self.signature = signature
@@ -77,7 +92,7 @@ class Session:
         self.processing = processing
         self.raw = raw
         self._finite = finite
-        self._disqualified = tuple(disqualified)
+        self._requested = requested
         declared_inputs = {tensor.name: tensor for tensor in signature.inputs}
         declared_outputs = {tensor.name: tensor for tensor in signature.outputs}
         feeds = [
@@ -90,10 +105,9 @@ class Session:
             for tensor in engine_signature.outputs
         )
         self._model: LoadedModel | None = model
-        self._run: Callable[[Sequence[Array]], list[Array]] = model.run
-        self._one = None
-        if len(self._feeds) == len(self._readings) == 1:
-            self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
+        self._run: Callable[[Sequence[Array]], list[Array]]
+        self._one: _One | None
+        self._attach(model, disqualified)
         self._ahead: Ahead | None = None
         self._ahead_lock = Lock()
 
@@ -101,14 +115,7 @@ class Session:
     def placement(self) -> Placement:
         """Where the model's operations run, next to where they were asked to."""
         found = self._open_model().placement()
-        if not self._disqualified:
-            return found
-        names = [attempt.delegate for attempt in self._disqualified]
-        return msgspec.structs.replace(
-            found,
-            requested=tuple(dict.fromkeys((*names, *found.requested))),
-            attempts=(*self._disqualified, *found.attempts),
-        )
+        return with_disqualified(found, self._requested, self._disqualified)
 
     @property
     def signatures(self) -> tuple[str, ...]:
@@ -276,6 +283,7 @@ class Session:
             processing=Processing(signature=found.signature, engine_signature=found.signature),
             raw=self.raw,
             finite=self._finite,
+            requested=self._requested,
             disqualified=self._disqualified,
         )
 
@@ -321,6 +329,16 @@ class Session:
     ) -> None:
         self.close()
 
+    def _attach(self, model: LoadedModel, disqualified: Sequence[Attempt]) -> None:
+        """Run this model from now on, unless the session is closed."""
+        if self._model is None:
+            return
+        self._model, self._disqualified = model, tuple(disqualified)
+        self._run = model.run
+        self._one = None
+        if len(self._feeds) == len(self._readings) == 1:
+            self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
+
     def _open_model(self) -> LoadedModel:
         if self._model is None:
             raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
@@ -341,6 +359,23 @@ class Session:
                 f"The model has no input {unknown[0]!r}.", nearest(str(unknown[0]), wanted)
             )
         return UsageError(f"The input {missing[0]!r} is missing.", f"The model takes {wanted}.")
+
+
+def with_disqualified(
+    placement: Placement, requested: tuple[str, ...], disqualified: Sequence[Attempt]
+) -> Placement:
+    """The placement of what runs, told together with what was tried before and gave wrong numbers.
+
+    Args:
+        placement: of the model as it was opened in the end.
+        requested: what was asked for in the beginning.
+        disqualified: see ``Session``.
+    """
+    if not disqualified:
+        return placement
+    return msgspec.structs.replace(
+        placement, requested=requested, attempts=(*disqualified, *placement.attempts)
+    )
 
 
 def _closed(_: Sequence[Array]) -> list[Array]:

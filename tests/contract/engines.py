@@ -21,7 +21,11 @@ class Engine:
         quantized: the same with int8 input and output.
         sum: the sum of two inputs whose numbers of rows may disagree.
         unknown: needs an operation named ``Frobnicate``.
+        matrices: so many products of a matrix, a millisecond or less each.
         counts_operations: whether its placements say how many operations ran where.
+        lets_go: whether it lets go of Python's lock while it computes.
+        keeps_state: whether it runs models with variables.
+        entry_points: whether it runs every signature of a model, not the first alone.
     """
 
     name: str
@@ -30,7 +34,11 @@ class Engine:
     quantized: Callable[[], bytes]
     sum: Callable[[], bytes]
     unknown: Callable[[], bytes]
-    counts_operations: bool
+    matrices: Callable[[int], bytes]
+    counts_operations: bool = True
+    lets_go: bool = True
+    keeps_state: bool = False
+    entry_points: bool = False
 
 
 def _tflite(name: str) -> Engine:
@@ -41,7 +49,10 @@ def _tflite(name: str) -> Engine:
         quantized=tiny_models.tflite_quantized,
         sum=tiny_models.tflite_sum,
         unknown=tiny_models.tflite_unknown,
-        counts_operations=True,
+        matrices=tiny_models.tflite_matrices,
+        lets_go=name != "litert-compiled",
+        keeps_state=True,
+        entry_points=name != "litert-compiled",
     )
 
 
@@ -57,7 +68,7 @@ ENGINES = {
         quantized=tiny_models.onnx_quantized,
         sum=tiny_models.onnx_sum,
         unknown=tiny_models.onnx_unknown,
-        counts_operations=True,
+        matrices=tiny_models.onnx_matrices,
     ),
 }
 

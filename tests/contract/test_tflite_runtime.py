@@ -21,7 +21,7 @@ def test_the_contract_suite_passes_there() -> None:
     )
     if made.returncode != 0:
         pytest.skip(made.stderr.strip())
-    suite = [str(ROOT / "tests/contract" / f"test_{name}.py") for name in ("backends",)]
+    suite = [str(ROOT / "tests/contract" / f"test_{name}.py") for name in ("backends", "sessions")]
     command = [made.stdout.strip(), "-m", "pytest", "-q", "-p", "no:cacheprovider", *suite]
     done = subprocess.run(
         [*command, "-k", "tflite-runtime"],

@@ -89,6 +89,10 @@ def test_a_digest_is_remembered_only_while_the_file_cannot_have_changed(
     assert remembered_digest(tmp_path, path, later) == digest_of(path) != first
     stamp.write_text("no digest", encoding="ascii")
     assert remembered_digest(tmp_path, path, later) == digest_of(path)
+    new = tmp_path / "not" / "there"
+    assert remembered_digest(new, path, later) == digest_of(path)
+    assert len(list(new.iterdir())) == 1
+    assert remembered_digest(path / "no folder", path, later) == digest_of(path)
 
 
 def test_the_engine_by_itself_would_serve_the_old_weights(tmp_path: Path) -> None:

@@ -114,3 +114,45 @@ def test_a_missing_file(tmp_path: Path) -> None:
         outcome(tmp_path / "missing.edge")
     with pytest.raises(UsageError, match="cannot be"):
         outcome(tmp_path / "missing.tflite")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_auto_is_measured_told_and_kept(tmp_path: Path, cache: Path) -> None:
+    path = artifact(tmp_path / "tiny.edge", {"tflite-fp32": tflite_affine()}, REAL)
+    written = tmp_path / "report.json"
+    words = ("--delegate", "auto", "--backend", "litert", "--threads", 1)
+    found = outcome(path, *words, "--device", "test-board", "--output", written)
+    report = found.value
+    assert isinstance(report, BenchReport)
+    assert report.fastest in {each.configuration for each in report.measurements}
+    assert report.fastest is not None
+    assert report.fastest.threads == 1
+    assert f"auto takes {report.fastest}" in found.text
+    assert " on test-board (" in found.text
+    assert decode(written.read_bytes(), BenchReport, "") == report
+    assert len(list(cache.glob("edgeloop/runtime/auto/*.json"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--delegate", "auto", "--threads", "1,2"], "--threads names 2 things"),
+        (["--delegate", "auto,cpu"], "stands alone"),
+        (["--delegate", "auto", "--delegate", "cpu"], "stands alone"),
+        (["--output", "/dev/null"], "not an ordinary file"),
+    ],
+)
+def test_auto_and_what_does_not_go_with_it(
+    tmp_path: Path, cache: Path, words: list[str], says: str
+) -> None:
+    path = tmp_path / "affine.tflite"
+    path.write_bytes(tflite_affine())
+    with pytest.raises(UsageError, match=says) as caught:
+        outcome(path, *words)
+    assert caught.value.hint
+    assert not cache.exists()

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_sdk.cli import doctor
+from edge_sdk.files import cache_folder
 from edge_sdk.runtime import checkup
 from edge_sdk.runtime.checkup import Check, Diagnosis
 from edge_sdk.runtime.installation import PACKAGES, Requirement, Snapshot
@@ -216,10 +217,10 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
 
 def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
-    assert checkup.cache_folder() == Path("/somewhere/edgeloop")
+    assert cache_folder() == Path("/somewhere/edgeloop")
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
-    assert checkup.cache_folder() == Path("/home/me/.cache/edgeloop")
+    assert cache_folder() == Path("/home/me/.cache/edgeloop")
 
 
 def test_cameras(tmp_path: Path) -> None:

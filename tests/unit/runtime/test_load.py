@@ -22,7 +22,7 @@ from tiny_models import (
 
 import edge_sdk
 from edge_sdk import ArtifactError, UnavailableError, UsageError
-from edge_sdk.runtime.load import _check_strict
+from edge_sdk.runtime.promises import check_strict
 from edge_sdk.spec import Attempt, Placement
 
 X = np.array([[1, -2, 3, 0.5]], np.float32)
@@ -189,6 +189,6 @@ def test_strict_does_not_take_unknown_help_for_help() -> None:
             threads=1,
         )
 
-    _check_strict(placement(None))
+    check_strict(placement(None))
     with pytest.raises(UnavailableError, match="3 of the model's operations run on 'cpu'"):
-        _check_strict(placement(3))
+        check_strict(placement(3))
