@@ -5,12 +5,15 @@
 ``oldest``  the frame that has waited longest makes room: short bursts survive
 
 What is thrown away is handed to ``on_drop``, so that every drop is counted.
+
+Where several streams share a channel, ``latest`` overtakes within a stream only (``stream_of``): a
+fast camera must not starve a slow one. The capacity then is each stream's own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, Literal, TypeVar
 
 from edge_sdk.pipeline.clock import Clock
@@ -27,6 +30,7 @@ class Channel(Generic[Thing]):
         capacity: how many may wait in it.
         policy: what happens when it is full.
         on_drop: is given what is thrown away.
+        stream_of: tells the streams apart that ``latest`` treats each on its own.
     """
 
     def __init__(
@@ -35,10 +39,12 @@ class Channel(Generic[Thing]):
         capacity: int = 1,
         policy: Policy = "block",
         on_drop: Callable[[Thing], None] = lambda _: None,
+        stream_of: Callable[[Thing], Hashable] = lambda _: None,
     ) -> None:
         self.capacity = capacity
         self.policy = policy
         self._on_drop = on_drop
+        self._stream_of = stream_of
         self._things: deque[Thing] = deque()
         self._changed = clock.condition()
         self._ended = False
@@ -59,16 +65,26 @@ class Channel(Generic[Thing]):
                 self._changed.wait()
             if self._abandoned:
                 return False
-            if self.policy == "latest" and len(self._things) >= self.capacity:
-                dropped += self._things
-                self._things.clear()
-            while len(self._things) >= self.capacity:
+            if self.policy == "latest":
+                dropped += self._overtaken_by(thing)
+            while self.policy == "oldest" and len(self._things) >= self.capacity:
                 dropped.append(self._things.popleft())
             self._things.append(thing)
             self._changed.notify_all()
         for each in dropped:
             self._on_drop(each)
         return True
+
+    def _overtaken_by(self, thing: Thing) -> list[Thing]:
+        """Takes out all that waits of that stream, if there is no room for one more of it."""
+        stream = self._stream_of(thing)
+        same = [each for each in self._things if self._stream_of(each) == stream]
+        if len(same) < self.capacity:
+            return []
+        others = [each for each in self._things if self._stream_of(each) != stream]
+        self._things.clear()
+        self._things.extend(others)
+        return same
 
     def take(self, most: int = 1) -> list[Thing]:
         """Wait for at least one thing and take at most so many; empty when there is no more."""

@@ -63,6 +63,10 @@ class Frame:
         """The same frame with another picture, of the same colour order."""
         return replace(self, picture=picture)
 
+    def arrived(self, stream: str, taken_s: float, index: int) -> Frame:
+        """The same frame with its place in a pipeline's stream."""
+        return replace(self, stream=stream, taken_s=taken_s, index=index)
+
     def _turned(self) -> Picture:
         turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
         return turned
@@ -103,8 +107,11 @@ class Clip:
             self.width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
             self.height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, colour: Literal["rgb", "bgr"] = "rgb") -> Iterator[Frame]:
         """Its frames, those behind a damaged stretch included, as far as they can be decoded.
+
+        Args:
+            colour: the order that is wanted; the decoder's own is BGR.
 
         Raises:
             UsageError: there is not even one.
@@ -116,8 +123,10 @@ class Clip:
                 with quiet(cv2):
                     there, decoded = video.read()
                 if there:
-                    picture: Picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-                    yield Frame(picture, self.path, place, video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+                    if colour == "rgb":
+                        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+                    time_s = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    yield Frame(decoded, self.path, place, time_s, colour)
                     read, missed = read + 1, 0
                 elif place >= self.announced:
                     break
