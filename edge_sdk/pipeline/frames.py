@@ -49,25 +49,26 @@ class Frame:
 
     def rgb(self) -> Picture:
         """The picture in RGB order; a copy only if it has the other one."""
-        return self.picture if self.colour == "rgb" else self._turned()
+        return self.picture if self.colour == "rgb" else self.turned()
 
     def bgr(self) -> Picture:
         """The picture in BGR order; a copy only if it has the other one."""
-        return self.picture if self.colour == "bgr" else self._turned()
+        return self.picture if self.colour == "bgr" else self.turned()
 
     def answered(self, name: str, answer: Any) -> Frame:
         """The same frame with one more answer."""
         return replace(self, answers={**self.answers, name: answer})
 
-    def shows(self, picture: Picture) -> Frame:
-        """The same frame with another picture, of the same colour order."""
-        return replace(self, picture=picture)
+    def shows(self, picture: Picture, colour: Literal["rgb", "bgr"] | None = None) -> Frame:
+        """The same frame with another picture, of the same colour order unless it is said."""
+        return replace(self, picture=picture, colour=colour or self.colour)
 
     def arrived(self, stream: str, taken_s: float, index: int) -> Frame:
         """The same frame with its place in a pipeline's stream."""
         return replace(self, stream=stream, taken_s=taken_s, index=index)
 
-    def _turned(self) -> Picture:
+    def turned(self) -> Picture:
+        """A copy of the picture in the other colour order."""
         turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
         return turned
 

@@ -229,9 +229,7 @@ def test_rtsp_freezes_and_thaws(rtsp):
     assert time.monotonic() - frozen[0] > 2.5
     assert "broke off after" in report.warnings[0]
     assert stream.fps == pytest.approx(29.97, abs=0.1)
-    ages = [
-        later.taken_s - earlier.taken_s for earlier, later in zip(frames, frames[1:], strict=False)
-    ]
+    ages = [later.taken_s - earlier.taken_s for earlier, later in pairwise(frames)]
     assert max(ages) > 0.7  # the gap is one, not filled with old pictures
 
 
