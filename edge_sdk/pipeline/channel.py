@@ -66,25 +66,32 @@ class Channel(Generic[Thing]):
             if self._abandoned:
                 return False
             if self.policy == "latest":
-                dropped += self._overtaken_by(thing)
-            while self.policy == "oldest" and len(self._things) >= self.capacity:
-                dropped.append(self._things.popleft())
-            self._things.append(thing)
+                dropped += self._overtake(thing)
+            else:
+                while self.policy == "oldest" and len(self._things) >= self.capacity:
+                    dropped.append(self._things.popleft())
+                self._things.append(thing)
             self._changed.notify_all()
         for each in dropped:
             self._on_drop(each)
         return True
 
-    def _overtaken_by(self, thing: Thing) -> list[Thing]:
-        """Takes out all that waits of that stream, if there is no room for one more of it."""
+    def _overtake(self, thing: Thing) -> list[Thing]:
+        """Add a thing; if there is no room for one more of its stream, instead of all that waits.
+
+        It then takes the place of the first of them: at the end of the queue, a stream that is
+        overtaken again and again would never be served.
+        """
         stream = self._stream_of(thing)
-        same = [each for each in self._things if self._stream_of(each) == stream]
-        if len(same) < self.capacity:
+        places = [at for at, each in enumerate(self._things) if self._stream_of(each) == stream]
+        if len(places) < self.capacity:
+            self._things.append(thing)
             return []
-        others = [each for each in self._things if self._stream_of(each) != stream]
-        self._things.clear()
-        self._things.extend(others)
-        return same
+        overtaken = [self._things[at] for at in places]
+        self._things[places[0]] = thing
+        for at in reversed(places[1:]):
+            del self._things[at]
+        return overtaken
 
     def take(self, most: int = 1) -> list[Thing]:
         """Wait for at least one thing and take at most so many; empty when there is no more."""
