@@ -265,15 +265,19 @@ def _is_stills(source: FrameSource) -> bool:
 
 def _recorder(target: Path, source: FrameSource) -> FrameSink:
     if target.suffix.lower() in VIDEO_CODECS:
-        return Recording(target, getattr(source, "fps", 0.0), live=source.live)
+        return Recording(target, source.fps, live=source.live)
     return PictureFolder(target)
 
 
 def _load(model: Path | None, name: str, spec: str, labels: tuple[str, ...] = ()) -> Session:
     """An artifact of the user's, or one of the repository's models with its declaration."""
     from edge_sdk.processing import read_processing
+    from edge_sdk.runtime.load import default_threads
 
+    # Decoding and drawing want the other half of the cores.
+    threads = max(1, default_threads() // 2)
     if model is not None:
-        return load(model)
+        return load(model, threads=threads)
     before, after = read_processing(checkout() / "examples" / spec)
-    return load(asset(name), preprocess=before, postprocess=after, labels=labels)
+    path = asset(name)
+    return load(path, threads=threads, preprocess=before, postprocess=after, labels=labels)

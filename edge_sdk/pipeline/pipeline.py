@@ -64,10 +64,12 @@ class FrameSource(Protocol):
     Attributes:
         name: what its frames are called after (``Frame.stream``).
         live: whether it goes on whether anybody looks or not.
+        fps: frames a second, 0.0 if that is not known.
     """
 
     name: str
     live: bool
+    fps: float
 
     def stream(self, running: Running) -> Iterator[Frame]:
         """Its frames, until there are no more or ``running.stopping``."""

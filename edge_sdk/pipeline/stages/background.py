@@ -129,12 +129,11 @@ class Background:
         weight = person
         if person.shape != (height, width):
             weight = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
-        weight = np.ascontiguousarray(weight[top:bottom, left:right])
-        behind[top:bottom, left:right] = cv2.blendLinear(
-            np.ascontiguousarray(picture[top:bottom, left:right]),
-            np.ascontiguousarray(behind[top:bottom, left:right]),
-            weight,
-            1.0 - weight,
+        weight = weight[top:bottom, left:right]
+        room = behind[top:bottom, left:right]
+        # In place, on views: the copies around it would cost as much as the blend itself.
+        cv2.blendLinear(
+            picture[top:bottom, left:right], room, weight, cv2.subtract(1.0, weight), room
         )
 
     def _fit(self, frame: Frame, height: int, width: int) -> Picture:
