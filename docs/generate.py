@@ -33,6 +33,7 @@ RESULT_WORDS = {
     "fleet status": "fleet.words:FleetReport",
     "bench": "edge_sdk.runtime.bench:BenchReport",
     "convert": "converters.conversion:Conversion",
+    "demo video": "edge_sdk.demos.video:VideoReport",
     "debug": "converters.debug:DebugReport",
     "doctor": "edge_sdk.runtime.checkup:Diagnosis",
     "inspect": "edge_sdk.cli.inspect:Inspection",

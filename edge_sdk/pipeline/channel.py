@@ -5,12 +5,15 @@
 ``oldest``  the frame that has waited longest makes room: short bursts survive
 
 What is thrown away is handed to ``on_drop``, so that every drop is counted.
+
+Where several streams share a channel, ``latest`` overtakes within a stream only (``stream_of``): a
+fast camera must not starve a slow one. The capacity then is each stream's own.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Generic, Literal, TypeVar
 
 from edge_sdk.pipeline.clock import Clock
@@ -27,6 +30,7 @@ class Channel(Generic[Thing]):
         capacity: how many may wait in it.
         policy: what happens when it is full.
         on_drop: is given what is thrown away.
+        stream_of: tells the streams apart that ``latest`` treats each on its own.
     """
 
     def __init__(
@@ -35,10 +39,12 @@ class Channel(Generic[Thing]):
         capacity: int = 1,
         policy: Policy = "block",
         on_drop: Callable[[Thing], None] = lambda _: None,
+        stream_of: Callable[[Thing], Hashable] = lambda _: None,
     ) -> None:
         self.capacity = capacity
         self.policy = policy
         self._on_drop = on_drop
+        self._stream_of = stream_of
         self._things: deque[Thing] = deque()
         self._changed = clock.condition()
         self._ended = False
@@ -59,16 +65,33 @@ class Channel(Generic[Thing]):
                 self._changed.wait()
             if self._abandoned:
                 return False
-            if self.policy == "latest" and len(self._things) >= self.capacity:
-                dropped += self._things
-                self._things.clear()
-            while len(self._things) >= self.capacity:
-                dropped.append(self._things.popleft())
-            self._things.append(thing)
+            if self.policy == "latest":
+                dropped += self._overtake(thing)
+            else:
+                while self.policy == "oldest" and len(self._things) >= self.capacity:
+                    dropped.append(self._things.popleft())
+                self._things.append(thing)
             self._changed.notify_all()
         for each in dropped:
             self._on_drop(each)
         return True
+
+    def _overtake(self, thing: Thing) -> list[Thing]:
+        """Add a thing; if there is no room for one more of its stream, instead of all that waits.
+
+        It then takes the place of the first of them: at the end of the queue, a stream that is
+        overtaken again and again would never be served.
+        """
+        stream = self._stream_of(thing)
+        places = [at for at, each in enumerate(self._things) if self._stream_of(each) == stream]
+        if len(places) < self.capacity:
+            self._things.append(thing)
+            return []
+        overtaken = [self._things[at] for at in places]
+        self._things[places[0]] = thing
+        for at in reversed(places[1:]):
+            del self._things[at]
+        return overtaken
 
     def take(self, most: int = 1) -> list[Thing]:
         """Wait for at least one thing and take at most so many; empty when there is no more."""

@@ -49,21 +49,26 @@ class Frame:
 
     def rgb(self) -> Picture:
         """The picture in RGB order; a copy only if it has the other one."""
-        return self.picture if self.colour == "rgb" else self._turned()
+        return self.picture if self.colour == "rgb" else self.turned()
 
     def bgr(self) -> Picture:
         """The picture in BGR order; a copy only if it has the other one."""
-        return self.picture if self.colour == "bgr" else self._turned()
+        return self.picture if self.colour == "bgr" else self.turned()
 
     def answered(self, name: str, answer: Any) -> Frame:
         """The same frame with one more answer."""
         return replace(self, answers={**self.answers, name: answer})
 
-    def shows(self, picture: Picture) -> Frame:
-        """The same frame with another picture, of the same colour order."""
-        return replace(self, picture=picture)
+    def shows(self, picture: Picture, colour: Literal["rgb", "bgr"] | None = None) -> Frame:
+        """The same frame with another picture, of the same colour order unless it is said."""
+        return replace(self, picture=picture, colour=colour or self.colour)
 
-    def _turned(self) -> Picture:
+    def arrived(self, stream: str, taken_s: float, index: int) -> Frame:
+        """The same frame with its place in a pipeline's stream."""
+        return replace(self, stream=stream, taken_s=taken_s, index=index)
+
+    def turned(self) -> Picture:
+        """A copy of the picture in the other colour order."""
         turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
         return turned
 
@@ -103,8 +108,11 @@ class Clip:
             self.width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
             self.height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, colour: Literal["rgb", "bgr"] = "rgb") -> Iterator[Frame]:
         """Its frames, those behind a damaged stretch included, as far as they can be decoded.
+
+        Args:
+            colour: the order that is wanted; the decoder's own is BGR.
 
         Raises:
             UsageError: there is not even one.
@@ -116,8 +124,10 @@ class Clip:
                 with quiet(cv2):
                     there, decoded = video.read()
                 if there:
-                    picture: Picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
-                    yield Frame(picture, self.path, place, video.get(cv2.CAP_PROP_POS_MSEC) / 1000)
+                    if colour == "rgb":
+                        decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
+                    time_s = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    yield Frame(decoded, self.path, place, time_s, colour)
                     read, missed = read + 1, 0
                 elif place >= self.announced:
                     break

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import threading
 
+import msgspec
+
 from edge_sdk.spec import Word
 from edge_sdk.telemetry.histogram import LogTally, percentile
+
+_MOST_WARNINGS = 50
+"""A camera that comes and goes for a month must not fill the memory with its story."""
 
 
 class Spread(Word, frozen=True, kw_only=True):
@@ -38,6 +43,7 @@ class PipelineReport(Word, frozen=True, kw_only=True):
         done: frames that reached the sinks.
         dropped: the others, by stage and reason: ``"before faces: overtaken"``.
         seconds, fps: since the start, and frames done a second.
+        missed: what reached a sink and got no further from there, by sink and reason.
         age_ms: from a frame's being taken until the sinks were done with it.
         stages: by name, the sinks among them.
         warnings: what a person should know.
@@ -50,6 +56,7 @@ class PipelineReport(Word, frozen=True, kw_only=True):
     fps: float
     age_ms: Spread
     stages: dict[str, StageReport]
+    missed: dict[str, int] = msgspec.field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 
@@ -81,6 +88,7 @@ class Metrics:
         self._started_s = started_s
         self._taken = self._done = 0
         self._dropped: dict[str, int] = {}
+        self._missed: dict[str, int] = {}
         self._age = _Times()
         self._stages: dict[str, _Times] = {}
         self._warnings: list[str] = []
@@ -92,10 +100,16 @@ class Metrics:
 
     def drop(self, where: str, reason: str, count: int = 1) -> None:
         """Frames went no further."""
+        self._count(self._dropped, f"{where}: {reason}", count)
+
+    def miss(self, sink: str, reason: str, count: int = 1) -> None:
+        """What a sink had to leave out of what it was given."""
+        self._count(self._missed, f"{sink}: {reason}", count)
+
+    def _count(self, counters: dict[str, int], key: str, count: int) -> None:
         if count:
             with self._lock:
-                key = f"{where}: {reason}"
-                self._dropped[key] = self._dropped.get(key, 0) + count
+                counters[key] = counters.get(key, 0) + count
 
     def work(self, stage: str, seconds: float) -> None:
         """A stage worked on a frame."""
@@ -111,7 +125,7 @@ class Metrics:
     def warn(self, text: str) -> None:
         """Something a person should know; said once."""
         with self._lock:
-            if text not in self._warnings:
+            if text not in self._warnings and len(self._warnings) < _MOST_WARNINGS:
                 self._warnings.append(text)
 
     def report(self, now_s: float) -> PipelineReport:
@@ -129,5 +143,6 @@ class Metrics:
                     name: StageReport(frames=times.count, ms=times.spread())
                     for name, times in self._stages.items()
                 },
+                missed=dict(sorted(self._missed.items())),
                 warnings=tuple(self._warnings),
             )

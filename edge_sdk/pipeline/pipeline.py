@@ -51,6 +51,12 @@ class Running(Protocol):
     def pause(self, seconds: float) -> None:
         """Wait, at most until the pipeline stops."""
 
+    def stop(self) -> None:
+        """End the run."""
+
+    def report(self) -> PipelineReport:
+        """How it goes."""
+
 
 class FrameSource(Protocol):
     """Gives frames; pulled by one thread.
@@ -58,10 +64,12 @@ class FrameSource(Protocol):
     Attributes:
         name: what its frames are called after (``Frame.stream``).
         live: whether it goes on whether anybody looks or not.
+        fps: frames a second, 0.0 if that is not known.
     """
 
     name: str
     live: bool
+    fps: float
 
     def stream(self, running: Running) -> Iterator[Frame]:
         """Its frames, until there are no more or ``running.stopping``."""
@@ -70,9 +78,13 @@ class FrameSource(Protocol):
 class Stage(Protocol):
     """Works on frames, one at a time, in one thread.
 
+    Three things more are done for a stage that has them: ``inline = True`` puts a cheap one into
+    the thread of the one before it; ``begin(running)`` is called before the first frame, of a sink
+    too; and one with ``most``, a number over 1, gets up to so many waiting frames at once, of
+    whatever streams, by ``process_many(frames)``, which answers as many frames in the same order.
+
     Attributes:
-        name: for errors, metrics and ``Frame.answers``. A class attribute ``inline = True`` puts a
-            cheap stage into the thread of the one before it.
+        name: for errors, metrics and ``Frame.answers``.
     """
 
     name: str
@@ -95,7 +107,7 @@ class FrameSink(Protocol):
 
 
 class Pipeline:
-    """See above; runs once.
+    """See above; runs once. A picture without a single pixel never enters: dropped, and counted.
 
     Args:
         sources: one, or several whose frames mix; ``Frame.stream`` tells them apart.
@@ -176,6 +188,9 @@ class Pipeline:
                 if hasattr(sink, "__enter__"):
                     stack.enter_context(sink)  # type: ignore[arg-type]
             self.metrics = Metrics(self.clock.now())
+            for part in (*(stage for lane in self._lanes for stage in lane), *self._sinks):
+                if hasattr(part, "begin"):
+                    part.begin(self)
             threads = [
                 self.clock.start(source.name, self._guarded(source.name, self._pull, source))
                 for source in self.sources
@@ -208,7 +223,9 @@ class Pipeline:
         def overtaken(_: Frame) -> None:
             self.metrics.drop(f"before {before}", "overtaken")
 
-        return Channel(self.clock, self._capacity, self._policy, overtaken)
+        return Channel(
+            self.clock, self._capacity, self._policy, overtaken, lambda frame: frame.stream
+        )
 
     def _guarded(self, name: str, work: Callable[..., None], *args: Any) -> Callable[[], None]:
         def body() -> None:
@@ -231,7 +248,9 @@ class Pipeline:
         try:
             for frame in source.stream(self):
                 self.metrics.take()
-                if not first.put(frame):
+                if not frame.picture.size:
+                    self.metrics.drop(source.name, "an empty picture")
+                elif not first.put(frame):
                     self.metrics.drop("ended", "after an error")
                     break
                 if self._stopping:
@@ -245,8 +264,9 @@ class Pipeline:
 
     def _work(self, at: int) -> None:
         lane, here, onward = self._lanes[at], self._channels[at], self._channels[at + 1]
+        most = max(getattr(stage, "most", 1) for stage in lane)
         try:
-            while frames := here.take():
+            while frames := here.take(most):
                 for stage in lane:
                     frames = self._through(stage, frames)
                 for frame in frames:
@@ -257,6 +277,8 @@ class Pipeline:
 
     def _through(self, stage: Stage, frames: list[Frame]) -> list[Frame]:
         passed: list[Frame] = []
+        if len(frames) > 1 and getattr(stage, "most", 1) > 1:
+            return self._through_at_once(stage, frames)
         for frame in frames:
             started = self.clock.now()
             try:
@@ -270,6 +292,21 @@ class Pipeline:
                 self.metrics.warn(str(_named(error, stage.name, frame)))
             finally:
                 self.metrics.work(stage.name, self.clock.now() - started)
+        return passed
+
+    def _through_at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
+        started = self.clock.now()
+        try:
+            passed: list[Frame] = stage.process_many(frames)
+        except Exception as error:
+            if self._on_error == "stop":
+                raise _named(error, stage.name, frames[0]) from error
+            self.metrics.drop(stage.name, f"failed with {type(error).__name__}", len(frames))
+            self.metrics.warn(str(_named(error, stage.name, frames[0])))
+            return []
+        each_s = (self.clock.now() - started) / len(frames)
+        for _ in frames:
+            self.metrics.work(stage.name, each_s)
         return passed
 
     def _sink(self) -> None:

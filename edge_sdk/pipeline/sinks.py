@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.files import check_writable, disk_error
@@ -17,6 +17,8 @@ from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
 VIDEO_SUFFIX = ".mp4"
+VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
+"""By suffix, what every OpenCV can write: MPEG-4 part 2 and motion JPEG."""
 _UNKNOWN_FPS = 25.0
 
 
@@ -59,26 +61,31 @@ class PictureFile:
 
 
 class VideoFile:
-    """A video in an ``.mp4`` (MPEG-4 part 2, which every OpenCV can write).
+    """A video in an ``.mp4`` or ``.avi`` (``VIDEO_CODECS``).
 
-    Frames go to a hidden neighbour, which takes the name at the end if all of them are in it. The
-    format wants even sides: of an odd one, the last row or column is cut.
+    Frames go to a hidden neighbour, which takes the name at the end if all of them are in it. An
+    ``.mp4`` wants even sides: of an odd one, the last row or column is cut.
     """
 
     def __init__(self, path: Path, fps: float = 0.0) -> None:
         self.path = path
+        if path.suffix.lower() not in VIDEO_CODECS:
+            raise UsageError(
+                f"{path} does not end as a video that OpenCV writes.",
+                f"Call it {path.with_suffix(VIDEO_SUFFIX).name}.",
+            )
         self._fps = fps or _UNKNOWN_FPS
         self._cv2 = import_cv2("Writing a video")
         self._part: Path | None = None
         self._writer: Any = None
         self._frames = 0
 
-    def write(self, picture: Picture) -> None:
+    def write(self, picture: Picture, colour: Literal["rgb", "bgr"] = "rgb") -> None:
         """Write the next frame; all have the size of the first. Raises as ``Sink.write``."""
         cv2 = self._cv2
         if self._writer is None:
             self._open(picture.shape[1], picture.shape[0])
-        self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR) if colour == "rgb" else picture)
         self._frames += 1
 
     def __enter__(self) -> VideoFile:
@@ -107,18 +114,18 @@ class VideoFile:
         try:
             # OpenCV chooses the container by the suffix and wants a name, not a descriptor.
             descriptor, name = tempfile.mkstemp(
-                dir=self.path.parent, prefix=f".{self.path.stem}.", suffix=VIDEO_SUFFIX
+                dir=self.path.parent, prefix=f".{self.path.stem}.", suffix=self.path.suffix.lower()
             )
             os.close(descriptor)
         except OSError as error:
             raise disk_error(error, self.path) from error
         self._part = Path(name)
-        codec = self._cv2.VideoWriter_fourcc(*"mp4v")
+        codec = self._cv2.VideoWriter_fourcc(*VIDEO_CODECS[self.path.suffix.lower()])
         with quiet(self._cv2):
             self._writer = self._cv2.VideoWriter(name, codec, self._fps, (width, height))
         if not self._writer.isOpened():
             raise UnavailableError(
-                f"This OpenCV cannot write {self.path.name} ({width} x {height}, MPEG-4).",
+                f"This OpenCV cannot write {self.path.name} ({width} x {height}).",
                 "pip install --upgrade 'edgeloop[vision]'",
             )
 
@@ -173,7 +180,7 @@ def _single(target: Path, sources: Sequence[Source]) -> Path:
             f"Name a folder: --draw {target.with_suffix('')}/",
         )
     if isinstance(sources[0], Clip):
-        if target.suffix.lower() != VIDEO_SUFFIX:
+        if target.suffix.lower() not in VIDEO_CODECS:
             raise UsageError(
                 f"{target} does not end as the video that is to be drawn.",
                 f"--draw {target.with_suffix(VIDEO_SUFFIX)}",

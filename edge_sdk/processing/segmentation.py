@@ -54,7 +54,12 @@ class Mask:
         from_y = (0.5 / height - way.shift_y) / way.scale_y * rows - 0.5
         matrix = np.array([[grow_x, 0, from_x], [0, grow_y, from_y]], np.float64)
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        warped: Floats = cv2.warpAffine(self.scores, matrix, (width, height), flags=flags)
+        # Where the model saw all of the picture, its outermost pixels reach to the picture's edge.
+        whole = way.scale_x >= 1 and way.scale_y >= 1
+        border = cv2.BORDER_REPLICATE if whole else cv2.BORDER_CONSTANT
+        warped: Floats = cv2.warpAffine(
+            self.scores, matrix, (width, height), flags=flags, borderMode=border
+        )
         return warped
 
     def area(self) -> Area:

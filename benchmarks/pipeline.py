@@ -1,0 +1,270 @@
+"""A pipeline beside a naive loop and beside MediaPipe Tasks, and how old live frames get.
+
+Clips: carphone (176 x 144) and bigbuckbunny (1280 x 720). Each clip goes several times through
+
+    ours    the stages of ``edge demo video``: decoding, model and drawing in threads of their own
+    naive   read, turn to RGB, predict, blur all of it, blend in numpy; for faces: draw the boxes
+    tasks   MediaPipe Tasks' video mode on the same model file, drawing as cheaply as we do
+
+Every run is a process of its own, started afresh; the three alternate, and the best of each counts.
+The ratios are ours over the peer, in seconds: 0.5 is twice as fast.
+
+Then a live source: thirty stamped frames a second and a model of 100 ms; the age of a frame when
+the sink is done with it, over one period and the model. And memory: 18,000 frames, ten minutes'
+worth.
+
+    python benchmarks/pipeline.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from examples.assets import asset
+
+ROOT = Path(__file__).resolve().parents[1]
+MODELS = {
+    "segmentation": ("selfie-segmentation", "selfie_segmentation/selfie.toml", ()),
+    "faces": ("face-detection-short-range", "face_detection/face.toml", ("face",)),
+}
+CLIPS = ("carphone", "bigbuckbunny")
+LIMITS = {
+    **{f"{clip}, segmentation, over naive": 1 / 1.5 for clip in CLIPS},
+    **{f"{clip}, segmentation, over Tasks": 1.0 for clip in CLIPS},
+    **{f"{clip}, faces, over naive": 1.0 for clip in CLIPS},
+    "live: age p99 over period + model": 1.0,
+    "memory: end over tenth part": 1.02,
+}
+FPS, MODEL_S, LIVE_S = 30.0, 0.1, 20.0
+STREAM_FRAMES = 18_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="pipeline")
+    parser.add_argument("--quick", action="store_true", help="one round, no memory")
+    parser.add_argument(
+        "--one", nargs=3, metavar=("WHO", "CLIP", "MODEL"), help="one run's seconds"
+    )
+    args = parser.parse_args()
+    if args.one:
+        print(json.dumps(one(*args.one)))
+        return
+    ratios, frames_per_s = fps(rounds=1 if args.quick else 4)
+    age = live()
+    ratios["live: age p99 over period + model"] = age["ratio"]
+    if not args.quick:
+        ratios["memory: end over tenth part"] = memory()
+    result = {
+        "about": "a clip through a pipeline; live ages; memory",
+        "peer": "the seconds of a naive loop, or of MediaPipe Tasks 1.2.2 (video mode)",
+        "ratios": {name: round(ratio, 3) for name, ratio in ratios.items()},
+        "limits": {name: round(LIMITS[name], 3) for name in ratios if name in LIMITS},
+        "frames_per_s": frames_per_s,
+        "live": age,
+    }
+    print(json.dumps(result))
+
+
+def fps(rounds: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """Ratios of seconds, and frames a second, of the best runs."""
+    python = mediapipe()
+    ratios: dict[str, float] = {}
+    rates: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        described = {model: with_options(model, Path(folder)) for model in MODELS} if python else {}
+        for clip in CLIPS:
+            for model in MODELS:
+                best: dict[str, float] = {}
+                frames = 0
+                for _ in range(rounds):
+                    for who in ("ours", "naive"):
+                        seconds, frames = child(who, clip, model)
+                        best[who] = min(seconds, best.get(who, 1e9))
+                    if python:
+                        seconds = tasks(python, model, described[model], asset(clip))
+                        best["tasks"] = min(seconds, best.get("tasks", 1e9))
+                what = f"{clip}, {model}"
+                rates[what] = {who: round(frames / seconds, 1) for who, seconds in best.items()}
+                print(f"{what}: {rates[what]} frames a second", file=sys.stderr)
+                ratios[f"{what}, over naive"] = best["ours"] / best["naive"]
+                if python:
+                    ratios[f"{what}, over Tasks"] = best["ours"] / best["tasks"]
+    return ratios, rates
+
+
+def child(who: str, clip: str, model: str) -> tuple[float, int]:
+    words = [sys.executable, "-P", __file__, "--one", who, clip, model]
+    done = subprocess.run(words, capture_output=True, check=True)
+    seconds, frames = json.loads(done.stdout.splitlines()[-1])
+    return seconds, frames
+
+
+def mediapipe() -> str:
+    """MediaPipe's own Python; empty where it cannot be had."""
+    done = subprocess.run(
+        [ROOT / "scripts" / "mediapipe"], stdout=subprocess.PIPE, text=True, check=False
+    )
+    return "" if done.returncode else done.stdout.strip()
+
+
+def with_options(model: str, folder: Path) -> Path:
+    """The model with the metadata that Tasks asks for."""
+    from converters.identity import Identity
+    from converters.tflite.metadata import with_metadata
+    from edge_sdk.processing import read_processing
+
+    name, spec, labels = MODELS[model]
+    before, after = read_processing(ROOT / "examples" / spec)
+    identity = Identity(
+        name=model, version="1.0.0", labels=labels, preprocess=before, postprocess=after
+    )
+    path = folder / f"{model}.tflite"
+    path.write_bytes(with_metadata(asset(name).read_bytes(), identity))
+    return path
+
+
+def tasks(python: str, model: str, file: Path, clip: Path) -> float:
+    doing = "segment" if model == "segmentation" else "detect"
+    words = [python, Path(__file__).with_name("_tasks_video.py"), doing, file, clip]
+    done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)
+    return float(done.stdout.split()[-1])
+
+
+def one(who: str, clip: str, model: str) -> tuple[float, int]:
+    """Seconds and frames of one run of a clip; loading and the first inference are not counted."""
+    from edge_sdk.runtime.load import default_threads
+
+    # In a pipeline, decoding and drawing want the other half of the cores; a loop has them all.
+    threads = max(1, default_threads() // 2) if who == "ours" else None
+    with session_of(model, threads) as session:
+        session.warm_up()
+        run = {"ours": ours, "naive": naive}[who]
+        return run(session, asset(clip), model)
+
+
+def session_of(model: str, threads: int | None = None) -> Any:
+    import edge_sdk
+    from edge_sdk.processing import read_processing
+
+    name, spec, labels = MODELS[model]
+    before, after = read_processing(ROOT / "examples" / spec)
+    return edge_sdk.load(
+        asset(name), threads=threads, preprocess=before, postprocess=after, labels=labels
+    )
+
+
+def ours(session: Any, clip: Path, model: str) -> tuple[float, int]:
+    from edge_sdk.pipeline import Pipeline
+    from edge_sdk.pipeline.outputs import Callback
+    from edge_sdk.pipeline.sources import open_source
+    from edge_sdk.pipeline.stages import Background, Drawing, Model
+
+    effect = Background("model") if model == "segmentation" else Drawing("model")
+    seen: list[int] = []
+    sink = Callback(lambda frame: seen.append(frame.index))
+    pipeline = Pipeline(open_source(clip), [Model(session, "model"), effect], [sink])
+    started = perf_counter()
+    pipeline.run()
+    return perf_counter() - started, len(seen)
+
+
+def naive(session: Any, clip: Path, model: str) -> tuple[float, int]:
+    import cv2
+    import numpy as np
+
+    from edge_sdk.pipeline import draw
+
+    frames = 0
+    started = perf_counter()
+    video = cv2.VideoCapture(str(clip))
+    while True:
+        there, frame = video.read()
+        if not there:
+            return perf_counter() - started, frames
+        rgb = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        answer = session.predict(rgb)
+        if model == "segmentation":
+            person = answer.over(*rgb.shape[:2])[..., None]
+            blurred = cv2.GaussianBlur(rgb, (31, 31), 0)
+            (rgb * person + blurred * (1 - person)).astype(np.uint8)
+        else:
+            draw(rgb, answer)
+        frames += 1
+
+
+class Takes:
+    """A model of 100 ms."""
+
+    name = "model"
+
+    def process(self, frame: Any) -> Any:
+        time.sleep(MODEL_S)
+        return frame
+
+
+def live() -> dict[str, float]:
+    """Ages at the sink, in milliseconds, and their p99 over what one period and the model make."""
+    import numpy as np
+
+    from edge_sdk.pipeline import Pipeline
+    from edge_sdk.pipeline.outputs import Callback
+    from edge_sdk.pipeline.sources import Synthetic
+
+    ages: list[float] = []
+    moments: list[float] = []
+
+    def take(frame: Any) -> None:
+        moments.append(time.monotonic())
+        ages.append(moments[-1] - frame.taken_s)
+
+    source = Synthetic(640, 480, fps=FPS, frames=round(FPS * LIVE_S))
+    report = Pipeline(source, [Takes()], [Callback(take)]).run()
+    if report.taken != report.done + sum(report.dropped.values()):
+        raise SystemExit(f"A drop was not counted: {report}")
+    # What the model really took, sleep's own lateness included: the time between two results.
+    model_ms = 1000 * float(np.percentile([b - a for a, b in pairwise(moments)], 99))
+    p99 = 1000 * float(np.percentile(ages, 99))
+    return {
+        "frames": report.taken,
+        "dropped": sum(report.dropped.values()),
+        "age_p50_ms": round(1000 * float(np.percentile(ages, 50)), 2),
+        "age_p99_ms": round(p99, 2),
+        "model_p99_ms": round(model_ms, 2),
+        "ratio": p99 / (1000 / FPS + model_ms),
+    }
+
+
+def memory() -> float:
+    """What the process holds at the end of a long stream, over what it held at its tenth part."""
+    from edge_sdk.pipeline import Pipeline
+    from edge_sdk.pipeline.outputs import Callback
+    from edge_sdk.pipeline.sources import Synthetic
+    from edge_sdk.pipeline.stages import BlurFaces, Model, Tracker
+
+    held: list[int] = []
+
+    def look(frame: Any) -> None:
+        if frame.index % (STREAM_FRAMES // 10) == 0:
+            pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
+            held.append(int(pages))
+
+    with session_of("faces") as session:
+        source = Synthetic(320, 240, frames=STREAM_FRAMES, live=False)
+        stages = [Model(session, "faces"), Tracker("faces"), BlurFaces("tracks")]
+        Pipeline(source, stages, [Callback(look)]).run()
+    return held[-1] / held[1]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Answers drawn onto the picture, and the picture beside what it was."""
+
+from __future__ import annotations
+
+from edge_sdk.pipeline.draw import draw
+from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.stages.tracker import Tracks
+from edge_sdk.processing import Mask
+from edge_sdk.processing.opencv import import_cv2
+from edge_sdk.spec import Boxes, Classes
+
+ORIGINAL = "original"
+
+
+class Drawing:
+    """Draws what a stage has found (``edge_sdk.pipeline.draw``).
+
+    Args:
+        of: the stage whose answers are drawn.
+        name: of this stage.
+    """
+
+    def __init__(self, of: str, name: str = "drawing") -> None:
+        self.name = name
+        self._of = of
+
+    def process(self, frame: Frame) -> Frame:
+        """The frame with the drawing; as it is where there is nothing to draw."""
+        found = frame.answers.get(self._of)
+        if isinstance(found, Tracks):
+            found = Boxes(found=tuple(track.box for track in found.tracks if not track.unseen))
+        if not isinstance(found, Boxes | Classes | Mask):
+            return frame
+        return frame.shows(draw(frame.rgb(), found), "rgb")
+
+
+class SideBySide:
+    """The picture of an earlier moment on the left, the one of now on the right.
+
+    Put ``SideBySide.keep`` where that moment is.
+
+    Args:
+        name: of this stage.
+    """
+
+    def __init__(self, name: str = "side by side") -> None:
+        self.name = name
+        self.keep = _Keep()
+
+    def process(self, frame: Frame) -> Frame:
+        """The frame, twice as wide."""
+        cv2 = import_cv2("Side by side")
+        before: Frame = frame.answers[ORIGINAL]
+        left = before.picture if before.colour == frame.colour else before.turned()
+        height, width = frame.picture.shape[:2]
+        if left.shape[:2] != (height, width):
+            left = cv2.resize(left, (width, height), interpolation=cv2.INTER_AREA)
+        return frame.shows(cv2.hconcat([left, frame.picture]))
+
+
+class _Keep:
+    name = "keep"
+    inline = True
+
+    def process(self, frame: Frame) -> Frame:
+        """The frame, remembering what it looks like now: the picture must not be changed later."""
+        return frame.answered(ORIGINAL, frame)

@@ -1,0 +1,31 @@
+"""Detect on a video: boxes drawn, answers as JSON lines.
+
+    .venv/bin/python -m examples.detect_on_video clip.mp4 out.mp4 found.jsonl
+
+Any artifact of a detector will do in place of the one that is loaded here.
+"""
+
+import sys
+
+from edge_sdk.pipeline import Pipeline
+from edge_sdk.pipeline.outputs import JsonLines, Recording
+from edge_sdk.pipeline.sources import open_source
+from edge_sdk.pipeline.stages import Drawing, Model, Tracker
+from examples.models import faces
+
+
+def main(source: str, video: str, lines: str) -> None:
+    """Run it."""
+    clip = open_source(source)
+    with faces() as session:
+        pipeline = Pipeline(
+            clip,
+            stages=[Model(session, "faces"), Tracker("faces"), Drawing("tracks")],
+            sinks=[Recording(video, clip.fps), JsonLines(lines)],
+        )
+        report = pipeline.run()
+    print(f"{report.done} frames, {report.fps:.0f} a second: {video}, {lines}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,229 @@
+"""Sinks: whole files, a page that shows what comes, answers for programs."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+import json
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_sdk.broker import Credentials
+from edge_sdk.broker.users import fleet_user
+from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.pipeline import Clip, Frame, Pipeline, read_picture, write_picture
+from edge_sdk.pipeline.fake_clock import FakeClock
+from edge_sdk.pipeline.outputs import (
+    Callback,
+    JsonLines,
+    LivePage,
+    MqttTopic,
+    PictureFolder,
+    Recording,
+    Window,
+)
+from edge_sdk.pipeline.outputs.page import parse_address
+from edge_sdk.pipeline.sources import Synthetic, open_source
+from edge_sdk.processing import Geometry, Mask
+from edge_sdk.spec import Box, Boxes
+from tests.brokers import Server, eventually, over, running
+
+FACE = Boxes(found=(Box(left=0, top=0, right=0.5, bottom=0.5, score=0.9, index=0, label="face"),))
+
+
+class Finds:
+    """A stage that always finds the same."""
+
+    name = "faces"
+
+    def process(self, frame: Frame) -> Frame:
+        mask = Mask(np.ones((4, 4), np.float32), Geometry(), 0.5)
+        frame = frame.answered("faces", FACE).answered("mask", mask)
+        return frame.answered("huge", np.zeros(10**4)).answered("few", np.arange(3))
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi"])
+def test_a_recording_has_every_frame_in_its_colours(tmp_path, suffix):
+    path = tmp_path / f"card{suffix}"
+    Pipeline(Synthetic(64, 48, frames=30, live=False), sinks=[Recording(path, 30)]).run()
+    clip = Clip(path)
+    frames = list(clip.frames("bgr"))
+    assert (len(frames), clip.fps, clip.width, clip.height) == (30, 30, 64, 48)
+    assert frames[9].picture[24, 58].astype(int) == pytest.approx([0, 0, 192], abs=60)
+    assert [path.name for path in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_live_recording_lasts_as_long_as_what_it_shows(tmp_path):
+    class Slow:
+        name = "slow"
+
+        def process(self, frame: Frame) -> Frame:
+            clock.sleep(0.1)
+            return frame
+
+    clock = FakeClock()
+    path = tmp_path / "live.mp4"
+    source = Synthetic(64, 48, fps=30, frames=60)
+    report = Pipeline(source, [Slow()], [Recording(path, 30, live=True)], clock=clock).run()
+    assert report.done < 25
+    assert len(list(Clip(path).frames())) == pytest.approx(60, abs=3)
+
+
+def test_a_run_that_fails_leaves_no_half_a_video(tmp_path):
+    class Fails:
+        name = "fails"
+
+        def process(self, frame: Frame) -> Frame:
+            if frame.index == 7:
+                raise ZeroDivisionError
+            return frame
+
+    source = Synthetic(64, 48, frames=30, live=False)
+    with pytest.raises(UsageError, match=r"In 'fails', at frame 7 of synthetic"):
+        Pipeline(source, [Fails()], [Recording(tmp_path / "x.mp4", 30)]).run()
+    assert not list(tmp_path.iterdir())
+
+
+def test_recordings_that_cannot_be(tmp_path):
+    with pytest.raises(UsageError, match="does not end as a video"):
+        Recording(tmp_path / "x.gif")
+    with pytest.raises(UsageError, match="cannot be written"):
+        Recording(tmp_path / "none" / "x.mp4")
+
+
+def test_pictures_keep_their_names_and_inputs_are_not_overwritten(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        write_picture(tmp_path / "in" / f"{name}.png", np.full((8, 8, 3), (200, 10, 10), np.uint8))
+    source = open_source(tmp_path / "in")
+    Pipeline(source, sinks=[PictureFolder(tmp_path / "out")]).run()
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.png", "b.png"]
+    assert read_picture(tmp_path / "out" / "a.png")[0, 0] == pytest.approx([200, 10, 10])
+    with pytest.raises(UsageError, match="would be overwritten"):
+        Pipeline(source, sinks=[PictureFolder(tmp_path / "in")]).run()
+    Pipeline(
+        Synthetic(64, 48, frames=2, live=False), sinks=[PictureFolder(tmp_path / "card")]
+    ).run()
+    assert sorted(path.name for path in (tmp_path / "card").iterdir()) == [
+        "000000.jpg",
+        "000001.jpg",
+    ]
+
+
+def test_lines_are_whole_and_hold_no_arrays(tmp_path):
+    path = tmp_path / "found.jsonl"
+    stream = io.BytesIO()
+    source = Synthetic(64, 48, frames=3, live=False)
+    Pipeline(source, [Finds()], [JsonLines(path)]).run()
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["index"] for line in lines] == [0, 1, 2]
+    assert lines[2]["answers"]["faces"]["found"][0]["label"] == "face"
+    assert lines[2]["answers"]["mask"]["share"] == 1.0
+    assert lines[2]["answers"]["few"] == [0, 1, 2]
+    assert "huge" not in lines[2]["answers"]
+    assert lines[0]["age_ms"] >= 0
+    Pipeline(source, [Finds()], [JsonLines(stream)]).run()
+    assert len(stream.getvalue().splitlines()) == 3
+    with pytest.raises(UsageError):
+        JsonLines(tmp_path / "none" / "x.jsonl")
+
+
+def get(page: LivePage, path: str, host: str = "") -> tuple[int, bytes]:
+    connection = http.client.HTTPConnection("127.0.0.1", page._server.server_address[1], timeout=9)
+    connection.request("GET", path, headers={"Host": host} if host else {})
+    answer = connection.getresponse()
+    found = answer.status, answer.read()
+    connection.close()
+    return found
+
+
+def test_the_page_shows_what_comes():
+    page = LivePage(port=0, title="Faces & <co>")
+    pipeline = Pipeline(Synthetic(64, 48, fps=60), [Finds()], [page])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    try:
+        status, body = get(page, "/")
+        assert status == 200
+        assert b"Faces &amp; &lt;co&gt;" in body
+        status, jpeg = get(page, "/frame.jpg")
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert (status, picture.shape) == (200, (48, 64, 3))
+        status, body = get(page, "/metrics.json")
+        report = json.loads(body)
+        assert report["done"] > 0
+        assert "faces" in report["stages"]
+        assert get(page, "/etc/passwd")[0] == 404
+        # A website that its visitor's browser takes here by a name of its own sees nothing.
+        assert get(page, "/frame.jpg", host="evil.example")[0] == 403
+        assert get(page, "/frame.jpg", host="localhost")[0] == 200
+    finally:
+        pipeline.stop()
+        thread.join()
+    with pytest.raises(OSError):
+        get(page, "/")
+
+
+def test_a_port_that_is_taken_and_addresses():
+    page = LivePage(port=0)
+    with pytest.raises(UnavailableError, match="cannot listen"):
+        LivePage(port=page._server.server_address[1])
+    page._server.server_close()
+    assert parse_address("8089") == ("127.0.0.1", 8089)
+    assert parse_address("0.0.0.0:80") == ("0.0.0.0", 80)
+    assert parse_address("[::1]:80") == ("::1", 80)
+    with pytest.raises(UsageError, match="no HOST:PORT"):
+        parse_address("localhost")
+
+
+def test_a_window_needs_a_screen():
+    if "GUI:                           NONE" in cv2.getBuildInformation():
+        with pytest.raises(UnavailableError, match="without windows") as caught:
+            Window()
+        assert "pip install opencv-python" in caught.value.hint
+
+
+@over("nats", "memory")
+async def test_answers_go_to_a_broker(server: Server) -> None:
+    heard: list[bytes] = []
+    listener = server.connect("fleet")
+    listener.subscribe("edge/v1/pipelines/cam", lambda message: heard.append(message.payload))
+    async with running(listener):
+        user = fleet_user("f-secret")
+        topic = MqttTopic(
+            server.url, "edge/v1/pipelines/cam", credentials=Credentials(user.name, user.password)
+        )
+        source = Synthetic(64, 48, fps=20, frames=30)
+        pipeline = Pipeline(source, [Finds()], [topic])
+        report = await asyncio.to_thread(pipeline.run)
+        missed = sum(report.missed.values())
+        await eventually(lambda: len(heard) >= 30 - missed - sum(report.dropped.values()))
+    assert len(heard) > 10
+    last = json.loads(heard[-1])
+    assert (last["stream"], last["index"]) == ("synthetic", 29)
+    assert last["answers"]["faces"]["found"][0]["score"] == 0.9
+
+
+def test_a_broker_that_is_away_holds_nothing_up():
+    topic = MqttTopic("mqtt://127.0.0.1:1", "edge/v1/pipelines/cam")
+    source = Synthetic(64, 48, frames=30, live=False)
+    report = Pipeline(source, sinks=[topic]).run()
+    assert report.done == 30
+    assert sum(report.missed.values()) == 30
+    assert set(report.missed) == {
+        "mqtt: the broker did not take it in time",
+        "mqtt: the broker was away",
+    }
+    assert "MQTT" in report.warnings[0]
+
+
+def test_a_callback_gets_every_frame():
+    seen: list[Frame] = []
+    Pipeline(Synthetic(64, 48, frames=5, live=False), sinks=[Callback(seen.append)]).run()
+    assert [frame.index for frame in seen] == list(range(5))
+    assert seen[0].source == Path("synthetic")
