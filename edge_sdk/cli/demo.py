@@ -1,43 +1,49 @@
-"""``edge demo``: stories that show the product, told with its own commands."""
+"""``edge demo``: stories that show the product, told with its own parts.
+
+A story is a module with the three names of a command (``edge_sdk.cli.command``); it is imported
+when its help is asked for or it is told.
+"""
 
 from __future__ import annotations
 
 import argparse
-import sys
-import tempfile
-from pathlib import Path
+from importlib import import_module
+from typing import cast
 
-from edge_sdk.cli.command import Outcome
+from edge_sdk.cli.command import Command, Outcome
 
-SUMMARY = "show the whole loop on this machine"
+SUMMARY = "show what it does, on this machine, on real models"
+
+STORIES = {
+    "loop": "edge_sdk.cli.demo_loop",
+    "voice": "edge_sdk.cli.demo_voice",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``edge demo``."""
-    parser.add_argument("story", choices=["loop"], help="which demo")
-    parser.add_argument(
-        "--output", type=Path, metavar="DIR", help="keep what the demo makes in this empty folder"
-    )
-    parser.add_argument(
-        "--keep", action="store_true", help="leave all running at the end; Ctrl-C ends it"
-    )
+    stories = parser.add_subparsers(metavar="STORY", dest="story", required=True, title="stories")
+    for name in STORIES:
+        story = _story(name)
+        told = stories.add_parser(
+            name,
+            help=story.SUMMARY,
+            description=story.SUMMARY[:1].upper() + story.SUMMARY[1:] + ".",
+            allow_abbrev=False,
+        )
+        told.add_argument(
+            "--json",
+            action="store_true",
+            default=argparse.SUPPRESS,
+            help="print the result as one JSON object",
+        )
+        story.configure(told)
 
 
 def run(args: argparse.Namespace) -> Outcome:
     """Tell the story; it raises if anything in it does not happen."""
-    from edge_sdk.demos.loop import Loop
-    from edge_sdk.demos.processes import ended_with_us, wait_to_be_told
+    return _story(args.story).run(args)
 
-    def say(line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
 
-    with tempfile.TemporaryDirectory(prefix="edgeloop-demo-") as scratch:
-        loop = Loop(args.output or Path(scratch), say)
-        with ended_with_us(loop.servers):
-            found = loop.run()
-            if args.keep:
-                token = Path(loop.token).read_text(encoding="utf-8").strip()
-                say(f"\nAll of it still runs: {loop.page}/#{token}   Ctrl-C ends it.")
-                wait_to_be_told()
-    text = f"\nAll of it happened, in {found['seconds']:.0f} s."
-    return Outcome(found, text)
+def _story(name: str) -> Command:
+    return cast(Command, import_module(STORIES[name]))

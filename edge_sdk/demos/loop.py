@@ -16,14 +16,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.demos.assets import asset, checkout, example
 from edge_sdk.demos.pictures import darken_and_blur
 from edge_sdk.demos.processes import Server, command, edge, wait_for
 from edge_sdk.errors import UnavailableError
@@ -311,45 +310,6 @@ class Loop:
     def chapter(self, title: str) -> None:
         """A heading."""
         self.say(f"\n{title}")
-
-
-def checkout() -> Path:
-    """The repository: the demo's models are trained by its examples.
-
-    Raises:
-        UnavailableError: edgeloop was installed from a wheel.
-    """
-    root = Path(__file__).resolve().parents[2]
-    if not (root / "examples" / "fashion_mnist").is_dir():
-        raise UnavailableError(
-            "The demo trains its models with code of the repository, and this is an installed "
-            "edgeloop.",
-            "make demo   # in a clone",
-        )
-    return root
-
-
-def example(module: str, *words: object) -> str:
-    """Run a module of ``examples``; answers its stdout."""
-    return _python("-m", module, *words)
-
-
-def asset(name: str) -> str:
-    """The path of one of the repository's assets."""
-    return _python("scripts/assets", "--path", name).strip()
-
-
-def _python(*words: object) -> str:
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=checkout(),
-        stdout=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise UnavailableError(f"python {' '.join(map(str, words))} ended with {done.returncode}.")
-    return done.stdout
 
 
 def deal(pictures: Path, folder: Path, position: int, hands: int) -> None:

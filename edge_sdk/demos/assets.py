@@ -1,0 +1,47 @@
+"""What demos take from the repository: its models and its clips."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from edge_sdk.errors import UnavailableError
+
+
+def checkout() -> Path:
+    """The repository: models and data of the demos are fetched by its examples.
+
+    Raises:
+        UnavailableError: edgeloop was installed from a wheel.
+    """
+    root = Path(__file__).resolve().parents[2]
+    if not (root / "examples" / "fashion_mnist").is_dir():
+        raise UnavailableError(
+            "The demo takes its models from the repository, and this is an installed edgeloop.",
+            "make demo   # in a clone",
+        )
+    return root
+
+
+def example(module: str, *words: object) -> str:
+    """Run a module of ``examples``; answers its stdout."""
+    return _python("-m", module, *words)
+
+
+def asset(name: str) -> str:
+    """The path of one of the repository's assets."""
+    return _python("scripts/assets", "--path", name).strip()
+
+
+def _python(*words: object) -> str:
+    done = subprocess.run(
+        [sys.executable, *map(str, words)],
+        cwd=checkout(),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise UnavailableError(f"python {' '.join(map(str, words))} ended with {done.returncode}.")
+    return done.stdout
