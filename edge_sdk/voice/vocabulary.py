@@ -108,13 +108,13 @@ class Vocabulary:
                 yield f"{choice} {rest}".strip()
 
 
-def read_vocabulary(path: Path) -> Vocabulary:
+def read_vocabulary(path: Path | str) -> Vocabulary:
     """Read a vocabulary from a TOML file.
 
     Raises:
         UsageError: no such file, no TOML, an unknown slot, or nothing that can be said.
     """
-    return _vocabulary(read_toml(path), str(path))
+    return _vocabulary(read_toml(Path(path)), str(path))
 
 
 def parse_vocabulary(text: str, name: str = "the vocabulary") -> Vocabulary:
