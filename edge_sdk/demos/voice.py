@@ -1,0 +1,172 @@
+"""``edge demo voice``: what a device makes of a sound, from the wake word to the intent."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.demos.assets import checkout
+from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.voice.activity import Activity
+from edge_sdk.voice.audio import RATE_HZ, Samples, pcm_blocks, wav_blocks
+from edge_sdk.voice.commands import Commands
+from edge_sdk.voice.listener import Command, Listener
+from edge_sdk.voice.vocabulary import HOUSE, read_vocabulary
+from edge_sdk.voice.wake import Wake, WakeWord
+
+STANDARD_INPUT = "-"
+
+
+def listen(
+    blocks: Iterable[Samples],
+    wake_word: Path,
+    activity: Path,
+    vocabulary: Path | None = None,
+    say: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Hear a sound to its end.
+
+    Args:
+        blocks: 16 kHz mono.
+        wake_word, activity: the models.
+        vocabulary: what may be said; None is a house's few commands.
+        say: is told each event as it happens.
+
+    Returns:
+        ``wakes`` (time_s, word, score), the last command's ``transcript`` and ``intent``, and
+        ``commands``, all of them.
+    """
+    spoken = HOUSE if vocabulary is None else read_vocabulary(vocabulary)
+    wakes: list[Wake] = []
+    commands: list[Command] = []
+    with ExitStack() as stack:
+        word = stack.enter_context(WakeWord(wake_word))
+        ears = Listener([word], stack.enter_context(Activity(activity)), Commands(spoken))
+        for event in _events(ears, blocks):
+            say(describe(event))
+            if isinstance(event, Wake):
+                wakes.append(event)
+            else:
+                commands.append(event)
+    last = commands[-1] if commands else None
+    return {
+        "wakes": [asdict(wake) for wake in wakes],
+        "transcript": last.transcript if last else "",
+        "intent": asdict(last.intent) if last and last.intent else None,
+        "commands": [asdict(command) for command in commands],
+    }
+
+
+def _events(ears: Listener, blocks: Iterable[Samples]) -> Iterator[Wake | Command]:
+    for block in blocks:
+        yield from ears.hear(block)
+    yield from ears.finish()
+
+
+def describe(event: Wake | Command) -> str:
+    """One line about an event."""
+    if isinstance(event, Wake):
+        return f"{event.time_s:6.2f} s  woken by {event.word}, score {event.score:.2f}"
+    if not event.transcript:
+        return f"{event.time_s:6.2f} s  no command was heard"
+    meant = "which is no command"
+    if event.intent is not None:
+        slots = "".join(f" {name}={word}" for name, word in event.intent.slots.items())
+        meant = f"intent {event.intent.name}{slots}"
+    return f"{event.time_s:6.2f} s  heard: {event.transcript!r}, {meant}"
+
+
+def speech(sentence: str, folder: Path) -> Path:
+    """A wav of a sentence spoken by espeak-ng, with a second of silence after it.
+
+    Raises:
+        UnavailableError: espeak-ng is not installed.
+    """
+    program = shutil.which("espeak-ng") or _install_espeak()
+    path = folder / "spoken.wav"
+    done = subprocess.run(
+        [program, "-v", "en-us", "-s", "140", "-w", str(path), sentence],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode or not path.exists():
+        raise UnavailableError(f"espeak-ng spoke nothing: {done.stderr.strip()}.")
+    return path
+
+
+def _install_espeak() -> str:
+    done = subprocess.run([checkout() / "scripts" / "apt", "espeak-ng"], stdout=2, check=False)
+    program = shutil.which("espeak-ng")
+    if done.returncode or program is None:
+        raise UnavailableError(
+            "The demo's sentence is spoken by espeak-ng, which is not installed.",
+            "sudo apt-get install espeak-ng   # or bring a sound: --input FILE.wav",
+        )
+    return program
+
+
+@contextmanager
+def sound(
+    path: str | None, microphone: bool, sentence: str, folder: Path
+) -> Iterator[tuple[str, Iterable[Samples]]]:
+    """What is listened to: its name for a person, and its blocks.
+
+    Args:
+        path: a wav, ``-`` for raw 16 kHz mono PCM from the standard input, or None.
+        microphone: listen to that.
+        sentence: what is spoken if neither is asked for.
+        folder: where the spoken wav goes.
+    """
+    if microphone:
+        from edge_sdk.voice.microphone import Microphone
+
+        with Microphone() as ears:
+            yield "the microphone; Ctrl-C ends it", _until_interrupted(ears)
+    elif path is None:
+        yield f"espeak-ng saying {sentence!r}", wav_blocks(speech(sentence, folder))
+    elif path != STANDARD_INPUT:
+        yield path, wav_blocks(path)
+    elif sys.stdin is None or sys.stdin.isatty():
+        raise UsageError(
+            "The standard input is a terminal, not a sound.",
+            "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -",
+        )
+    else:
+        yield "the standard input", _until_interrupted(pcm_blocks(sys.stdin.buffer))
+
+
+def first_seconds(blocks: Iterable[Samples], seconds: float | None) -> Iterator[Samples]:
+    """The beginning of a sound; all of it for None."""
+    left = None if seconds is None else int(seconds * RATE_HZ)
+    for block in blocks:
+        if left is not None:
+            if left <= 0:
+                return
+            left -= len(block)
+        yield block
+
+
+def conclusion(found: dict[str, Any]) -> str:
+    """One line about each wake word and the last command."""
+    lines = [f"woken at {wake['time_s']:.2f} s by {wake['word']}" for wake in found["wakes"]]
+    if not lines:
+        return "No wake word was heard."
+    lines.append(f"transcript: {found['transcript'] or '(nothing)'}")
+    meant = found["intent"]
+    slots = "".join(f" {name}={word}" for name, word in meant["slots"].items()) if meant else ""
+    return "\n".join([*lines, f"intent: {meant['name'] + slots if meant else 'none'}"])
+
+
+def _until_interrupted(blocks: Iterable[Samples]) -> Iterator[Samples]:
+    """What goes on for ever ends with Ctrl-C, and what was heard so far counts."""
+    try:
+        yield from blocks
+    except KeyboardInterrupt:
+        return

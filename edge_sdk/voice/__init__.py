@@ -1,0 +1,20 @@
+"""Voice on the device: sound in, wake word, command, intent; nothing leaves the machine.
+
+    audio       a wav, raw PCM or a pipe as blocks of 16 kHz mono
+    microphone  the same from a microphone
+    ring        the last seconds of sound
+    wake        the wake word, with patience and a refractory time
+    activity    whether somebody speaks
+    vocabulary  what may be said, and the intent each sentence stands for
+    commands    hearing one of those sentences
+    listener    all of it together: blocks in, wakes and commands out
+    wyoming     the messages of the Wyoming protocol
+    server      a wake-word service that speaks them, for Home Assistant
+
+An application is a loop::
+
+    with Listener([WakeWord("okay_nabu.tflite")], Activity("silero_vad.onnx"), Commands()) as ears:
+        for block in microphone_blocks():
+            for heard in ears.hear(block):
+                print(heard)
+"""

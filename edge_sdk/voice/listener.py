@@ -1,0 +1,131 @@
+"""Ears: blocks of sound in, wake words and commands out.
+
+    asleep    every block goes to the wake words
+    awake     from the wake word on sound is kept, and voice activity tells when the speaker is
+              done: after speech, ``pause_s`` without any; or ``patience_s`` without a word
+    and then what was kept is recognized, and it sleeps again
+
+Time is counted in samples, never by a clock, so a sound gives the same answers however fast it
+comes. The wake words go on listening meanwhile: saying one again begins the command anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+
+from edge_sdk.errors import UsageError
+from edge_sdk.voice.activity import STEP, Activity
+from edge_sdk.voice.audio import RATE_HZ, Samples
+from edge_sdk.voice.commands import Commands
+from edge_sdk.voice.ring import Ring
+from edge_sdk.voice.vocabulary import Intent
+from edge_sdk.voice.wake import Wake, WakeWord
+
+PAUSE_S = 0.7
+PATIENCE_S = 4.0
+MAX_COMMAND_S = 8.0
+SPEECH = 0.5
+"""Voice activity from which a step counts as speech."""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What was said after a wake word.
+
+    Attributes:
+        time_s: seconds of sound until it was known.
+        transcript: what was heard, an empty text if nothing was said or understood.
+        intent: what it stands for; None if nothing.
+    """
+
+    time_s: float
+    transcript: str
+    intent: Intent | None
+
+
+class Listener:
+    """See above. Owns what it is given, and closes it; use it in a ``with``."""
+
+    def __init__(
+        self,
+        wake_words: Sequence[WakeWord],
+        activity: Activity,
+        commands: Commands,
+        *,
+        pause_s: float = PAUSE_S,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            wake_words: those that begin a command.
+            activity: tells when the speaker is done.
+            commands: hears what was said.
+            pause_s: silence after speech that ends a command.
+            patience_s: silence after the wake word that ends the wait for one.
+        """
+        if not wake_words:
+            raise UsageError("There is no wake word to listen for.", "Listener([WakeWord(…)], …)")
+        self._wake_words, self._activity, self._commands = wake_words, activity, commands
+        self._pause, self._patience = int(pause_s * RATE_HZ), int(patience_s * RATE_HZ)
+        self._kept = Ring(int(MAX_COMMAND_S * RATE_HZ))
+        self._awake_at: int | None = None
+        self._spoke_at: int | None = None
+        self._steps = 0
+
+    def hear(self, block: Samples) -> Iterator[Wake | Command]:
+        """Take the next sound; give what it meant."""
+        self._kept.put(block)
+        for likely in self._activity.hear(block):
+            self._steps += STEP
+            if self._awake_at is not None and likely >= SPEECH and self._steps > self._awake_at:
+                self._spoke_at = self._steps
+        for wake_word in self._wake_words:
+            for wake in wake_word.hear(block):
+                self._awake_at, self._spoke_at = int(wake.time_s * RATE_HZ), None
+                yield wake
+        if self._awake_at is not None and self._is_done(self._awake_at):
+            yield self._understand(self._awake_at)
+
+    def finish(self) -> Iterator[Command]:
+        """The sound has ended: what was being said is understood as far as it came."""
+        if self._awake_at is not None:
+            yield self._understand(self._awake_at)
+
+    def close(self) -> None:
+        """Give back the models."""
+        with ExitStack() as stack:
+            stack.callback(self._activity.close)
+            for wake_word in self._wake_words:
+                stack.callback(wake_word.close)
+
+    def __enter__(self) -> Listener:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _is_done(self, awake_at: int) -> bool:
+        heard = self._kept.heard
+        if heard - awake_at >= int(MAX_COMMAND_S * RATE_HZ):
+            return True
+        if self._spoke_at is None:
+            return heard - awake_at >= self._patience
+        return heard - self._spoke_at >= self._pause
+
+    def _understand(self, awake_at: int) -> Command:
+        transcript = self._commands.recognize(self._kept.since(awake_at))
+        self._awake_at = self._spoke_at = None
+        return Command(
+            round(self._kept.heard / RATE_HZ, 2),
+            transcript,
+            self._commands.vocabulary.intent(transcript),
+        )

@@ -1,0 +1,180 @@
+"""What may be said after the wake word, and what it means: sentences with slots, in TOML.
+
+    [slots]
+    thing = ["light", "fan", "heating"]
+    to = ["on", "off"]
+
+    [intents.switch]
+    say = ["turn {to} [the] {thing}", "turn [the] {thing} {to}"]
+
+``{slot}`` stands for one of its words, ``[words]`` may be left out, everything else is said as it
+is written. One text makes both the grammar that is listened for and the reading of what was heard,
+so the two cannot disagree.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge_sdk.errors import UsageError
+from edge_sdk.toml_file import parse_toml, read_toml
+
+_PIECE = re.compile(r"\{(\w+)\}|\[([\w' ]+)\]|([\w']+)")
+_PLAIN = re.compile(r"(\{\w+\}|\[[\w' ]+\]|[\w']+)(\s+(\{\w+\}|\[[\w' ]+\]|[\w']+))*")
+MAX_PHRASES = 2000
+
+
+class _Intent(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    say: tuple[str, ...]
+
+
+class _Spoken(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    intents: dict[str, _Intent]
+    slots: dict[str, tuple[str, ...]] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What a sentence stands for: a name, and the words its slots were filled with."""
+
+    name: str
+    slots: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Sentences and what they mean.
+
+    Attributes:
+        sentences: intent and sentence, in the order they are tried.
+        slots: the words each slot may be.
+    """
+
+    sentences: tuple[tuple[str, str], ...]
+    slots: dict[str, tuple[str, ...]]
+
+    def words(self) -> set[str]:
+        """Every word that can be said."""
+        said = {word for phrase in self.slots.values() for each in phrase for word in each.split()}
+        for _, sentence in self.sentences:
+            for _, optional, plain in _PIECE.findall(sentence):
+                said |= set((optional or plain).split())
+        return said
+
+    def grammar(self) -> str:
+        """The sentences as a JSGF grammar."""
+        lines = ["#JSGF V1.0;", "grammar commands;"]
+        lines += [f"<{name}> = {' | '.join(words)};" for name, words in self.slots.items()]
+        spoken = (sentence for _, sentence in self.sentences)
+        rules = (re.sub(r"\{(\w+)\}", r"<\1>", sentence) for sentence in spoken)
+        return "\n".join([*lines, f"public <command> = {' | '.join(rules)};", ""])
+
+    def phrases(self) -> Iterator[str]:
+        """Every sentence that can be said, written out."""
+        for _, sentence in self.sentences:
+            yield from self._written_out(_PIECE.findall(sentence))
+
+    def intent(self, transcript: str) -> Intent | None:
+        """The intent of what was heard; None if no sentence says that."""
+        for name, sentence in self.sentences:
+            if found := re.fullmatch(self._pattern(sentence), transcript.strip()):
+                return Intent(name, found.groupdict())
+        return None
+
+    def _pattern(self, sentence: str) -> str:
+        pattern = ""
+        for slot, optional, plain in _PIECE.findall(sentence):
+            if slot:
+                choice = "|".join(re.escape(word) for word in self.slots[slot])
+                pattern += rf"(?P<{slot}>{choice})\s*"
+            else:
+                word = re.escape(optional or plain)
+                pattern += rf"(?:{word}\s*)?" if optional else rf"{word}\s*"
+        return pattern
+
+    def _written_out(self, pieces: list[tuple[str, str, str]]) -> Iterator[str]:
+        if not pieces:
+            yield ""
+            return
+        slot, optional, plain = pieces[0]
+        choices = self.slots[slot] if slot else (("", optional) if optional else (plain,))
+        for rest in self._written_out(pieces[1:]):
+            for choice in choices:
+                yield f"{choice} {rest}".strip()
+
+
+def read_vocabulary(path: Path | str) -> Vocabulary:
+    """Read a vocabulary from a TOML file.
+
+    Raises:
+        UsageError: no such file, no TOML, an unknown slot, or nothing that can be said.
+    """
+    return _vocabulary(read_toml(Path(path)), str(path))
+
+
+def parse_vocabulary(text: str, name: str = "the vocabulary") -> Vocabulary:
+    """The same from its text."""
+    return _vocabulary(parse_toml(text, name), name)
+
+
+def _vocabulary(content: object, name: str) -> Vocabulary:
+    try:
+        spoken = msgspec.convert(content, _Spoken)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{name}: {error}.", "docs/voice.md shows how it is written.") from error
+    found = Vocabulary(
+        tuple((intent, each) for intent, said in spoken.intents.items() for each in said.say),
+        {slot: tuple(words) for slot, words in spoken.slots.items()},
+    )
+    if not found.sentences:
+        raise UsageError(f"{name} has nothing to say.", "Give an intent a sentence: say = ['stop']")
+    for intent, sentence in found.sentences:
+        _check(name, intent, sentence, found.slots)
+    for slot, words in found.slots.items():
+        if not words or not all(re.fullmatch(r"[\w']+( [\w']+)*", word) for word in words):
+            raise UsageError(
+                f"{name}: the slot {slot!r} has a choice that is no word.", "Letters alone."
+            )
+    if sum(1 for _, _ in zip(range(MAX_PHRASES + 1), found.phrases(), strict=False)) > MAX_PHRASES:
+        raise UsageError(
+            f"{name} can say more than {MAX_PHRASES} sentences.", "Leave out slots or sentences."
+        )
+    return found
+
+
+def _check(name: str, intent: str, sentence: str, slots: dict[str, tuple[str, ...]]) -> None:
+    if not _PLAIN.fullmatch(sentence.strip()):
+        raise UsageError(
+            f"{name}: the sentence {sentence!r} of {intent!r} cannot be read.",
+            "Words, {slots} and [words that may be left out], with spaces between them.",
+        )
+    used = [slot for slot, _, _ in _PIECE.findall(sentence) if slot]
+    if unknown := [slot for slot in used if slot not in slots]:
+        raise UsageError(
+            f"{name}: {sentence!r} has a slot {unknown[0]!r} that nothing fills.",
+            f"Below [slots]: {unknown[0]} = ['…']",
+        )
+    if len(set(used)) < len(used):
+        raise UsageError(f"{name}: {sentence!r} has a slot twice.", "Name the second another way.")
+
+
+HOUSE = Vocabulary(
+    sentences=(
+        ("switch", "turn {to} [the] {thing}"),
+        ("switch", "turn [the] {thing} {to}"),
+        ("switch", "turn {to} [the] {room} {thing}"),
+        ("time", "what time is it"),
+        ("stop", "stop"),
+    ),
+    slots={
+        "thing": ("light", "lights", "lamp", "fan", "radio", "heating", "music"),
+        "to": ("on", "off"),
+        "room": ("kitchen", "bedroom", "bathroom", "hall"),
+    },
+)
+"""A few commands for a house, where no other vocabulary is given."""

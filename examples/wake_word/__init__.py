@@ -1,0 +1,1 @@
+"""A wake word and a few commands, heard offline: docs/voice.md."""

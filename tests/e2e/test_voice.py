@@ -1,0 +1,184 @@
+"""Voice on real models: wake word, activity, commands, on speech that espeak-ng makes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import wave
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_sdk.errors import UsageError
+from edge_sdk.voice.activity import Activity
+from edge_sdk.voice.audio import Samples
+from edge_sdk.voice.commands import Commands
+from edge_sdk.voice.listener import Command, Listener
+from edge_sdk.voice.vocabulary import Intent, parse_vocabulary
+from edge_sdk.voice.wake import Wake, WakeWord
+from examples.assets import asset
+from tests.e2e.conftest import Edge
+from tests.spoken import heard, speak
+
+
+@pytest.fixture(scope="module")
+def models() -> tuple[Path, Path]:
+    return (
+        asset("wake-words") / "okay_nabu.tflite",
+        asset("silero-vad") / "silero_vad_16k_op15.onnx",
+    )
+
+
+@pytest.fixture(scope="module")
+def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("spoken") / "light.wav"
+    return speak("okay nabu, turn on the light", path)
+
+
+def ears(models: tuple[Path, Path], **options: float) -> Listener:
+    return Listener([WakeWord(models[0])], Activity(models[1]), Commands(), **options)
+
+
+def events(listener: Listener, sound: Samples, size: int = 1280) -> list[Wake | Command]:
+    found = []
+    for at in range(0, len(sound), size):
+        found += list(listener.hear(sound[at : at + size]))
+    return [*found, *listener.finish()]
+
+
+def silence(seconds: float) -> Samples:
+    return np.zeros(int(16_000 * seconds), np.int16)
+
+
+def test_the_demo_says_when_what_and_meaning(edge: Edge) -> None:
+    done = edge("demo", "voice", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    (wake,) = found["wakes"]
+    assert wake["word"] == "okay_nabu"
+    assert 0.6 < wake["time_s"] < 1.4
+    assert found["transcript"] == "turn on the light"
+    assert found["intent"] == {"name": "switch", "slots": {"to": "on", "thing": "light"}}
+    assert "woken by okay_nabu" in done.err
+
+
+def test_a_stereo_44_khz_wav_and_a_pipe_say_the_same(
+    edge: Edge, spoken: Path, tmp_path: Path
+) -> None:
+    sound = np.concatenate([heard(spoken), silence(0.5)])
+    at = np.linspace(0, len(sound) - 1, int(len(sound) * 44_100 / 16_000))
+    frames = np.repeat(np.interp(at, np.arange(len(sound)), sound).astype(np.int16)[:, None], 2, 1)
+    with wave.open(str(tmp_path / "stereo.wav"), "wb") as file:
+        file.setparams((2, 2, 44_100, 0, "NONE", ""))
+        file.writeframes(frames.tobytes())
+    done = edge("demo", "voice", "--input", tmp_path / "stereo.wav")
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[1:] == [
+        "transcript: turn on the light",
+        "intent: switch to=on thing=light",
+    ]
+    piped = subprocess.run(
+        [sys.executable, "-m", "edge_sdk", "demo", "voice", "--input", "-"],
+        input=sound.tobytes(),
+        capture_output=True,
+        check=True,
+    )
+    assert b"intent: switch to=on thing=light" in piped.stdout
+
+
+def test_silence_is_no_word_and_no_error(edge: Edge, tmp_path: Path) -> None:
+    with wave.open(str(tmp_path / "silence.wav"), "wb") as file:
+        file.setparams((1, 2, 16_000, 0, "NONE", ""))
+        file.writeframes(silence(3).tobytes())
+    done = edge("demo", "voice", "--input", tmp_path / "silence.wav")
+    assert (done.code, done.out.strip()) == (0, "No wake word was heard.")
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF but no wav"])
+def test_a_file_that_is_no_sound(edge: Edge, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.wav").write_bytes(content)
+    done = edge("demo", "voice", "--input", tmp_path / "bad.wav")
+    assert done.code == 2
+    assert "bad.wav" in done.err
+    assert "Traceback" not in done.err
+
+
+def test_no_time_and_no_such_address(edge: Edge) -> None:
+    assert edge("demo", "voice", "--seconds", "0").code == 2
+    assert edge("demo", "voice", "--wyoming", "udp://x").code == 2
+
+
+def test_the_same_whatever_the_blocks(models: tuple[Path, Path], spoken: Path) -> None:
+    sound = np.concatenate([heard(spoken), silence(1.2)])
+    with ears(models) as listener:
+        by_80_ms = events(listener, sound)
+    with ears(models) as listener:
+        by_7_ms = events(listener, sound, 113)
+    assert [type(event) for event in by_80_ms] == [Wake, Command]
+    assert by_80_ms[0] == by_7_ms[0]
+    assert by_80_ms[1].transcript == by_7_ms[1].transcript == "turn on the light"
+
+
+def test_a_pause_ends_a_command_and_patience_the_wait(
+    models: tuple[Path, Path], spoken: Path, tmp_path: Path
+) -> None:
+    light, alone = heard(spoken), heard(speak("okay nabu", tmp_path / "alone.wav"))
+    with ears(models, pause_s=0.5, patience_s=2.0) as listener:
+        found = events(listener, np.concatenate([light, silence(2.5), alone, silence(4)]))
+    _, command, second, nothing = found
+    assert isinstance(command, Command)
+    assert command.intent == Intent("switch", {"to": "on", "thing": "light"})
+    spoken_s = len(light) / 16_000
+    assert spoken_s - 0.3 < command.time_s < spoken_s + 0.8
+    assert isinstance(second, Wake)
+    assert isinstance(nothing, Command)
+    assert nothing.intent is None
+    assert 1.9 < nothing.time_s - second.time_s < 2.3
+
+
+def test_one_detection_a_word_and_patience(models: tuple[Path, Path], tmp_path: Path) -> None:
+    word = heard(speak("okay nabu", tmp_path / "word.wav"))
+    sound = np.concatenate([word, silence(1.5)] * 3)
+    with WakeWord(models[0]) as wake_word:
+        wakes = list(wake_word.hear(sound))
+        assert len(wakes) == 3
+        wake_word.reset()
+        assert list(wake_word.hear(sound)) == wakes
+    with WakeWord(models[0], refractory_s=60) as wake_word:
+        assert len(list(wake_word.hear(sound))) == 1
+    with WakeWord(models[0], patience=60) as wake_word:
+        assert not list(wake_word.hear(sound))
+
+
+def test_real_speech_wakes_nobody_and_is_speech(models: tuple[Path, Path]) -> None:
+    read = sorted(asset("speech").glob("*.wav"))
+    sound = np.concatenate([heard(path) for path in read])
+    with WakeWord(models[0]) as wake_word, Activity(models[1]) as activity:
+        assert not list(wake_word.hear(sound))
+        assert np.mean(np.array(activity.hear(sound)) > 0.5) > 0.7
+        activity.reset()
+        assert max(activity.hear(silence(2))) < 0.3
+
+
+def test_a_vocabulary_of_ones_own_in_both_searches(tmp_path: Path) -> None:
+    vocabulary = parse_vocabulary(
+        '[slots]\nwhere = ["forward", "backward"]\n'
+        '[intents.go]\nsay = ["go {where} ten meters"]\n[intents.halt]\nsay = ["halt at once"]'
+    )
+    sound = np.frombuffer((asset("speech") / "goforward.raw").read_bytes(), "<i2")
+    assert Commands(vocabulary).recognize(sound) == "go forward ten meters"
+    assert "go forward ten meters" in Commands(vocabulary, search="keywords").recognize(sound)
+    assert Commands(vocabulary).recognize(silence(0.1)) == ""
+
+
+def test_what_cannot_be_listened_with(models: tuple[Path, Path]) -> None:
+    with pytest.raises(UsageError, match="not a micro wake word"):
+        WakeWord(asset("selfie-segmentation"))
+    with pytest.raises(UsageError, match="no voice activity network"):
+        Activity(models[0])
+    with pytest.raises(UsageError, match="'xyzzyx' is spoken"):
+        Commands(parse_vocabulary('[intents.a]\nsay = ["xyzzyx"]'))
+    with pytest.raises(UsageError, match="out of its range"):
+        WakeWord(models[0], threshold=1.5)
