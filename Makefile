@@ -1,9 +1,9 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets toolchains demo test torture bench zoo check clean
+.PHONY: help setup assets toolchains demo test test-pythons test-arm64 torture bench zoo check clean
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1\t/p' Makefile | expand -t 18
 
 setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
 	@scripts/setup
@@ -23,6 +23,12 @@ test: assets toolchains  ## static checks, then all tests (one of them holds our
 	-@scripts/tflite-runtime >/dev/null
 	-@scripts/swiftshader >/dev/null
 	@scripts/test
+
+test-pythons: setup  ## the built wheel on Python 3.10 to 3.13, with numpy 1.26 and 2 (those that are here)
+	@scripts/pythons
+
+test-arm64: assets  ## the built wheel on Debian for arm64, emulated (root; 5 minutes, then 2)
+	@.venv/bin/python scripts/test-arm64
 
 torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)
 	@.venv/bin/python tests/torture/kills.py --seeds 10 --kills 20

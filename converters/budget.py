@@ -19,8 +19,8 @@ from pathlib import Path
 from converters.parity import On
 from converters.recipe import MIXED, RECIPES, Order, Recipe, plan
 from edge_sdk.errors import ArtifactError, UsageError
-from edge_sdk.runtime.bench import BenchReport
 from edge_sdk.spec import Limits, Shortfall, decode
+from edge_sdk.spec.bench import BenchReport
 from edge_sdk.text import nearest
 
 LATENCY = "latency in ms"

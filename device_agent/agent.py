@@ -46,7 +46,7 @@ from edge_sdk.spec import DeviceProfile
 from edge_sdk.spec.deployment import AppState, Desired, Reported, Signed, State
 from edge_sdk.spec.enrolment import Enrolment
 from edge_sdk.spec.sketch import Window
-from edge_sdk.spec.wire import Hello, Message, ReportedMessage, TelemetryMessage
+from edge_sdk.spec.wire import BenchMessage, Hello, Message, ReportedMessage, TelemetryMessage
 from edge_sdk.text import nearest
 from edge_sdk.trust.signing import key_id
 
@@ -242,6 +242,10 @@ class Agent:
                     nearest(question.app, self._apps),
                 )
             await self._apps[question.app].ask(RollBack("asked for at the device"))
+        if question.report is not None:
+            bench = BenchMessage(at_ms=now_ms(), report=question.report)
+            await asyncio.to_thread(self._outbox.put, bench)
+            self._link.stir()
         return self._status()
 
     def _status(self) -> control.Status:

@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from device_agent.config import AgentSettings
     from edge_sdk.config import Configuration
 
-SUMMARY = "run models on this device as the fleet wants them; status, rollback, config show"
+SUMMARY = "run models on this device as the fleet wants them; status, rollback, bench, config show"
 
 _ACTIONS = {
     "run": "keep this device as the fleet wants it, until it is stopped",
     "status": "how the agent on this device is",
     "rollback APP": "go back to the previous version of an application",
+    "bench APP": "measure what an application runs, and tell the fleet",
+    "bench FILE.json": "tell the fleet what `edge bench --json` wrote on this device",
     "config show": "each value of the configuration, and where it comes from",
 }
 
@@ -44,6 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="an application, and its folder of pictures or arrays, or its video; repeatable",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=5.0,
+        metavar="S",
+        help="time that bench takes for all measurements together (5)",
     )
     parser.add_argument(
         "--log-level",
@@ -69,6 +78,10 @@ def run(args: argparse.Namespace) -> Outcome:
             return _ask(state, "status", "")
         case ["rollback", app]:
             return _ask(state, "rollback", app)
+        case ["bench", what]:
+            return _bench(state, what, args.seconds)
+        case ["bench"]:
+            raise UsageError("Of what?", "edge agent bench APP|FILE.json --state FOLDER")
         case ["rollback"]:
             raise UsageError("Which application?", "edge agent rollback APP --config FILE")
         case other:
@@ -86,7 +99,7 @@ def _configuration(args: argparse.Namespace) -> Configuration[AgentSettings]:
     for name in ("state", "enrolment"):
         if getattr(args, name) is not None:
             flags[name] = getattr(args, name)
-    asks = args.action[0] in ("status", "rollback")
+    asks = args.action[0] in ("status", "rollback", "bench")
     if args.config is None and f"{PREFIX}ENROLMENT" not in os.environ and "enrolment" not in flags:
         if not asks or "state" not in flags:
             raise UsageError(
@@ -126,6 +139,40 @@ def _run(settings: object, level: str) -> Outcome:
 
     asyncio.run(live())
     return Outcome(None, "")
+
+
+def _bench(state: Path, what: str, seconds: float) -> Outcome:
+    """Measure an application's model here, or read what was measured, and hand it to the agent."""
+    import asyncio
+
+    from device_agent.benching import measure_slot, read_report
+    from device_agent.control import Question, ask
+
+    if not 0 < seconds < 1e6:
+        raise UsageError(f"{seconds:g} is not a number of seconds above 0.")
+    if what.endswith(".json"):
+        report = read_report(Path(what))
+    else:
+        status = asyncio.run(ask(state, Question(command="status")))
+        if what not in status.apps:
+            raise UsageError(
+                f"There is no application {what!r} on this device.", nearest(what, status.apps)
+            )
+        serving = status.apps[what].state.serving
+        if serving is None:
+            raise UsageError(
+                f"{what} serves nothing yet: there is nothing to measure.",
+                f"edge agent status --state {state}",
+            )
+        report = measure_slot(state, serving, seconds, status.device)
+    asyncio.run(ask(state, Question(command="bench", report=report)))
+    best = min(report.measurements, key=lambda each: each.timings.p50_ms)
+    return Outcome(
+        report,
+        f"{report.model} on {report.profile.name}: {best.timings.p50_ms:.3g} ms a call "
+        f"({best.configuration}), of {len(report.measurements)} measured\n"
+        "It is in the outbox, and the fleet keeps it:  edge fleet bench",
+    )
 
 
 def _ask(state: Path, command: str, app: str) -> Outcome:

@@ -21,6 +21,7 @@ from device_agent.link import Traffic
 from device_agent.outbox import Waiting
 from device_agent.runner import WorkerStatus
 from edge_sdk.errors import EdgeError, FleetError, UnavailableError, UpdateError, UsageError
+from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec.deployment import AppState
 from edge_sdk.spec.word import Word
 
@@ -75,10 +76,11 @@ class Status(Word, frozen=True, kw_only=True):
 
 
 class Question(Word, frozen=True, kw_only=True):
-    """What is asked. ``app`` is for ``rollback``."""
+    """What is asked. ``app`` is for ``rollback``, ``report`` is what ``bench`` tells the fleet."""
 
-    command: Literal["status", "rollback"]
+    command: Literal["status", "rollback", "bench"]
     app: str = ""
+    report: BenchReport | None = None
 
 
 class Reply(Word, frozen=True, kw_only=True):

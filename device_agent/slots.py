@@ -66,6 +66,14 @@ class Slots:
         with whole_file(self.path(digest) / _MARK) as file:
             file.write(f"{variant}\n".encode())
 
+    @staticmethod
+    def variant(slot: Path) -> str:
+        """Which of its artifact's variants a complete slot holds; empty for any other folder."""
+        try:
+            return (slot / _MARK).read_text(encoding="utf-8").strip()
+        except OSError:
+            return ""
+
     def free_bytes(self) -> int:
         """Room on the slots' disk for a program like us."""
         return shutil.disk_usage(self.folder).free

@@ -31,7 +31,7 @@ RESULT_WORDS = {
     "fleet publish": "fleet.words:ArtifactReport",
     "fleet rollout status": "fleet.words:RolloutReport",
     "fleet status": "fleet.words:FleetReport",
-    "bench": "edge_sdk.runtime.bench:BenchReport",
+    "bench": "edge_sdk.spec.bench:BenchReport",
     "convert": "converters.conversion:Conversion",
     "demo video": "edge_sdk.demos.video:VideoReport",
     "debug": "converters.debug:DebugReport",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 
 from edge_sdk.cli.command import Outcome
-from fleet.commands import operate, rollout, serve, watch
+from fleet.commands import bench, operate, rollout, serve, watch
 
 SUMMARY = "run a fleet: enroll devices, publish artifacts, roll them out, watch them"
 
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``edge fleet``."""
     _add_place(parser, default=None)
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for room in (serve, operate, rollout, watch):
+    for room in (serve, operate, rollout, watch, bench):
         for command in room.add_to(commands):
             _add_place(command, default=argparse.SUPPRESS)
             command.add_argument(

@@ -25,6 +25,7 @@ from edge_sdk.spec.deployment import TERMINAL, AppState, Signed, State
 from edge_sdk.spec.envelope import open_, read
 from edge_sdk.spec.wire import (
     Acknowledged,
+    BenchMessage,
     Chunk,
     ChunkRequest,
     DesiredMessage,
@@ -36,10 +37,11 @@ from edge_sdk.spec.wire import (
     device_of,
 )
 from fleet.clock import Clock
-from fleet.core.reading import MOST, nonsense
+from fleet.core.reading import MOST, nonsense, nonsense_in_bench
 from fleet.director import Director
-from fleet.stores import audit, devices, telemetry
+from fleet.stores import audit, benches, devices, telemetry
 from fleet.stores.store import Store
+from fleet.words import name_of
 
 QUEUE = 20_000
 BATCH = 500
@@ -206,6 +208,8 @@ class Ingest:
                     answers.reported.add(device)
                 case TelemetryMessage() as closed:
                     self._keep_windows(connection, device, closed, now_ms)
+                case BenchMessage() as benched:
+                    self._keep_bench(connection, device, benched, now_ms)
                 case None:
                     detail = f"a {envelope.type} message that cannot be read"
                     audit.note(connection, now_ms, device, "malformed", device, detail)
@@ -242,6 +246,17 @@ class Ingest:
             else:
                 self._refuse("malformed", f"{device}: a window was left out: {wrong}")
         telemetry.add(connection, device, good, now_ms)
+
+    def _keep_bench(
+        self, connection: Connection, device: str, benched: BenchMessage, now_ms: int
+    ) -> None:
+        report = benched.report
+        if wrong := nonsense_in_bench(report):
+            self._refuse("malformed", f"{device}: a measurement was left out: {wrong}")
+            return
+        model = name_of(report.artifact) or report.model
+        benches.add(connection, device, model, report, now_ms)
+        audit.note(connection, now_ms, device, "benched", device, model)
 
     async def _answer(self, answers: _Answers) -> None:
         sending = [

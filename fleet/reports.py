@@ -7,9 +7,17 @@ from sqlalchemy import Connection
 from edge_sdk.spec.deployment import AppState, ArtifactRef
 from fleet.core.tally import Tally, tally
 from fleet.rollouts import Situation
-from fleet.stores import artifacts, devices, telemetry
+from fleet.stores import artifacts, benches, devices, telemetry
 from fleet.stores.devices import Device
-from fleet.words import AppReport, ArtifactReport, DeviceReport, ModelReport, RolloutReport, name_of
+from fleet.words import (
+    AppReport,
+    ArtifactReport,
+    BenchEntry,
+    DeviceReport,
+    ModelReport,
+    RolloutReport,
+    name_of,
+)
 
 RECENT_MS = 15 * 60 * 1000
 RECENT_WINDOWS = 60
@@ -88,6 +96,19 @@ def report_models(connection: Connection, now_ms: int, device: str = "") -> list
         for (app, digest, role), (total, on) in sums.items()
     ]
     return sorted(reports, key=lambda report: (report.app, report.artifact, report.role))
+
+
+def report_benches(connection: Connection, device: str = "") -> list[BenchEntry]:
+    """Measurements of one device, or of all, the newest first."""
+    return [
+        BenchEntry(
+            device=bench.device,
+            model=bench.model,
+            received_ms=bench.received_ms,
+            report=bench.report,
+        )
+        for bench in benches.all_of(connection, device)
+    ]
 
 
 def report_rollout(situation: Situation) -> RolloutReport:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from msgspec import field
 
+from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec.deployment import ArtifactRef
 from edge_sdk.spec.drift import DriftVerdict
 from edge_sdk.spec.enrolment import DeviceId
@@ -155,6 +156,21 @@ class DriftReport(Word, frozen=True, kw_only=True):
     device: str
     verdict: DriftVerdict
     trend: tuple[float, ...] = ()
+
+
+class BenchEntry(Word, frozen=True, kw_only=True):
+    """What one model costs on one device, as that device measured it last.
+
+    Attributes:
+        model: ``NAME@VERSION``, or the name of a bare model's file.
+        received_ms: when it came, by the fleet's clock.
+        report: all of it, as ``edge bench --json`` writes it.
+    """
+
+    device: str
+    model: str
+    received_ms: int
+    report: BenchReport
 
 
 class Entry(Word, frozen=True, kw_only=True):

@@ -24,7 +24,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.backends import libraries
+from edge_sdk.backends import libraries, processor
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import (
     TFLITE_LIBRARIES,
@@ -64,6 +64,7 @@ class LiteRt:
 
     def version(self) -> str:
         """See ``Backend.version``."""
+        processor.check(self.name, self.title)
         try:
             import_module(self.module)
             return version(self.distribution)

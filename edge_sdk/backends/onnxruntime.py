@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from edge_sdk.backends import onnx_plugins
+from edge_sdk.backends import onnx_plugins, processor
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import ONNX_OPTIONS, ONNX_PROVIDERS, known_options
 from edge_sdk.backends.notices import overheard
@@ -46,6 +46,7 @@ class OnnxRuntime:
 
     def version(self) -> str:
         """See ``Backend.version``."""
+        processor.check(self.name, "ONNX Runtime")
         try:
             import onnxruntime
 
@@ -341,7 +342,7 @@ def _as_ours(error: Exception) -> UsageError | UnavailableError:
             f"The model is of opset {newer[1]}; this ONNX Runtime reads up to opset {newer[2]}.",
             "pip install --upgrade onnxruntime   # or export with an older opset",
         )
-    if "External data path" in text:
+    if "External data path" in text or "get file size: No such file" in text:
         return UsageError(
             "The model keeps its weights in another file, which does not come with it.",
             "Save it whole: onnx.save(onnx.load('model.onnx'), 'whole.onnx')",

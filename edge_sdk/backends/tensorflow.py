@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from edge_sdk.backends import tflite_bounds
+from edge_sdk.backends import processor, tflite_bounds
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.litert import LiteRt
 from edge_sdk.errors import UnavailableError
@@ -33,6 +33,7 @@ class TensorFlow(LiteRt):
 
     def version(self) -> str:
         """See ``Backend.version``. It is not imported for that."""
+        processor.check(self.name, self.title)
         if find_spec("tensorflow") is not None:
             for name in DISTRIBUTIONS:
                 try:

@@ -17,17 +17,15 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-import msgspec
-
 from edge_sdk.cli.command import Outcome
-from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.errors import UsageError
 from edge_sdk.text import bytes_text, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from edge_sdk.runtime.bench import BenchReport, Measurement
     from edge_sdk.spec import Placement
+    from edge_sdk.spec.bench import BenchReport, Measurement
 
 SUMMARY = "measure a model on this machine, configuration beside configuration"
 DEFAULT_SECONDS = 5.0
@@ -74,16 +72,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Measure and tell."""
     from edge_sdk.files import check_writable, whole_file
-    from edge_sdk.runtime.machine import profile
     from edge_sdk.spec import encode
 
     if args.output:
         check_writable(args.output)
     report = _automatic(args) if args.delegate == [("auto",)] else _planned(args)
-    here = profile()
-    if args.device:
-        here = msgspec.structs.replace(here, name=args.device)
-    report = msgspec.structs.replace(report, profile=here)
     if args.output:
         with whole_file(args.output) as file:
             file.write(encode(report))
@@ -93,69 +86,38 @@ def run(args: argparse.Namespace) -> Outcome:
 def _planned(args: argparse.Namespace) -> BenchReport:
     """Every configuration that was asked for, or all."""
     from edge_sdk.backends.delegates import asks_for_auto
-    from edge_sdk.runtime.bench import BenchReport, measure
-    from edge_sdk.runtime.configurations import plan
+    from edge_sdk.runtime.bench_report import bench
 
     lists = args.delegate or [()]
     asks_for_auto([name for names in lists for name in names])
-    configurations, skipped = plan(
+    return bench(
         args.model,
+        seconds=args.seconds,
         variants=args.variant,
         backends=args.backend,
         delegates=lists,
         threads=args.threads,
-    )
-    measurements, inputs = measure(
-        args.model,
-        configurations,
-        seconds=args.seconds,
         shapes=dict(args.input),
+        device=args.device,
         progress=_tell,
-    )
-    return BenchReport(
-        model=str(args.model),
-        inputs=inputs,
-        seconds=args.seconds,
-        measurements=measurements,
-        skipped=skipped,
     )
 
 
 def _automatic(args: argparse.Namespace) -> BenchReport:
     """The ways that ``auto`` looks at."""
     from edge_sdk.files import cache_folder
-    from edge_sdk.runtime.auto import Model, candidates, keep, race
-    from edge_sdk.runtime.bench import BenchReport
+    from edge_sdk.runtime.bench_report import bench_auto
 
-    variant, backend, threads = (
-        _only(flag, values)
-        for flag, values in (
-            ("--variant", args.variant),
-            ("--backend", args.backend),
-            ("--threads", args.threads),
-        )
-    )
-    model = Model(args.model, variant)
-    measurements, skipped, inputs = race(
-        model,
-        candidates(model, backend, threads),
+    return bench_auto(
+        args.model,
+        cache_folder() / "runtime",
         seconds=args.seconds,
+        variant=_only("--variant", args.variant),
+        backend=_only("--backend", args.backend),
+        threads=_only("--threads", args.threads),
         shapes=dict(args.input),
+        device=args.device,
         progress=_tell,
-    )
-    if not measurements:
-        raise UnavailableError(
-            f"Nothing here runs {args.model} rightly: {skipped[0].variant}: {skipped[0].reason}.",
-            "edge doctor",
-        )
-    fastest = keep(model, cache_folder() / "runtime", measurements, backend, threads)
-    return BenchReport(
-        model=str(args.model),
-        inputs=inputs,
-        seconds=args.seconds,
-        measurements=measurements,
-        skipped=skipped,
-        fastest=fastest,
     )
 
 
@@ -175,16 +137,21 @@ def _tell(line: str) -> None:
 def describe(report: BenchReport) -> str:
     """The report for a person."""
     here = report.profile
-    assert here is not None, "a report is described when it is finished"
-    header = ("configuration", "runs on", "load", "first", "p50", "p90", "p99", "calls/s", "memory")
+    header: tuple[str, ...] = (
+        *("configuration", "runs on", "load", "first", "p50", "p90", "p99", "calls/s", "memory"),
+    )
+    if report.conditions.energy_sensor:
+        header += ("energy", "power")
+    rows = [_row(each)[: len(header)] for each in report.measurements]
     lines = [
         f"{report.model} on {here.name} ({here.cpu}, {here.cores} cores)",
         f"fed with random {', '.join(map(str, report.inputs))}",
         "",
-        table(header, [_row(each) for each in report.measurements], "<<>>>>>>>"),
+        table(header, rows, "<<".ljust(len(header), ">")),
         "",
         "Times in ms. A percentile is the smallest measured time that so many calls do not exceed.",
         "Memory is what this one process grew by, from before loading until after the first call.",
+        *_conditions(report),
     ]
     lines += dict.fromkeys(
         f"{attempt.delegate} refused: {attempt.reason}"
@@ -200,6 +167,31 @@ def describe(report: BenchReport) -> str:
     if report.fastest is not None:
         lines.append(f"auto takes {report.fastest}, and will without measuring again")
     return "\n".join(lines)
+
+
+def _conditions(report: BenchReport) -> list[str]:
+    """What the machine was like, as far as it says."""
+    seen = report.conditions
+    lines = []
+    if seen.energy_sensor:
+        lines.append(
+            f"Energy is mJ a call, power W, by {seen.energy_sensor}: all that this sensor sees."
+        )
+    if seen.energy_hint:
+        lines.append(f"There is a sensor of energy that you may not read: {seen.energy_hint}")
+    warmth = "" if seen.after_c is None else f"{seen.after_c:.0f} °C at the end"
+    if seen.before_c is not None and warmth:
+        warmth = f"{seen.before_c:.0f} °C at the beginning, {warmth}"
+    governor = f"frequency chosen by {seen.governor}" if seen.governor else ""
+    if warmth or governor:
+        lines.append(f"The processor: {', '.join(filter(None, (warmth, governor)))}.")
+    if seen.throttling:
+        held = [str(each.configuration) for each in report.measurements if each.throttled]
+        lines.append(
+            f"THROTTLED: {'; '.join(seen.throttling)}. These times are of a machine that is held "
+            f"back ({', '.join(held)}): cool it, or mend its supply, and measure again."
+        )
+    return lines
 
 
 def _cost(measured: Measurement, all_of_them: Sequence[Measurement]) -> str:
@@ -228,6 +220,8 @@ def _row(measured: Measurement) -> tuple[str, ...]:
         *(_digits(time) for time in times),
         _digits(timings.per_second),
         bytes_text(max(measured.memory_growth_bytes, 0)),
+        "" if measured.energy_mj is None else _digits(measured.energy_mj),
+        "" if measured.power_w is None else _digits(measured.power_w),
     )
 
 

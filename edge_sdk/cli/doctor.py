@@ -6,17 +6,27 @@ Only what is *wrong* makes it exit 3; what is merely *missing* does not.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import textwrap
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from edge_sdk.cli.command import Outcome
-from edge_sdk.text import bytes_text, table
+from edge_sdk.text import bytes_text
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime.checkup import Check, Diagnosis
+    from edge_sdk.runtime.check import Check
+    from edge_sdk.runtime.checkup import Diagnosis
 
 SUMMARY = "say what this machine has, what it lacks, and how to get it"
 EXIT_WRONG = 3
+WIDTH = 100
+
+HEADINGS = {
+    "packages": "Python and its packages",
+    "engines": "Engines that run models",
+    "extras": "Extras of edgeloop, by what they bring",
+    "machine": "The machine",
+}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,25 +52,46 @@ def describe(diagnosis: Diagnosis) -> str:
         f"edgeloop {here.edgeloop}",
         f"{here.cpu}, {here.cores} {cores}, {bytes_text(here.memory_bytes)} of memory",
         f"instruction sets: {' '.join(here.cpu_features) or 'none that engines know of'}",
-        "",
-        table(("state", "what", "found"), _rows(diagnosis.checks)),
-        "",
-        _verdict(diagnosis.checks),
     ]
-    return "\n".join(lines)
+    width = max(len(_short(check)) for check in diagnosis.checks)
+    for area, heading in HEADINGS.items():
+        checks = [check for check in diagnosis.checks if check.area == area]
+        if checks:
+            lines += ["", heading, *(line for check in checks for line in _lines(check, width))]
+    return "\n".join([*lines, "", *_verdict(diagnosis.checks)])
 
 
-def _rows(checks: tuple[Check, ...]) -> Iterator[tuple[str, str, str]]:
-    """A line for what was found and, below it, one for the command that mends it."""
-    for check in checks:
-        yield check.state, check.name, check.found
-        if check.mend:
-            yield "", "", f"> {check.mend}"
+def _short(check: Check) -> str:
+    """Its name, without the word that its heading says already."""
+    return check.name.removeprefix("backend ").removeprefix("extra ")
 
 
-def _verdict(checks: tuple[Check, ...]) -> str:
-    wrong = [check.name for check in checks if check.state == "wrong"]
+def _lines(check: Check, width: int) -> Iterator[str]:
+    """What was found and, below it, the command that mends it."""
+    state = check.state.upper() if check.state == "wrong" else check.state
+    head = f"  {state:<7}  {_short(check):<{width}}  "
+    indent = " " * len(head)
+    yield from textwrap.wrap(
+        check.found,
+        WIDTH,
+        initial_indent=head,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [head.rstrip()]
+    if check.mend:
+        yield f"{indent}> {check.mend}"  # never wrapped: it is to be copied
+
+
+def _verdict(checks: Sequence[Check]) -> list[str]:
+    wrong = [check for check in checks if check.state == "wrong"]
     if wrong:
-        return f"Wrong: {', '.join(wrong)}. Mend this first."
-    missing = [check.name for check in checks if check.state == "missing"]
-    return f"Nothing is wrong. Not here: {', '.join(missing)}." if missing else "All is here."
+        return [
+            f"Wrong: {', '.join(_short(check) for check in wrong)}. Mend this first:",
+            *(f"  {check.mend}" for check in wrong if check.mend),
+        ]
+    missing = {c.mend: _short(c) for c in reversed(checks) if c.state == "missing" and c.mend}
+    if missing:
+        names = ", ".join(reversed(missing.values()))
+        return [f"Nothing is wrong. Not here, and to be had: {names}."]
+    return ["Nothing is wrong."]

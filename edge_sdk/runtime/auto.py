@@ -30,8 +30,7 @@ from edge_sdk.backends.base import Array, DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
 from edge_sdk.backends.weight_cache import remembered_digest
 from edge_sdk.errors import EdgeError, UnavailableError
-from edge_sdk.runtime.bench import Clock, Measurement, Subject, fed, take_turns
-from edge_sdk.runtime.configurations import Configuration, Skipped
+from edge_sdk.runtime.bench import Clock, Subject, fed, measurements, take_turns
 from edge_sdk.runtime.kept import Kept
 from edge_sdk.runtime.load import (
     bare_format,
@@ -41,8 +40,10 @@ from edge_sdk.runtime.load import (
     open_artifact,
 )
 from edge_sdk.runtime.selfcheck import judge, unproven
+from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.runtime.trial import OWN, processor
 from edge_sdk.spec import Format, TensorSpec, Word
+from edge_sdk.spec.bench import Configuration, Measurement, Skipped
 from edge_sdk.spec.choice import runs
 from edge_sdk.spec.contents import GOLDEN, variant_files
 
@@ -243,6 +244,7 @@ def race(
     shapes: Mapping[str, tuple[int, ...]],
     clock: Clock = perf_counter_ns,
     progress: Callable[[str], Any] = lambda _: None,
+    around: Surroundings | None = None,
 ) -> tuple[tuple[Measurement, ...], tuple[Skipped, ...], tuple[TensorSpec, ...]]:
     """Measure those that are right and not hopeless.
 
@@ -253,6 +255,7 @@ def race(
         shapes: see ``random_inputs``; a golden input needs none.
         clock: what tells the time.
         progress: called with a line for people as each step begins.
+        around: who watches the machine meanwhile; None for nobody.
 
     Returns:
         The measurements in the order of the configurations; who fell out, and why; what was fed.
@@ -291,9 +294,9 @@ def race(
             subjects.remove(slow)
         if subjects:
             progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
-            take_turns(subjects, seconds, clock)
+            take_turns(subjects, seconds, clock, around)
         inputs = fed(subjects[0]) if subjects else ()
-        return tuple(subject.measurement() for subject in subjects), tuple(out), inputs
+        return measurements(subjects, around), tuple(out), inputs
     finally:
         for subject in subjects:
             subject.session.close()

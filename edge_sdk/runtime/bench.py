@@ -30,11 +30,12 @@ import numpy as np
 from edge_sdk.backends import backend
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
-from edge_sdk.runtime.configurations import Configuration, Skipped
 from edge_sdk.runtime.load import load
 from edge_sdk.runtime.machine import resident_bytes
 from edge_sdk.runtime.session import Session
-from edge_sdk.spec import DeviceProfile, Placement, Signature, TensorSpec, Word
+from edge_sdk.runtime.surroundings import Surroundings
+from edge_sdk.spec import Signature, TensorSpec
+from edge_sdk.spec.bench import Configuration, Measurement, Timings
 from edge_sdk.text import nearest
 
 TURN_SECONDS = 0.05
@@ -44,54 +45,6 @@ WARM_UP_SHARE = 0.1
 
 Clock = Callable[[], int]
 """Nanoseconds from some fixed moment, never going back."""
-
-
-class Timings(Word, frozen=True, kw_only=True):
-    """What the measured calls of one configuration took; see the module for the definitions."""
-
-    calls: int
-    mean_ms: float
-    p50_ms: float
-    p90_ms: float
-    p99_ms: float
-    per_second: float
-
-
-class Measurement(Word, frozen=True, kw_only=True):
-    """One configuration, measured.
-
-    Attributes:
-        placement: where it really ran.
-        load_ms: from the path to a session ready to run, the engine already imported.
-        first_ms: the first call, which engines use to finish preparing.
-        memory_growth_bytes: see the module.
-    """
-
-    configuration: Configuration
-    placement: Placement
-    load_ms: float
-    first_ms: float
-    timings: Timings
-    memory_growth_bytes: int
-
-
-class BenchReport(Word, frozen=True, kw_only=True):
-    """What ``edge bench --json`` prints.
-
-    Attributes:
-        profile: the machine; set when the report is finished.
-        inputs: what was fed: random numbers of these types and shapes, the same to all.
-        seconds: the time that was asked for.
-        fastest: what ``auto`` chose among them; None where it was not asked.
-    """
-
-    model: str
-    profile: DeviceProfile | None = None
-    inputs: tuple[TensorSpec, ...]
-    seconds: float
-    measurements: tuple[Measurement, ...]
-    skipped: tuple[Skipped, ...] = ()
-    fastest: Configuration | None = None
 
 
 def percentile(ascending: Sequence[float], percent: float) -> float:
@@ -252,8 +205,17 @@ class Subject(Timed):
         )
 
 
-def take_turns(subjects: Sequence[Timed], seconds: float, clock: Clock) -> None:
-    """Warm all up and let them take turns, forwards and backwards, until the time is up."""
+def take_turns(
+    subjects: Sequence[Timed], seconds: float, clock: Clock, around: Surroundings | None = None
+) -> None:
+    """Warm all up and let them take turns, forwards and backwards, until the time is up.
+
+    Args:
+        subjects: at least one.
+        seconds: for all of them together.
+        clock: what tells the time.
+        around: who watches the machine meanwhile; None for nobody.
+    """
     share = seconds / len(subjects)
     end = clock() + seconds * 1e9
     for subject in subjects:
@@ -262,7 +224,10 @@ def take_turns(subjects: Sequence[Timed], seconds: float, clock: Clock) -> None:
     rounds = 0
     while rounds < 2 or clock() < end:
         for subject in order:
-            subject.take_turn()
+            if around is None:
+                subject.take_turn()
+            else:
+                around.take_turn(subject)
         order = order[::-1]
         rounds += 1
 
@@ -301,6 +266,15 @@ def fed(subject: Subject) -> tuple[TensorSpec, ...]:
     )
 
 
+def measurements(
+    subjects: Iterable[Subject], around: Surroundings | None
+) -> tuple[Measurement, ...]:
+    """What they came to, with what was seen of the machine meanwhile."""
+    if around is None:
+        return tuple(subject.measurement() for subject in subjects)
+    return tuple(around.told(subject, subject.measurement()) for subject in subjects)
+
+
 def measure(
     path: Path,
     configurations: Sequence[Configuration],
@@ -309,6 +283,7 @@ def measure(
     shapes: Mapping[str, tuple[int, ...]],
     clock: Clock = perf_counter_ns,
     progress: Callable[[str], Any] = lambda _: None,
+    around: Surroundings | None = None,
 ) -> tuple[tuple[Measurement, ...], tuple[TensorSpec, ...]]:
     """Load every configuration, warm it up, and let all take turns until the time is up.
 
@@ -322,6 +297,7 @@ def measure(
         shapes: see ``random_inputs``.
         clock: what tells the time.
         progress: called with a line for people as each step begins.
+        around: who watches the machine meanwhile; None for nobody.
 
     Returns:
         The measurements, in the order of the configurations, and what was fed.
@@ -336,8 +312,8 @@ def measure(
             subjects.append(Subject(path, configuration, clock))
             subjects[-1].feed(shapes)
         progress(f"measuring {len(subjects)} configurations for {seconds:g} s …")
-        take_turns(subjects, seconds, clock)
-        return tuple(subject.measurement() for subject in subjects), fed(subjects[0])
+        take_turns(subjects, seconds, clock, around)
+        return measurements(subjects, around), fed(subjects[0])
     finally:
         for subject in subjects:
             subject.session.close()

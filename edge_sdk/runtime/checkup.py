@@ -1,26 +1,29 @@
 """The checks of ``edge doctor``: what is ok, what is missing, what is wrong, and what mends it.
 
-*Missing* means that nothing is broken and here is how to get it; *wrong* means that it will fail,
-or already harms something else. Each check is a function of what was read from the machine;
-``examine`` reads it.
+Each check is a function of what was read; ``examine`` reads it. Here are those of Python, its
+packages and the engines; those of the machine are in ``checkup_machine``.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from msgspec.structs import replace
+
+from edge_sdk.backends import processor
 from edge_sdk.files import cache_folder
 from edge_sdk.runtime import installation
-from edge_sdk.runtime.installation import PACKAGES, Snapshot
+from edge_sdk.runtime.check import Check, pip
+from edge_sdk.runtime.checkup_machine import machine_checks
+from edge_sdk.runtime.installation import BUILDS, PACKAGES, Snapshot
 from edge_sdk.runtime.machine import profile
 from edge_sdk.spec import DeviceProfile, Runtime, Word
 
-EXTRAS = ("litert", "tflite", "onnx", "vision", "mediapipe", "convert")
+EXTRAS = ("litert", "tflite", "onnx", "vision", "mediapipe", "agent", "fleet", "convert")
 """The extras that people choose between, in the order they are told of."""
 
 _ENGINES = {
@@ -30,22 +33,6 @@ _ENGINES = {
     "onnxruntime": "onnx",
 }
 """Backend to the extra that installs it."""
-
-
-class Check(Word, frozen=True, kw_only=True):
-    """One thing that was looked at.
-
-    Attributes:
-        name: what it is.
-        state: see the module.
-        found: what was seen.
-        mend: the command, or the step, that gets or repairs it; empty where nothing needs doing.
-    """
-
-    name: str
-    state: Literal["ok", "missing", "wrong"]
-    found: str
-    mend: str = ""
 
 
 class Diagnosis(Word, frozen=True, kw_only=True):
@@ -83,15 +70,19 @@ WHEELS = {
 def examine() -> Diagnosis:
     """Look at this machine. Engines are imported; TensorFlow and its like are only looked up."""
     here, machine = installation.snapshot(), profile()
+    found = extra_checks(here, machine.machine, sys.version_info[:2], glibc())
+    extras = {check.name: check for check in found}
     root = Path(__file__).resolve().parents[2]
     checks = (
         python_check(sys.version_info[:2]),
         names_check(here, root),
+        numpy_check(here),
         opencv_check(here),
-        *(engine_check(runtime, here) for runtime in machine.runtimes),
-        *extra_checks(here, machine.machine, sys.version_info[:2], glibc()),
+        *builds_checks(here),
+        *engine_checks(here, machine.runtimes, machine.machine, extras),
+        *extras.values(),
         cache_check(cache_folder()),
-        camera_check(sorted(Path("/dev").glob("video*"))),
+        *machine_checks(here, machine.machine),
     )
     healthy = all(check.state != "wrong" for check in checks)
     return Diagnosis(profile=machine, checks=checks, healthy=healthy)
@@ -126,11 +117,52 @@ def names_check(here: Snapshot, root: Path) -> Check:
     return Check(name="names", state="wrong", found=taken, mend=mend)
 
 
+def numpy_check(here: Snapshot) -> Check:
+    """Whether the numpy that is here is one that the engines beside it can use."""
+    version = here.versions.get("numpy", "")
+    old = [name for name in BUILDS["tflite_runtime"] if name in here.versions]
+    if installation.release(version) >= (2,) and old:
+        others = [name for name in here.versions if name in BUILDS["tensorflow"]]
+        litert = "LiteRT runs the same models: "
+        return Check(
+            name="numpy",
+            state="wrong",
+            found=f"{version}, and {old[0]} crashes with anything but numpy 1"
+            + (f", which {others[0]} does not go with" if others else ""),
+            mend=f"pip uninstall -y {' '.join(old)} && {pip('litert')}   # {litert.strip(': ')}"
+            if others
+            else "pip install 'numpy<2'",
+        )
+    wanted = [r.versions for r in here.requirements if r.name == "numpy" and not r.extra]
+    unmet = [each for each in wanted if version and not installation.accepts(each, version)]
+    if unmet:
+        return Check(
+            name="numpy",
+            state="wrong",
+            found=f"{version} where {', '.join(unmet)} is needed",
+            mend=f"pip install 'numpy{unmet[0]}'",
+        )
+    return Check(name="numpy", state="ok", found=version or "not installed by pip")
+
+
+def builds_checks(here: Snapshot) -> Iterator[Check]:
+    """A check for each engine that two distributions claim; none where all is well."""
+    for package in BUILDS:
+        found = installation.builds(here, package)
+        if package != "cv2" and len(found) > 1:
+            yield Check(
+                name=package,
+                state="wrong",
+                found=f"{' and '.join(found)} overwrite each other's files",
+                mend=f"pip uninstall -y {' '.join(found)} && pip install {found[0]}",
+            )
+
+
 def opencv_check(here: Snapshot) -> Check:
     """Whether one distribution alone owns ``cv2``."""
     found = installation.opencvs(here)
     if not found:
-        return Check(name="cv2", state="missing", found="no OpenCV", mend=_pip("vision"))
+        return Check(name="cv2", state="missing", found="no OpenCV", mend=pip("vision"))
     if len(found) == 1:
         return Check(name="cv2", state="ok", found=f"{found[0]} {here.versions[found[0]]}")
     # MediaPipe asks for the contrib build by name; every other user of cv2 takes any of them.
@@ -143,20 +175,62 @@ def opencv_check(here: Snapshot) -> Check:
     )
 
 
-def engine_check(runtime: Runtime, here: Snapshot) -> Check:
-    """Whether one inference engine is here and starts."""
+def engine_checks(
+    here: Snapshot, runtimes: Iterable[Runtime], machine: str, extras: Mapping[str, Check]
+) -> Iterator[Check]:
+    """A check of each engine. One that is not here is to be had as its extra is.
+
+    Args:
+        here: what is installed.
+        runtimes: the engines, as the machine describes them.
+        machine: the architecture.
+        extras: the checks of the extras, by their names.
+    """
+    for runtime in runtimes:
+        lacking = processor.lacking(runtime.backend, machine, processor.cpuinfo())
+        check = engine_check(runtime, here, lacking)
+        brings = extras.get(f"extra {_ENGINES.get(runtime.backend, '')}")
+        if check.state == "missing" and brings is not None:
+            check = replace(check, found=brings.found, mend=brings.mend)
+        yield check
+
+
+def engine_check(runtime: Runtime, here: Snapshot, lacking: tuple[str, ...] = ()) -> Check:
+    """Whether one inference engine is here and starts.
+
+    Args:
+        runtime: it, as the machine describes it.
+        here: what is installed.
+        lacking: what the processor lacks of what its wheel is built for.
+    """
+    check = _engine_check(runtime, here, lacking)
+    return replace(check, area="engines")
+
+
+def _engine_check(runtime: Runtime, here: Snapshot, lacking: tuple[str, ...]) -> Check:
     name = f"backend {runtime.backend}"
     if runtime.version is not None:
         offers = ", ".join(runtime.delegates)
         return Check(name=name, state="ok", found=f"{runtime.version}, delegates: {offers}")
     if runtime.backend not in _ENGINES:  # for other systems, or a last resort: nothing to mend
-        return Check(name=name, state="missing", found=" ".join(runtime.reason.split()))
+        return Check(name=name, state="missing", found=runtime.reason.partition("\n")[0])
     extra = _ENGINES[runtime.backend]
     wanted = installation.of_extra(here.requirements, extra)
     engines = [r.name for r in wanted if r.name != "numpy"]  # which an extra may only hold back
     installed = [each for each in engines if each in here.versions]
+    installed = installed or [s for each in engines if (s := installation.stand_in(here, each))]
     if not installed:
-        return Check(name=name, state="missing", found="not installed", mend=_pip(extra))
+        return Check(name=name, state="missing", found="not installed", mend=pip(extra))
+    if lacking:
+        return Check(
+            name=name,
+            state="wrong",
+            found=f"is built for processors with {', '.join(lacking)}: not imported",
+            mend=f"pip uninstall -y {' '.join(installed)}",
+        )
+    reason, _, hint = runtime.reason.partition("\n  ")
+    if "numpy" in reason and hint.startswith(pip(extra)):
+        return Check(name=name, state="wrong", found=reason, mend=hint)
     return Check(
         name=name,
         state="wrong",
@@ -178,7 +252,8 @@ def extra_checks(
         )
         return
     for extra in EXTRAS:
-        yield extra_check(here, extra, unavailable(extra, machine, python, libc))
+        check = extra_check(here, extra, unavailable(extra, machine, python, libc))
+        yield replace(check, area="extras")
 
 
 def extra_check(here: Snapshot, extra: str, obstacle: str = "") -> Check:
@@ -197,9 +272,13 @@ def extra_check(here: Snapshot, extra: str, obstacle: str = "") -> Check:
         for r in installation.unfit(here, extra)
     ]
     if not absent and clashes:
-        return Check(name=name, state="wrong", found="; ".join(clashes), mend=_pip(extra))
+        return Check(name=name, state="wrong", found="; ".join(clashes), mend=pip(extra))
     if not absent:
-        has = [f"{r.name} {here.versions[r.name]}" for r in wanted]
+        names = [
+            r.name if r.name in here.versions else installation.stand_in(here, r.name)
+            for r in wanted
+        ]
+        has = [f"{name} {here.versions[name]}" for name in dict.fromkeys(names)]
         found = ", ".join(has) if len(has) < 4 else f"all of its {len(has)} packages"
         return Check(name=name, state="ok", found=found)
     if obstacle:
@@ -211,7 +290,7 @@ def extra_check(here: Snapshot, extra: str, obstacle: str = "") -> Check:
         name=name,
         state="missing",
         found="; ".join([lacking, *clashes]),
-        mend=_pip(extra) + ("   # in an environment of its own" if clashes else ""),
+        mend=pip(extra) + ("   # in an environment of its own" if clashes else ""),
     )
 
 
@@ -235,28 +314,14 @@ def cache_check(folder: Path) -> Check:
     """Whether the cache, or the nearest folder above it that exists, can be written."""
     there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
     if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
-        return Check(name="cache", state="ok", found=str(folder))
+        return Check(name="cache", state="ok", found=str(folder), area="machine")
     return Check(
         name="cache",
         state="wrong",
         found=f"{there} cannot be written",
         mend="export XDG_CACHE_HOME=…   # a folder of yours",
+        area="machine",
     )
-
-
-def camera_check(devices: Sequence[Path]) -> Check:
-    """Whether there is a camera that this user may open."""
-    usable = [str(path) for path in devices if os.access(path, os.R_OK | os.W_OK)]
-    if usable:
-        return Check(name="camera", state="ok", found=", ".join(usable))
-    if devices:
-        return Check(
-            name="camera",
-            state="missing",
-            found=f"{', '.join(map(str, devices))}: not yours to open",
-            mend="sudo usermod -aG video $USER, then log in again",
-        )
-    return Check(name="camera", state="missing", found="no /dev/video*", mend="plug one in")
 
 
 def glibc() -> tuple[int, ...]:
@@ -270,7 +335,3 @@ def glibc() -> tuple[int, ...]:
 
 def _dotted(version: tuple[int, ...]) -> str:
     return ".".join(map(str, version))
-
-
-def _pip(extra: str) -> str:
-    return f"pip install 'edgeloop[{extra}]'"

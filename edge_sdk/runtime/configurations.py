@@ -8,33 +8,11 @@ from pathlib import Path
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.runtime.load import bare_format, default_threads, is_artifact, open_artifact
-from edge_sdk.spec import Format, Word
+from edge_sdk.spec import Format
+from edge_sdk.spec.bench import Configuration, Skipped
 from edge_sdk.spec.choice import STAND_INS
 
-
-class Configuration(Word, frozen=True, kw_only=True):
-    """One way to run a model.
-
-    Attributes:
-        variant: an artifact's variant; None for a bare model.
-        delegates: as ``edge_sdk.load`` takes them; empty for the engine's best CPU path.
-    """
-
-    backend: str
-    threads: int
-    variant: str | None = None
-    delegates: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        words = [self.variant or "", self.backend, ",".join(self.delegates)]
-        return " ".join(filter(None, [*words, f"x{self.threads}"]))
-
-
-class Skipped(Word, frozen=True, kw_only=True):
-    """A variant that cannot be run here, and why."""
-
-    variant: str
-    reason: str
+__all__ = ["Configuration", "Skipped", "plan"]
 
 
 def plan(

@@ -27,6 +27,32 @@ OPENCVS = (
     "opencv-contrib-python-headless",
 )
 """Distributions that each own the folder ``cv2``."""
+BUILDS: Mapping[str, tuple[str, ...]] = {
+    "cv2": OPENCVS,
+    "onnxruntime": (
+        "onnxruntime-gpu",
+        "onnxruntime-openvino",
+        "onnxruntime-directml",
+        "onnxruntime-qnn",
+        "onnxruntime-training",
+        "onnxruntime-silicon",
+        "ort-nightly",
+        "ort-nightly-gpu",
+        "onnxruntime",
+    ),
+    "tensorflow": (
+        "tensorflow",
+        "tensorflow-cpu",
+        "tensorflow-gpu",
+        "tensorflow-intel",
+        "intel-tensorflow",
+        "tf-nightly",
+        "tf-nightly-cpu",
+    ),
+    "ai_edge_litert": ("ai-edge-litert", "ai-edge-litert-nightly"),
+    "tflite_runtime": ("tflite-runtime", "tflite-runtime-nightly"),
+}
+"""Import package to the distributions that each own it, the one to keep first."""
 
 _REQUIREMENT = re.compile(
     r"([A-Za-z0-9._-]+)(?:\[[^\]]*\])?\s*\(?((?:[<>=!~][^;)]*)?)\)?\s*(?:;(.*))?"
@@ -147,8 +173,12 @@ def of_extra(requirements: Iterable[Requirement], extra: str) -> tuple[Requireme
 
 
 def absent(here: Snapshot, extra: str) -> tuple[Requirement, ...]:
-    """Requirements of an extra that are not installed."""
-    return tuple(r for r in of_extra(here.requirements, extra) if r.name not in here.versions)
+    """Requirements of an extra that are not installed, nor another build in their stead."""
+    return tuple(
+        r
+        for r in of_extra(here.requirements, extra)
+        if r.name not in here.versions and not stand_in(here, r.name)
+    )
 
 
 def unfit(here: Snapshot, extra: str) -> tuple[Requirement, ...]:
@@ -160,9 +190,25 @@ def unfit(here: Snapshot, extra: str) -> tuple[Requirement, ...]:
     )
 
 
+def builds(here: Snapshot, package: str) -> tuple[str, ...]:
+    """The distributions that own an import package here, the one to keep first.
+
+    More than one overwrite each other's files.
+    """
+    return tuple(name for name in BUILDS.get(package, ()) if name in here.versions)
+
+
 def opencvs(here: Snapshot) -> tuple[str, ...]:
-    """The distributions that own ``cv2`` here; more than one overwrite each other's files."""
-    return tuple(name for name in OPENCVS if name in here.versions)
+    """The distributions that own ``cv2`` here."""
+    return builds(here, "cv2")
+
+
+def stand_in(here: Snapshot, name: str) -> str:
+    """Another build of an engine that is here in a distribution's stead; empty if there is none."""
+    for package, names in BUILDS.items():
+        if package != "cv2" and name in names:
+            return next((other for other in builds(here, package) if other != name), "")
+    return ""
 
 
 def strangers(here: Snapshot, root: Path) -> dict[str, str]:

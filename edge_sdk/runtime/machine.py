@@ -13,6 +13,7 @@ import re
 from pathlib import Path
 
 from edge_sdk.backends import MODULES, backend
+from edge_sdk.backends.processor import flags
 from edge_sdk.errors import UnavailableError
 from edge_sdk.spec import AGENT_VERSION, DeviceProfile, Runtime
 
@@ -121,9 +122,7 @@ def cpu_name(cpuinfo: str) -> str:
 
 def cpu_features(cpuinfo: str) -> tuple[str, ...]:
     """Those of ``FEATURES`` that every listed core has, sorted, from ``/proc/cpuinfo``."""
-    cores = re.findall(r"^(?:flags|Features)\s*: (.*)$", cpuinfo, re.MULTILINE)
-    shared = set.intersection(*(set(core.split()) for core in cores)) if cores else set()
-    return tuple(sorted(shared & FEATURES))
+    return tuple(sorted(flags(cpuinfo) & FEATURES))
 
 
 def resident_bytes() -> int:

@@ -20,6 +20,7 @@ from typing import ClassVar
 
 import msgspec
 
+from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec.deployment import Reported, Signed
 from edge_sdk.spec.profile import DeviceProfile
 from edge_sdk.spec.sketch import Window
@@ -68,6 +69,14 @@ class TelemetryMessage(Message, frozen=True, kw_only=True):
 
     TYPE: ClassVar[str] = "telemetry"
     windows: tuple[Window, ...]
+
+
+class BenchMessage(Message, frozen=True, kw_only=True):
+    """Device: this is what a model costs here. Durable."""
+
+    TYPE: ClassVar[str] = "bench"
+    at_ms: int
+    report: BenchReport
 
 
 class ChunkRequest(Message, frozen=True, kw_only=True):
@@ -140,6 +149,7 @@ BODIES: dict[str, type[Message]] = {
         DesiredMessage,
         ReportedMessage,
         TelemetryMessage,
+        BenchMessage,
         ChunkRequest,
         Chunk,
         Acknowledged,

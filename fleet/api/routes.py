@@ -20,11 +20,18 @@ from fleet.api.access import guard
 from fleet.core.rollout import Abort, Event, Pause, Resume, RollBack
 from fleet.fleet import Fleet
 from fleet.refusals import NotFoundError
-from fleet.reports import report_artifacts, report_device, report_models, report_rollout
+from fleet.reports import (
+    report_artifacts,
+    report_benches,
+    report_device,
+    report_models,
+    report_rollout,
+)
 from fleet.stores import audit, devices, rollouts
 from fleet.stores.artifacts import Published
 from fleet.words import (
     ArtifactReport,
+    BenchEntry,
     DeviceReport,
     DriftReport,
     EnrollRequest,
@@ -147,12 +154,21 @@ class FleetRoutes(Controller):
     @get("/models", summary="Latency by model")
     async def models(self, fleet: Fleet, device: str = "") -> list[ModelReport]:
         """What ran lately, merged over its devices, or on one of them."""
+        await self._known(fleet, device)
+        return await fleet.store.read(lambda c: report_models(c, fleet.clock(), device))
+
+    @get("/benches", summary="What models cost, as devices measured it")
+    async def benches(self, fleet: Fleet, device: str = "") -> list[BenchEntry]:
+        """The newest measurement of each model on each device, or on one of them."""
+        await self._known(fleet, device)
+        return await fleet.store.read(lambda c: report_benches(c, device))
+
+    async def _known(self, fleet: Fleet, device: str) -> None:
         if device and not fleet.registry.knows(device):
             known = await fleet.store.read(devices.names)
             raise NotFoundError(
                 f"There is no device {device[:63]!r}.", nearest(device, sorted(known))
             )
-        return await fleet.store.read(lambda c: report_models(c, fleet.clock(), device))
 
     @get("/drift", summary="Drift by application and device")
     async def drift(self, fleet: Fleet) -> list[DriftReport]:

@@ -1,4 +1,4 @@
-"""What the fleet will believe of a window: shapes are checked by decoding, sense is checked here.
+"""What the fleet will believe of a device: shapes are checked by decoding, sense is checked here.
 
 A device can be broken or taken over. What it sends ends up in sums and on pages, so a number that
 cannot be one is refused before it is stored.
@@ -6,15 +6,22 @@ cannot be one is refused before it is stored.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator
 
+import msgspec
+
+from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec.manifest import NAME_PATTERN
 from edge_sdk.spec.sketch import Window
 
 ROLES = ("serve", "shadow")
 MOST = 2**53
 """Larger counts and times than this cannot be; they would not fit a database's column either."""
+MOST_MEASUREMENTS = 1000
+LONGEST_MODEL = 128
+LONGEST_WORD = 4096
 FARTHEST = 10_000
 """The farthest latency bin that can be, in either direction."""
 _APP = re.compile(NAME_PATTERN)
@@ -32,6 +39,38 @@ def nonsense(window: Window) -> str | None:
         (all(abs(n) <= FARTHEST for n in window.latency.counts), "a latency in it is impossible"),
     )
     return next((wrong for right, wrong in checks if not right), None)
+
+
+def nonsense_in_bench(report: BenchReport) -> str | None:
+    """What is wrong with a measurement; None if nothing is."""
+    times = [
+        number
+        for each in report.measurements
+        for number in (each.load_ms, each.first_ms, *msgspec.structs.astuple(each.timings))
+    ]
+    watts = [each.power_w or 0.0 for each in report.measurements]
+    words = [report.model, report.profile.name, *map(str, _leaves(msgspec.to_builtins(report)))]
+    checks = (
+        (0 < len(report.measurements) <= MOST_MEASUREMENTS, "it measures nothing, or too much"),
+        (0 < len(report.model) <= LONGEST_MODEL, "its model has no name that can be one"),
+        (all(math.isfinite(n) and 0 <= n <= MOST for n in times), "a time in it is impossible"),
+        (all(math.isfinite(n) and 0 <= n <= MOST for n in watts), "a power in it is impossible"),
+        (all(len(word) <= LONGEST_WORD for word in words), "a word in it is too long"),
+        (not any(word in ("nan", "inf", "-inf") for word in words), "a number in it is none"),
+    )
+    return next((wrong for right, wrong in checks if not right), None)
+
+
+def _leaves(tree: object) -> Iterator[object]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield key
+            yield from _leaves(value)
+    elif isinstance(tree, list | tuple):
+        for value in tree:
+            yield from _leaves(value)
+    else:
+        yield tree
 
 
 def _numbers(window: Window) -> Iterator[int]:

@@ -95,6 +95,18 @@ windows = Table(
     Index("windows_by_time", "received_ms"),
 )
 
+# What models cost, as devices measured it: the newest of each model on each device.
+benches = Table(
+    "benches",
+    metadata,
+    Column("id", _Id, primary_key=True),
+    Column("device", String(63), ForeignKey("devices.device"), nullable=False),
+    Column("model", String(128), nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("report", LargeBinary, nullable=False),  # BenchReport, MessagePack
+    Index("benches_by_device", "device", "model", unique=True),
+)
+
 artifacts = Table(
     "artifacts",
     metadata,

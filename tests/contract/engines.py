@@ -56,6 +56,15 @@ def _tflite(name: str) -> Engine:
     )
 
 
+def _onnxruntime_counts() -> bool:
+    """Whether this ONNX Runtime says what runs where; 1.23, the last for Python 3.10, does not."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return False
+    return hasattr(onnxruntime.InferenceSession, "get_provider_graph_assignment_info")
+
+
 ENGINES = {
     "litert": _tflite("litert"),
     "litert-compiled": _tflite("litert-compiled"),
@@ -69,6 +78,7 @@ ENGINES = {
         sum=tiny_models.onnx_sum,
         unknown=tiny_models.onnx_unknown,
         matrices=tiny_models.onnx_matrices,
+        counts_operations=_onnxruntime_counts(),
     ),
 }
 

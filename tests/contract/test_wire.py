@@ -13,6 +13,14 @@ import msgspec
 import pytest
 
 from edge_sdk.errors import FleetError
+from edge_sdk.spec.bench import (
+    BenchReport,
+    Conditions,
+    Configuration,
+    Measurement,
+    Skipped,
+    Timings,
+)
 from edge_sdk.spec.deployment import (
     AppState,
     ArtifactRef,
@@ -23,12 +31,15 @@ from edge_sdk.spec.deployment import (
     State,
 )
 from edge_sdk.spec.envelope import has_expired, open_, read, seal
+from edge_sdk.spec.placement import Attempt, Placement
 from edge_sdk.spec.profile import DeviceProfile, Runtime
 from edge_sdk.spec.sketch import BinCounts, Comparison, LogHistogram, Window
+from edge_sdk.spec.tensor import TensorSpec
 from edge_sdk.spec.wire import (
     BODIES,
     MAX_MESSAGE_BYTES,
     Acknowledged,
+    BenchMessage,
     Chunk,
     ChunkRequest,
     DesiredMessage,
@@ -96,6 +107,44 @@ PROFILE = DeviceProfile(
     runtimes=(Runtime(backend="litert", version="2.3.0", delegates=("xnnpack", "cpu")),),
     edgeloop="0.1.0",
 )
+BENCH = BenchReport(
+    model="flowers@1.1.0",
+    profile=PROFILE,
+    inputs=(TensorSpec(name="image", dtype="uint8", shape=(1, 224, 224, 3)),),
+    seconds=5.0,
+    measurements=(
+        Measurement(
+            configuration=Configuration(backend="litert", threads=2, variant="tflite-int8"),
+            placement=Placement(
+                backend="litert",
+                backend_version="2.3.0",
+                requested=(),
+                attempts=(Attempt(delegate="xnnpack", active=True, operations=65),),
+                operations=65,
+                threads=2,
+            ),
+            load_ms=12.5,
+            first_ms=9.75,
+            timings=Timings(
+                calls=1000, mean_ms=4.5, p50_ms=4.25, p90_ms=5.0, p99_ms=7.5, per_second=222.25
+            ),
+            memory_growth_bytes=9_000_000,
+            energy_mj=17.5,
+            power_w=4.125,
+            throttled=True,
+        ),
+    ),
+    skipped=(Skipped(variant="coreml-fp16", reason="no engine"),),
+    artifact=OLD,
+    conditions=Conditions(
+        energy_sensor="ina219",
+        energy_hint="",
+        governor="ondemand",
+        before_c=50.5,
+        after_c=80.25,
+        throttling=("the firmware throttles the processor",),
+    ),
+)
 MESSAGES: tuple[Message, ...] = (
     Hello(boot="b-1", profile=PROFILE, reported=REPORTED),
     DesiredMessage(
@@ -105,6 +154,7 @@ MESSAGES: tuple[Message, ...] = (
     ),
     ReportedMessage(at_ms=1_790_000_001_000, reported=REPORTED),
     TelemetryMessage(windows=(WINDOW,)),
+    BenchMessage(at_ms=1_790_000_001_500, report=BENCH),
     ChunkRequest(path="targets/ab/manifest.json", offset=131072),
     Chunk(path="targets/ab/manifest.json", offset=131072, size=131077, data=b"\0\1\2\3\xff"),
     Acknowledged(outbox="o-1", sequences=(1, 2, 5)),

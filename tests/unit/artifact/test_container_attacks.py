@@ -234,7 +234,7 @@ ORDINARY: dict[str, Callable[[], bytes]] = {
     "a symbolic link": lambda: zipped(link),
     "zip64": lambda: zipped(large),
     "streamed": streamed,
-    "a folder": lambda: zipped(lambda z: z.mkdir("variants")),
+    "a folder": lambda: zipped(lambda z: z.writestr("variants/", b"")),
     "empty": lambda: zipped(lambda z: None),
 }
 

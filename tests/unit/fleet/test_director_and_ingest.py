@@ -8,14 +8,18 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fleet_samples import NEW, OLD, a_window, an_app
+from msgspec.structs import replace
 
 from edge_sdk.broker.base import Incoming
 from edge_sdk.errors import FleetError, UnavailableError
 from edge_sdk.spec import envelope
-from edge_sdk.spec.deployment import Assignment, Desired, Reported
+from edge_sdk.spec.bench import BenchReport, Conditions, Configuration, Measurement, Timings
+from edge_sdk.spec.deployment import ArtifactRef, Assignment, Desired, Reported
+from edge_sdk.spec.placement import Placement
 from edge_sdk.spec.profile import DeviceProfile
 from edge_sdk.spec.wire import (
     Acknowledged,
+    BenchMessage,
     Chunk,
     ChunkRequest,
     DesiredMessage,
@@ -27,9 +31,10 @@ from edge_sdk.spec.wire import (
     up,
 )
 from edge_sdk.trust.signing import DirectorKey, open_desired
+from fleet.core.reading import nonsense_in_bench
 from fleet.director import Director
 from fleet.ingest import Ingest
-from fleet.stores import audit, devices, telemetry
+from fleet.stores import audit, benches, devices, telemetry
 from fleet.stores.store import Store
 
 PROFILE = DeviceProfile(
@@ -44,6 +49,35 @@ PROFILE = DeviceProfile(
     runtimes=(),
     edgeloop="0.1.0",
 )
+
+
+def a_bench(p50_ms: float, name: str = "flowers") -> BenchReport:
+    timings = Timings(calls=9, mean_ms=2.0, p50_ms=p50_ms, p90_ms=9.0, p99_ms=9.0, per_second=100.0)
+    measurement = Measurement(
+        configuration=Configuration(backend="litert", threads=1, variant="tflite-int8"),
+        placement=Placement(
+            backend="litert",
+            backend_version="2.3.0",
+            requested=(),
+            attempts=(),
+            operations=None,
+            threads=1,
+        ),
+        load_ms=1.0,
+        first_ms=1.0,
+        timings=timings,
+        memory_growth_bytes=-4096,
+    )
+    return BenchReport(
+        model="slots/ab",
+        profile=PROFILE,
+        inputs=(),
+        seconds=1.0,
+        measurements=(measurement,),
+        artifact=ArtifactRef(digest="ab" * 32, name=name, version="1.0.0"),
+    )
+
+
 KEY = DirectorKey(Ed25519PrivateKey.from_private_bytes(b"k" * 32))
 
 
@@ -177,6 +211,63 @@ def test_durable_messages_are_stored_once_and_acknowledged_each_time(tmp_path: P
             assert post.said(Acknowledged) == [Acknowledged(outbox="box", sequences=(9,))] * 3
             assert post.store.read_now(lambda c: telemetry.totals(c, "pi-1")) == (2, 200)
             assert (post.ingest.counts["stored"], post.ingest.counts["again"]) == (1, 2)
+
+    asyncio.run(scenario())
+
+
+def test_measurements_are_kept_once_a_model(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_fleet(tmp_path) as post:
+            for sequence, report in enumerate((a_bench(2.0), a_bench(3.0), a_bench(4.0, "b")), 1):
+                post.hear(BenchMessage(at_ms=1, report=report), sequence=sequence)
+                await post.until(lambda n=sequence: post.ingest.counts["stored"] == n)
+            kept = post.store.read_now(lambda c: benches.all_of(c, "pi-1"))
+            assert [(b.model, b.report) for b in kept] == [
+                ("b@1.0.0", a_bench(4.0, "b")),
+                ("flowers@1.0.0", a_bench(3.0)),
+            ]
+            assert post.store.read_now(lambda c: benches.all_of(c, "pi-2")) == []
+            assert post.store.read_now(audit.newest)[0].what == "benched"
+
+    asyncio.run(scenario())
+
+
+def test_no_device_has_more_models_than_there_is_room_for(tmp_path: Path) -> None:
+    store = Store(f"sqlite:///{tmp_path / 'fleet.db'}")
+    store.write_now(lambda c: devices.add(c, "pi-1", "secret", {}, 1))
+    for number in range(benches.MOST + 5):
+        store.write_now(
+            lambda c, n=number: benches.add(c, "pi-1", f"m-{n}", a_bench(1.0), n)  # type: ignore[misc]
+        )
+    kept = store.read_now(benches.all_of)
+    store.close()
+    assert [bench.model for bench in kept] == [f"m-{n}" for n in range(benches.MOST + 4, 4, -1)]
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        replace(a_bench(1.0), measurements=()),
+        a_bench(float("nan")),
+        a_bench(float("inf")),
+        a_bench(-1.0),
+        replace(a_bench(1.0), artifact=None, model="m" * 129),
+        replace(a_bench(1.0), artifact=None, model=""),
+        replace(a_bench(1.0), conditions=Conditions(throttling=("hot " * 2000,))),
+        replace(a_bench(1.0), conditions=Conditions(before_c=float("nan"))),
+        replace(a_bench(1.0), seconds=float("inf")),
+    ],
+)
+def test_a_measurement_that_cannot_be_is_left_out(tmp_path: Path, report: BenchReport) -> None:
+    assert nonsense_in_bench(report) is not None
+    assert nonsense_in_bench(a_bench(1.0)) is None
+
+    async def scenario() -> None:
+        async with a_fleet(tmp_path) as post:
+            post.hear(BenchMessage(at_ms=1, report=report), sequence=1)
+            await post.until(lambda: post.said(Acknowledged))  # or it would come for ever
+            assert post.store.read_now(benches.all_of) == []
+            assert post.ingest.counts["malformed"] == 1
 
     asyncio.run(scenario())
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,45 @@ def test_a_folder_of_the_same_name_is_wrong() -> None:
     assert "rename" in check.mend
 
 
+def test_numpy() -> None:
+    assert checkup.numpy_check(here(numpy="2.4.6")).state == "ok"
+    check = checkup.numpy_check(here(numpy="2.4.6", tflite_runtime="2.14.0"))
+    assert (check.state, check.mend) == ("wrong", "pip install 'numpy<2'")
+    assert checkup.numpy_check(here(numpy="1.26.4", tflite_runtime="2.14.0")).state == "ok"
+
+
+def test_tensorflow_and_tflite_runtime_do_not_share_a_numpy() -> None:
+    both = here(numpy="2.4.6", tflite_runtime="2.14.0", tensorflow_cpu="2.21.0")
+    check = checkup.numpy_check(both)
+    assert check.state == "wrong"
+    assert "tensorflow-cpu does not go with" in check.found
+    assert check.mend.startswith("pip uninstall -y tflite-runtime && pip install 'edgeloop[litert]")
+
+
+def test_a_numpy_that_is_too_old_is_wrong() -> None:
+    snapshot = replace(here(numpy="1.24.4"), requirements=(Requirement("numpy", ">=1.26", ""),))
+    check = checkup.numpy_check(snapshot)
+    assert (check.state, check.mend) == ("wrong", "pip install 'numpy>=1.26'")
+
+
+# Two builds of one package
+
+
+def test_two_builds_of_an_engine_are_wrong() -> None:
+    assert list(checkup.builds_checks(here(onnxruntime="1.31", tensorflow="2.21"))) == []
+    (check,) = checkup.builds_checks(here(onnxruntime="1.31.1", onnxruntime_gpu="1.31.1"))
+    assert (check.name, check.state) == ("onnxruntime", "wrong")
+    assert check.mend == (
+        "pip uninstall -y onnxruntime-gpu onnxruntime && pip install onnxruntime-gpu"
+    )
+
+
+def test_another_build_stands_in_for_the_one_that_an_extra_names() -> None:
+    """Or its own line would be one that makes two of them."""
+    check = checkup.extra_check(here(onnxruntime_gpu="1.31.1"), "onnx")
+    assert (check.state, check.found) == ("ok", "onnxruntime-gpu 1.31.1")
+
+
 # OpenCV
 
 
@@ -126,6 +166,29 @@ def test_an_engine_that_is_installed_and_does_not_start_is_wrong() -> None:
     assert check.state == "wrong"
     assert check.found == "libfoo.so: no such file"
     assert check.mend == "pip install --force-reinstall --no-deps onnxruntime"
+
+
+def test_an_engine_that_would_die_here_is_to_go() -> None:
+    runtime = Runtime(backend="onnxruntime", version=None, reason="it would end this program")
+    check = checkup.engine_check(runtime, here(onnxruntime="1.31.1"), ("avx",))
+    assert check.state == "wrong"
+    assert "avx" in check.found
+    assert check.mend == "pip uninstall -y onnxruntime"
+
+
+def test_tflite_runtime_beside_numpy_2_is_not_to_be_installed_once_more() -> None:
+    mend = "pip install 'edgeloop[tflite]'   # in an environment of its own"
+    reason = f"tflite-runtime 2.14.0 needs numpy 1, and here is numpy 2.4.6.\n  {mend}"
+    runtime = Runtime(backend="tflite-runtime", version=None, reason=reason)
+    check = checkup.engine_check(runtime, here(tflite_runtime="2.14.0", numpy="2.4.6"))
+    assert (check.state, check.mend) == ("wrong", mend)
+
+
+def test_an_engine_is_to_be_had_as_its_extra_is() -> None:
+    runtime = Runtime(backend="tflite-runtime", version=None, reason="No module")
+    extras = {"extra tflite": checkup.extra_check(here(), "tflite", "no wheel for Python 3.13")}
+    (check,) = checkup.engine_checks(here(), [runtime], "x86_64", extras)
+    assert (check.found, check.mend) == ("no wheel for Python 3.13", "")
 
 
 # Extras
@@ -203,7 +266,9 @@ def test_extras_cannot_be_looked_up_without_an_installation() -> None:
 
 def test_a_cache_that_can_be_made(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "below" / "edgeloop"
-    assert checkup.cache_check(folder) == Check(name="cache", state="ok", found=str(folder))
+    assert checkup.cache_check(folder) == Check(
+        name="cache", state="ok", found=str(folder), area="machine"
+    )
     assert not folder.exists()
 
 
@@ -221,14 +286,6 @@ def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", "/home/me")
     assert cache_folder() == Path("/home/me/.cache/edgeloop")
-
-
-def test_cameras(tmp_path: Path) -> None:
-    device = tmp_path / "video0"
-    assert checkup.camera_check([]).state == "missing"
-    assert "video" in checkup.camera_check([device]).mend
-    device.touch()
-    assert checkup.camera_check([device]) == Check(name="camera", state="ok", found=str(device))
 
 
 # All of it, here

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tomllib
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
@@ -43,11 +42,11 @@ def test_no_requirement(line: str) -> None:
 
 
 def test_every_requirement_of_ours_can_be_read() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    for lines in (project["dependencies"], *project["optional-dependencies"].values()):
-        for line in lines:
-            found = installation.read_requirement(line)
-            assert installation.accepts(found.versions, "1.0") in (True, False)
+    lines = requires("edgeloop") or []
+    assert len(lines) > 20
+    for line in lines:
+        found = installation.read_requirement(line)
+        assert installation.accepts(found.versions, "1.0") in (True, False)
 
 
 @pytest.mark.parametrize(
