@@ -135,6 +135,7 @@ BENCH = BenchReport(
         ),
     ),
     skipped=(Skipped(variant="coreml-fp16", reason="no engine"),),
+    fastest=Configuration(backend="litert", threads=2, variant="tflite-int8"),
     artifact=OLD,
     conditions=Conditions(
         energy_sensor="ina219",

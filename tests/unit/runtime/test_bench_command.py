@@ -11,7 +11,7 @@ from tiny_models import REAL, artifact, onnx_affine, tflite_affine, tflite_quant
 from edge_sdk import UsageError
 from edge_sdk.cli import bench
 from edge_sdk.cli.command import Outcome
-from edge_sdk.runtime.bench import BenchReport
+from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec import decode, encode
 
 
