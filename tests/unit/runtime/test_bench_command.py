@@ -11,8 +11,8 @@ from tiny_models import REAL, artifact, onnx_affine, tflite_affine, tflite_quant
 from edge_sdk import UsageError
 from edge_sdk.cli import bench
 from edge_sdk.cli.command import Outcome
-from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec import decode, encode
+from edge_sdk.spec.bench import BenchReport
 
 
 class Parser(argparse.ArgumentParser):
