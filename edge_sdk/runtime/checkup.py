@@ -23,7 +23,7 @@ from edge_sdk.runtime.installation import BUILDS, PACKAGES, Snapshot
 from edge_sdk.runtime.machine import profile
 from edge_sdk.spec import DeviceProfile, Runtime, Word
 
-EXTRAS = ("litert", "tflite", "onnx", "vision", "mediapipe", "agent", "fleet", "convert")
+EXTRAS = ("litert", "tflite", "onnx", "vision", "voice", "mediapipe", "agent", "fleet", "convert")
 """The extras that people choose between, in the order they are told of."""
 
 _ENGINES = {
