@@ -124,7 +124,7 @@ def _planned(args: argparse.Namespace) -> BenchReport:
 def _automatic(args: argparse.Namespace) -> BenchReport:
     """The ways that ``auto`` looks at."""
     from edge_sdk.files import cache_folder
-    from edge_sdk.runtime.auto import Model, candidates, keep, race
+    from edge_sdk.runtime.auto import Limits, Model, candidates, keep, race
     from edge_sdk.runtime.bench import BenchReport
 
     variant, backend, threads = (
@@ -136,11 +136,12 @@ def _automatic(args: argparse.Namespace) -> BenchReport:
         )
     )
     model = Model(args.model, variant)
+    limits = Limits(backend=backend, threads=threads, shapes=dict(args.input))
     measurements, skipped, inputs = race(
         model,
         candidates(model, backend, threads),
         seconds=args.seconds,
-        shapes=dict(args.input),
+        shapes=limits.shapes,
         progress=_tell,
     )
     if not measurements:
@@ -148,7 +149,7 @@ def _automatic(args: argparse.Namespace) -> BenchReport:
             f"Nothing here runs {args.model} rightly: {skipped[0].variant}: {skipped[0].reason}.",
             "edge doctor",
         )
-    fastest = keep(model, cache_folder() / "runtime", measurements, backend, threads)
+    fastest = keep(model, cache_folder() / "runtime", measurements, limits)
     return BenchReport(
         model=str(args.model),
         inputs=inputs,

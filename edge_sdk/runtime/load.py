@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -44,6 +44,7 @@ def load(
     labels: Sequence[str] = (),
     raw: bool = False,
     finite: bool = False,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     check: bool = True,
     ready: Readiness = "loaded",
     cache: str | os.PathLike[str] | None = None,
@@ -65,6 +66,8 @@ def load(
         preprocess, postprocess, labels: for a bare model; an artifact brings its own.
         raw: give outputs as the engine does, quantized integers included.
         finite: refuse inputs that hold a NaN or an infinity; that looks at every number.
+        shapes: by input name, for which ``"auto"`` is to find the fastest way where the signature
+            leaves lengths open and no golden vectors have any; such a length is otherwise 1.
         check: run an artifact's golden vectors the first time that it is loaded this way on this
             machine, and do without a delegate that answers wrongly (``trial``).
         ready: ``"lazy"`` opens an artifact's model when it is first run, ``"loaded"`` now, and
@@ -87,7 +90,9 @@ def load(
     if delegates is not None and asks_for_auto(delegates):
         from edge_sdk.runtime.auto import fastest
 
-        choice = fastest(path, memory, variant=variant, backend=backend, threads=threads)
+        choice = fastest(
+            path, memory, variant=variant, backend=backend, threads=threads, shapes=shapes
+        )
         variant, backend = choice.variant, choice.backend
         delegates, threads = choice.delegates, choice.threads
     requests = read_requests(delegates or ())
