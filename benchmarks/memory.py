@@ -21,6 +21,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks._models import int8_model, onnx_model
+from benchmarks._processes import environment
 
 ALLOWED_MB = 6
 GROWTH_MB = 2
@@ -114,7 +115,7 @@ def main() -> None:
 def said(program: str, *arguments: object) -> float:
     """The number that a program prints at its end, in a process of its own."""
     command = [sys.executable, "-c", program, *map(str, arguments)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment())
     return float(done.stdout.splitlines()[-1])
 
 
