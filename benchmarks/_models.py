@@ -26,10 +26,19 @@ def int8_model(name: str) -> Path:
     ``mobilenet_v2`` is Keras's MobileNetV2, 224 x 224 x 3, alpha 1.0, with random weights (which
     cost the same time as trained ones); ``tiny`` is one dense layer of 4 inputs and 3 outputs.
     """
-    recipe = [name, str(SEED), str(CALIBRATION_SAMPLES)]
-    recipe += [f"{tool} {version(tool)}" for tool in ("tensorflow", "litert-quantizer")]
-    digest = hashlib.sha256("\n".join(recipe).encode()).hexdigest()[:16]
-    path = cache_folder() / "benchmarks" / f"{name}-int8-{digest}.tflite"
+    return _made(name, "int8", "tflite", ("tensorflow", "litert-quantizer"))
+
+
+def onnx_model(name: str) -> Path:
+    """The path of the same model in float32 as ONNX."""
+    return _made(name, "fp32", "onnx", ("tensorflow", "tf2onnx"))
+
+
+def _made(name: str, recipe: str, suffix: str, tools: tuple[str, ...]) -> Path:
+    words = [name, str(SEED), str(CALIBRATION_SAMPLES)]
+    words += [f"{tool} {version(tool)}" for tool in tools]
+    digest = hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+    path = cache_folder() / "benchmarks" / f"{name}-{recipe}-{digest}.{suffix}"
     if not path.exists():
         print(f"making {path.name}, once …", file=sys.stderr)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,6 +114,14 @@ def make(name: str, path: Path) -> None:
     module.serve = tf.function(
         lambda x: {"y": frozen(x)[0]}, input_signature=[tf.TensorSpec(shape, tf.float32, name="x")]
     )
+    if path.suffix == ".onnx":
+        import tf2onnx
+
+        spec = (tf.TensorSpec(shape, tf.float32, name="x"),)
+        made, _ = tf2onnx.convert.from_function(module.serve, input_signature=spec, opset=17)
+        with whole_file(path) as file:
+            file.write(made.SerializeToString())
+        return
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures={"serving_default": module.serve})
         real = tf.lite.TFLiteConverter.from_saved_model(folder).convert()

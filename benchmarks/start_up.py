@@ -12,13 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from benchmarks._processes import environment
 
 RUNS = 31
 QUICK_RUNS = 7
@@ -92,11 +95,6 @@ def imported(module: str) -> float:
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, check=True, capture_output=True, env=environment())
     return float(done.stdout)
-
-
-def environment() -> dict[str, str]:
-    """Ours, but with compiled modules kept, as they are wherever edgeloop is installed."""
-    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 if __name__ == "__main__":

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
-import secrets
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,11 +22,15 @@ def cache_folder() -> Path:
 
 def sha256(data: bytes) -> str:
     """Hex digest of bytes."""
+    import hashlib  # brings OpenSSL, 4 MB: not for who only loads a bare model
+
     return hashlib.sha256(data).hexdigest()
 
 
 def sha256_file(path: Path) -> str:
     """Hex digest of a file's bytes, read in blocks."""
+    import hashlib
+
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(_BLOCK_BYTES):
@@ -104,6 +105,8 @@ def check_writable(path: Path) -> None:
         UsageError: it is a folder or a device, or its folder is missing or not writable.
         UnavailableError: the disk is full.
     """
+    import tempfile
+
     try:
         _check_replaceable(path)
         with tempfile.TemporaryFile(dir=path.parent) as probe:
@@ -129,7 +132,7 @@ def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
         UsageError: ``path`` is a folder or a device, or its folder is missing or not writable.
         UnavailableError: the disk is full.
     """
-    part = path.parent / f".{path.name[:40]}.{secrets.token_hex(6)}.part"
+    part = path.parent / f".{path.name[:40]}.{os.urandom(6).hex()}.part"
     try:
         _check_replaceable(path)
         with _nameless(part, mode) as file:

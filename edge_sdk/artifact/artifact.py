@@ -16,8 +16,6 @@ from edge_sdk.spec import FileEntry, Manifest, Variant, decode_manifest, encode
 from edge_sdk.spec.contents import MANIFEST, REPORTS, contradictions, variant_files
 from edge_sdk.text import nearest
 
-SUFFIX = ".edge"
-
 
 class _Contents(Protocol):
     """Files by name, wherever they are."""

@@ -20,8 +20,16 @@ MODULES: dict[str, str] = {
 }
 """Backend name to module. Order is preference: the first that reads a format and works is taken."""
 
+READERS: dict[Format, tuple[str, ...]] = {
+    "tflite": ("litert", "litert-compiled", "tflite-runtime", "tensorflow"),
+    "onnx": ("onnxruntime",),
+    "coreml": ("coreml",),
+}
+"""Which of them read a format, in the same order; so that a module is imported when it is asked."""
+
 __all__ = [
     "MODULES",
+    "READERS",
     "Array",
     "Backend",
     "DelegateRequest",
@@ -52,10 +60,12 @@ def backend_for(model_format: Format, names: tuple[str, ...] | None = None) -> B
     Raises:
         UnavailableError: no engine here reads it; says which command would change that.
     """
-    candidates = [backend(name) for name in (MODULES if names is None else names)]
-    candidates = [b for b in candidates if model_format in b.formats]
     refusals: list[UnavailableError] = []
-    for candidate in candidates:
+    readers = READERS[model_format]
+    for name in readers if names is None else names:
+        if name not in readers:
+            continue
+        candidate = backend(name)
         try:
             candidate.version()
         except UnavailableError as error:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +44,10 @@ class CoreMl:
                 "Take another variant here, tflite or onnx; the same artifact may hold several.",
             )
         try:
-            import coremltools  # noqa: F401
+            import coremltools
 
-            return version("coremltools")
-        except (ImportError, PackageNotFoundError) as error:
+            return str(coremltools.__version__)
+        except (ImportError, AttributeError) as error:
             raise UnavailableError(
                 f"Core ML is not usable here: {error}", "pip install coremltools"
             ) from error

@@ -8,13 +8,10 @@ verdict is kept for as long as the process lives, for that library, its options 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +19,7 @@ from pathlib import Path
 from edge_sdk.backends.base import DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
 from edge_sdk.errors import UnavailableError
+from edge_sdk.files import sha256
 
 PROBE_SECONDS = 60
 """How long a library may take for loading, preparing and one run; the first run may compile."""
@@ -114,7 +112,7 @@ def driver_in_process(path: Path) -> str:
 
 @lru_cache(maxsize=64)
 def _digest(path: str, *_stat: int) -> str:
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    return sha256(Path(path).read_bytes())[:16]
 
 
 _survived: set[tuple[str, ...]] = set()
@@ -136,7 +134,9 @@ def try_elsewhere(
         UnavailableError: it killed that process, or did not come to an end. A refusal that the
             engine can report is none: it will be reported by the engine itself.
     """
-    content = str(model) if isinstance(model, Path) else hashlib.sha256(model).hexdigest()
+    import tempfile
+
+    content = str(model) if isinstance(model, Path) else sha256(model)
     if isinstance(model, Path):
         stat = model.stat()
         content += f" {stat.st_mtime_ns} {stat.st_size} {stat.st_ino}"
@@ -162,6 +162,8 @@ def try_elsewhere(
 
 def _run_probe(arguments: list[str]) -> tuple[int | None, str]:
     """The probe's exit code, None if it was cut short, and what it was at when it ended."""
+    import subprocess
+
     root = str(Path(__file__).resolve().parents[2])
     command = [sys.executable, "-m", "edge_sdk.backends.probe", *arguments]
     paths = os.pathsep.join(filter(None, (root, *sys.path)))

@@ -20,7 +20,6 @@ import re
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +66,8 @@ class LiteRt:
         processor.check(self.name, self.title)
         try:
             import_module(self.module)
-            return version(self.distribution)
-        except (ImportError, PackageNotFoundError) as error:
+            return str(import_module(self.module.partition(".")[0]).__version__)
+        except (ImportError, AttributeError) as error:
             raise UnavailableError(
                 f"{self.title} is not usable here: {error}", f"pip install 'edgeloop[{self.extra}]'"
             ) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -33,6 +32,8 @@ class TensorFlow(LiteRt):
 
     def version(self) -> str:
         """See ``Backend.version``. It is not imported for that."""
+        from importlib.metadata import PackageNotFoundError, version
+
         processor.check(self.name, self.title)
         if find_spec("tensorflow") is not None:
             for name in DISTRIBUTIONS:

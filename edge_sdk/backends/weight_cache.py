@@ -18,18 +18,17 @@ not remembered: it might change again within one tick.
 
 from __future__ import annotations
 
-import hashlib
 import mmap
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from zlib import crc32
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import whole_file
+from edge_sdk.files import sha256, whole_file
 
 SUFFIX = ".xnnpack"
 PART = ".part"
@@ -56,12 +55,14 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        version = hashlib.sha256(engine.encode()).hexdigest()[:8]
+        version = f"{crc32(engine.encode()):08x}"
         ready = folder / f"{digest}-{version}{SUFFIX}"
         if ready.is_file():
             os.utime(ready)  # it is what was used last
             part = None
         else:
+            import tempfile
+
             descriptor, name = tempfile.mkstemp(f"{SUFFIX}{PART}", "weights-", folder)
             os.close(descriptor)
             part = Path(name)
@@ -115,16 +116,18 @@ def remembered_digest(folder: Path, model: Path | bytes, now: float | None = Non
 
 def _stamp(stat: os.stat_result) -> str:
     words = (stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns)
-    return hashlib.sha256(repr(words).encode()).hexdigest()[:32]
+    return "-".join(f"{word:x}" for word in words)  # hashing it would load OpenSSL
 
 
 def digest_of(model: Path | bytes) -> str:
     """The digest of a model's content; a file is read by mapping it."""
+    import hashlib
+
     if isinstance(model, bytes):
-        return hashlib.sha256(model).hexdigest()
+        return sha256(model)
     with model.open("rb") as file:
         if not os.fstat(file.fileno()).st_size:
-            return hashlib.sha256().hexdigest()
+            return sha256(b"")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             return hashlib.sha256(content).hexdigest()
 

@@ -22,12 +22,14 @@ from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from edge_sdk.artifact import Golden
 from edge_sdk.backends import MODULES, backend, libraries, onnx_plugins
 from edge_sdk.backends.base import Array, DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
+from edge_sdk.backends.notices import overheard
 from edge_sdk.backends.weight_cache import remembered_digest
 from edge_sdk.errors import EdgeError, UnavailableError
 from edge_sdk.runtime.bench import Clock, Subject, fed, measurements, take_turns
@@ -63,6 +65,14 @@ _DISTRIBUTIONS = (
 )
 
 
+class Limits(Word, frozen=True, kw_only=True):
+    """What is not left to be chosen: an engine, a number of threads; and of which inputs it is."""
+
+    backend: str | None = None
+    threads: int | None = None
+    shapes: dict[str, tuple[int, ...]] = msgspec.field(default_factory=dict)
+
+
 class Choice(Word, frozen=True, kw_only=True):
     """What was found to be fastest.
 
@@ -81,6 +91,7 @@ def fastest(
     variant: str | None = None,
     backend: str | None = None,
     threads: int | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Configuration:
     """The configuration that is kept for this model on this machine; if there is none, measured.
 
@@ -89,26 +100,23 @@ def fastest(
         memory: where choices are kept.
         variant, backend, threads: fixed to these; None leaves engine and threads to be chosen. The
             variant is never chosen by speed: variants answer differently.
+        shapes: see ``race``.
 
     Raises:
         EdgeError: nothing here runs it at all.
     """
     model = Model(path, variant)
     kept = Kept(memory / "auto", Choice)
-    about = model.about(memory, backend, threads)
-    if (known := kept.find(about)) is not None:
+    limits = Limits(backend=backend, threads=threads, shapes=dict(shapes or {}))
+    if (known := kept.find(model.about(memory, limits))) is not None:
         return known.fastest
     options = candidates(model, backend, threads)
-    measured, _, _ = race(model, options, seconds=BUDGET_SECONDS, shapes={})
-    return keep(model, memory, measured, backend, threads) if measured else options[0]
+    measured, _, _ = race(model, options, seconds=BUDGET_SECONDS, shapes=limits.shapes)
+    return keep(model, memory, measured, limits) if measured else options[0]
 
 
 def keep(
-    model: Model,
-    memory: Path,
-    measured: Sequence[Measurement],
-    backend: str | None,
-    threads: int | None,
+    model: Model, memory: Path, measured: Sequence[Measurement], limits: Limits
 ) -> Configuration:
     """Choose, and remember the choice."""
     best = min(each.timings.p50_ms for each in measured)
@@ -117,7 +125,7 @@ def keep(
         fastest=choice.configuration,
         p50_ms={str(each.configuration): each.timings.p50_ms for each in measured},
     )
-    Kept(memory / "auto", Choice).keep(model.about(memory, backend, threads), word)
+    Kept(memory / "auto", Choice).keep(model.about(memory, limits), word)
     return choice.configuration
 
 
@@ -172,7 +180,7 @@ class Model:
             raise UnavailableError(f"No engine here runs {self.path}.", "edge doctor")
         return found
 
-    def about(self, memory: Path, backend: str | None, threads: int | None) -> dict[str, str]:
+    def about(self, memory: Path, limits: Limits) -> dict[str, str]:
         """Everything that the choice depends on."""
         digests = self._digests
         if not digests:
@@ -182,8 +190,9 @@ class Model:
             "processor": processor(),
             "cores": str(len(os.sched_getaffinity(0))),
             "engines": ", ".join(_installed()),
-            "backend": backend or "any",
-            "threads": str(threads or "any"),
+            "backend": limits.backend or "any",
+            "threads": str(limits.threads or "any"),
+            "shapes": str(sorted(limits.shapes.items())),
         }
 
 
@@ -269,10 +278,11 @@ def race(
             progress(f"trying {configuration} …")
             subject = None
             try:
-                subject = Subject(model.path, configuration, clock)
-                subject.feed(shapes, _row(model.golden))
-                reason = _idle(subject) or _wrong(model, subject, reference)
-                reference = reference or subject.session.run(subject.inputs)
+                with overheard():  # what an engine complains of, it raises as well
+                    subject = Subject(model.path, configuration, clock)
+                    subject.feed(shapes, _row(model.golden))
+                    reason = _idle(subject) or _wrong(model, subject, reference)
+                    reference = reference or subject.session.run(subject.inputs)
                 if not reason:
                     took = subject.look(LOOKS)
                     best = min(best, took)

@@ -31,7 +31,7 @@ from edge_sdk.backends import backend
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime.load import load
-from edge_sdk.runtime.machine import resident_bytes
+from edge_sdk.runtime.memory import resident_bytes
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.spec import Signature, TensorSpec

@@ -91,15 +91,16 @@ def bench_auto(
         UnavailableError: nothing here runs it rightly.
         EdgeError: as ``race``.
     """
-    from edge_sdk.runtime.auto import Model, candidates, keep, race
+    from edge_sdk.runtime.auto import Limits, Model, candidates, keep, race
 
     chosen = Model(model, variant)
+    limits = Limits(backend=backend, threads=threads, shapes=dict(shapes or {}))
     around = Surroundings()
     measurements, skipped, inputs = race(
         chosen,
         candidates(chosen, backend, threads),
         seconds=seconds,
-        shapes=shapes or {},
+        shapes=limits.shapes,
         progress=progress,
         around=around,
     )
@@ -115,7 +116,7 @@ def bench_auto(
         seconds=seconds,
         measurements=measurements,
         skipped=skipped,
-        fastest=keep(chosen, folder, measurements, backend, threads),
+        fastest=keep(chosen, folder, measurements, limits),
         artifact=_artifact(model),
         conditions=around.conditions(),
     )

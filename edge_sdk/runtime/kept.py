@@ -8,7 +8,6 @@ name, is as good as none. A folder that cannot be written costs the memory, not 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from contextlib import suppress
@@ -18,7 +17,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import whole_file
+from edge_sdk.files import sha256, whole_file
 from edge_sdk.spec import Word
 
 MAX_FILES = 256
@@ -61,4 +60,4 @@ class Kept(Generic[W]):
 
     def _path(self, about: Mapping[str, str]) -> Path:
         text = json.dumps(dict(about), sort_keys=True)
-        return self._folder / f"{hashlib.sha256(text.encode()).hexdigest()}{SUFFIX}"
+        return self._folder / f"{sha256(text.encode())}{SUFFIX}"

@@ -35,7 +35,7 @@ class Lazy(LoadedModel):
     def __init__(self, signature: Signature, opened: Callable[[], Opened]) -> None:
         self.signature = signature
         self.when_open: Callable[[LoadedModel, Sequence[Attempt]], None] | None = None
-        self._opened = opened
+        self._opened: Callable[[], Opened] | None = opened
         self._lock = Lock()
         self._model: LoadedModel | None = None
         self._closed = False
@@ -74,7 +74,9 @@ class Lazy(LoadedModel):
             if self._closed:
                 raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
             if self._model is None:
+                assert self._opened is not None, "it is forgotten when there is a model"
                 self._model, disqualified = self._opened()
+                self._opened = None  # it holds the model's content
                 if self.when_open is not None:
                     self.when_open(self._model, disqualified)
             return self._model

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
-from edge_sdk.artifact import MANIFEST, SUFFIX, Artifact, ArtifactFolder
 from edge_sdk.backends import MODULES, Backend, backend, backend_for
 from edge_sdk.backends.delegates import asks_for_auto, read_requests
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
@@ -16,11 +15,13 @@ from edge_sdk.runtime.lazy import lazy_session
 from edge_sdk.runtime.loading import Found, Loading
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.trial import Trial
-from edge_sdk.runtime.unpacked import mapped
 from edge_sdk.spec import Format, Postprocess, Preprocess, Variant
 from edge_sdk.spec.choice import by_preference, runs
-from edge_sdk.spec.contents import GOLDEN
+from edge_sdk.spec.contents import GOLDEN, MANIFEST, SUFFIX
 from edge_sdk.text import nearest
+
+if TYPE_CHECKING:
+    from edge_sdk.artifact import Artifact
 
 Readiness = Literal["lazy", "loaded", "warmed"]
 
@@ -44,6 +45,7 @@ def load(
     labels: Sequence[str] = (),
     raw: bool = False,
     finite: bool = False,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
     check: bool = True,
     ready: Readiness = "loaded",
     cache: str | os.PathLike[str] | None = None,
@@ -65,6 +67,8 @@ def load(
         preprocess, postprocess, labels: for a bare model; an artifact brings its own.
         raw: give outputs as the engine does, quantized integers included.
         finite: refuse inputs that hold a NaN or an infinity; that looks at every number.
+        shapes: by input name, for which ``"auto"`` is to find the fastest way where the signature
+            leaves lengths open and no golden vectors have any; such a length is otherwise 1.
         check: run an artifact's golden vectors the first time that it is loaded this way on this
             machine, and do without a delegate that answers wrongly (``trial``).
         ready: ``"lazy"`` opens an artifact's model when it is first run, ``"loaded"`` now, and
@@ -87,7 +91,9 @@ def load(
     if delegates is not None and asks_for_auto(delegates):
         from edge_sdk.runtime.auto import fastest
 
-        choice = fastest(path, memory, variant=variant, backend=backend, threads=threads)
+        choice = fastest(
+            path, memory, variant=variant, backend=backend, threads=threads, shapes=shapes
+        )
         variant, backend = choice.variant, choice.backend
         delegates, threads = choice.delegates, choice.threads
     requests = read_requests(delegates or ())
@@ -146,6 +152,8 @@ def _in_artifact(
     memory: Path | None,
 ) -> Found:
     """What an artifact has for this machine; held to its golden vectors if there is a memory."""
+    from edge_sdk.runtime.unpacked import mapped
+
     with open_artifact(path) as artifact:
         chosen, engine = choose(artifact, variant, backend_name)
         content = artifact.model(chosen) if cache is None else mapped(artifact, chosen, cache)
@@ -230,6 +238,8 @@ def is_artifact(path: Path) -> bool:
 
 def open_artifact(path: Path) -> Artifact:
     """The artifact, in a file or unpacked. Raises as ``Artifact`` does."""
+    from edge_sdk.artifact import Artifact, ArtifactFolder
+
     return ArtifactFolder(path) if _is_folder(path) else Artifact(path)
 
 

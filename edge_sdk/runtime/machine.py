@@ -125,12 +125,6 @@ def cpu_features(cpuinfo: str) -> tuple[str, ...]:
     return tuple(sorted(flags(cpuinfo) & FEATURES))
 
 
-def resident_bytes() -> int:
-    """Memory of this process that is in RAM now."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
-
-
 def _text(path: str) -> str:
     """A file of the kernel's, or nothing where this kernel does not have it."""
     try:

@@ -28,6 +28,7 @@ from numpy import ndarray
 from edge_sdk.backends.base import Array, LoadedModel
 from edge_sdk.errors import UsageError
 from edge_sdk.processing import Mask, Processing
+from edge_sdk.runtime.memory import give_back_memory
 from edge_sdk.runtime.tensors import Feed, Reading, reading
 from edge_sdk.spec import Attempt, Boxes, Classes, Placement, Signature
 from edge_sdk.spec.tensor import Dim
@@ -317,6 +318,8 @@ class Session:
                 self._ahead.close()
             model, self._model, self._one, self._run = self._model, None, None, _closed
             model.close()
+            del model
+            give_back_memory()
 
     def __enter__(self) -> Session:
         return self

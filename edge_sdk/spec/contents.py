@@ -10,6 +10,8 @@ from pathlib import PurePosixPath
 from edge_sdk.spec.manifest import Manifest, Variant
 from edge_sdk.spec.tensor import Signature
 
+SUFFIX = ".edge"
+"""Of an artifact's file."""
 MANIFEST = "manifest.json"
 GOLDEN = "golden.npz"
 BASELINE = "baseline.json"

@@ -15,7 +15,7 @@ from tiny_models import affine, onnx_affine, tflite_affine
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
 from edge_sdk.runtime import auto
-from edge_sdk.runtime.auto import EQUAL, Model, candidates, fastest, keep, race
+from edge_sdk.runtime.auto import EQUAL, Limits, Model, candidates, fastest, keep, race
 from edge_sdk.runtime.bench import Measurement, summarize
 from edge_sdk.runtime.configurations import Configuration
 from edge_sdk.runtime.load import default_threads
@@ -89,6 +89,8 @@ def test_it_runs_and_is_kept(
             edge_sdk.load(other, delegates="auto", cache=memory)
         with pytest.raises(BaseException, match="measured again"):
             edge_sdk.load(bare, delegates="auto", threads=1, cache=memory)
+        with pytest.raises(BaseException, match="measured again"):
+            edge_sdk.load(bare, delegates="auto", shapes={"x": (1, 4)}, cache=memory)
     kept.write_bytes(b"\0")
     with edge_sdk.load(bare, delegates="auto", cache=memory) as session:
         assert session.placement.operations == 2
@@ -158,7 +160,7 @@ def test_of_equals_the_plainest(bare: Path, memory: Path) -> None:
 
     model = Model(bare, None)
     taken = [
-        keep(model, memory, [one("slow", 3), one("plain", near), one("best", 1)], None, None)
+        keep(model, memory, [one("slow", 3), one("plain", near), one("best", 1)], Limits())
         for near in (EQUAL - 0.001, EQUAL + 0.001)
     ]
     assert [each.backend for each in taken] == ["plain", "best"]

@@ -11,6 +11,7 @@ import pytest
 
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.runtime import machine
+from edge_sdk.runtime.memory import resident_bytes
 from edge_sdk.spec import decode, encode
 from edge_sdk.spec.profile import DeviceProfile
 
@@ -85,9 +86,9 @@ def test_a_board_is_named_by_its_device_tree(model: str, name: str) -> None:
 
 def test_resident_memory_grows_with_what_is_written() -> None:
     with mmap.mmap(-1, 64 << 20) as block:  # malloc may give pages that were resident before
-        before = machine.resident_bytes()
+        before = resident_bytes()
         np.frombuffer(block, np.uint8)[:] = 1
-        assert machine.resident_bytes() - before > 48 << 20
+        assert resident_bytes() - before > 48 << 20
 
 
 def test_this_machine() -> None:
