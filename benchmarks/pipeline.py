@@ -60,7 +60,7 @@ def main() -> None:
     if args.one:
         print(json.dumps(one(*args.one)))
         return
-    ratios, frames_per_s = fps(rounds=1 if args.quick else 4)
+    ratios, frames_per_s = fps(rounds=1 if args.quick else 5)
     age = live()
     ratios["live: age p99 over period + model"] = age["ratio"]
     if not args.quick:

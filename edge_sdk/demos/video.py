@@ -237,21 +237,23 @@ class _Counted:
 def _until_told(pipeline: Pipeline) -> PipelineReport:
     """Run a pipeline whose good end is Ctrl-C: what it records is then finished, and kept."""
     outcome: list[Any] = []
+    done = threading.Event()
 
     def work() -> None:
         try:
             outcome.append(pipeline.run())
         except BaseException as error:  # noqa: BLE001 - raised below, in the main thread
             outcome.append(error)
+        finally:
+            done.set()
 
-    thread = threading.Thread(target=work, name="pipeline", daemon=True)
-    thread.start()
+    threading.Thread(target=work, name="pipeline", daemon=True).start()
     try:
-        while thread.is_alive():
-            thread.join(0.2)
+        while not done.wait(0.2):
+            pass
     except KeyboardInterrupt:
         pipeline.stop()
-        thread.join()
+        done.wait()
     (found,) = outcome
     if isinstance(found, BaseException):
         raise found

@@ -101,7 +101,10 @@ class Channel(Generic[Thing]):
             if self._abandoned:
                 return []
             taken = [self._things.popleft() for _ in range(min(most, len(self._things)))]
-            self._changed.notify_all()
+            # Who waits for room is woken once there is room for several: a change of threads for
+            # each frame costs more than a small model.
+            if len(self._things) <= self.capacity // 2:
+                self._changed.notify_all()
         return taken
 
     def end(self) -> None:

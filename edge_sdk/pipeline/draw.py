@@ -6,7 +6,7 @@ at any size, down to the pixel or two that a line and a letter need to be seen a
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,8 +42,10 @@ _HERSHEY_PX = 22.0
 """The same of OpenCV's simplex font at scale 1."""
 
 
-def draw(picture: Picture, result: Boxes | Classes | Mask) -> Picture:
-    """A copy of an RGB picture with the answer drawn on it.
+def draw(
+    picture: Picture, result: Boxes | Classes | Mask, colour: Literal["rgb", "bgr"] = "rgb"
+) -> Picture:
+    """A copy of a picture with the answer drawn on it.
 
     A picture too small for letters is enlarged first, by a whole factor.
 
@@ -51,11 +53,12 @@ def draw(picture: Picture, result: Boxes | Classes | Mask) -> Picture:
         picture: bytes, height x width x 3.
         result: boxes with their keypoints and labels, or classes, of which the best are listed in
             the upper left corner, or a mask, outside of which the picture is dimmed.
+        colour: order of the picture's channels.
 
     Raises:
         UnavailableError: OpenCV is not installed.
     """
-    pen = _Pen(picture)
+    pen = _Pen(picture, colour)
     if isinstance(result, Boxes):
         for box in reversed(result.found):  # the surest on top
             pen.outline(box)
@@ -71,9 +74,10 @@ def draw(picture: Picture, result: Boxes | Classes | Mask) -> Picture:
 class _Pen:
     """Draws on a copy of one picture, in its unit."""
 
-    def __init__(self, picture: Picture) -> None:
+    def __init__(self, picture: Picture, colour: Literal["rgb", "bgr"]) -> None:
         self._cv2: Any = import_cv2("Drawing")
         self.picture = _enlarged(picture)
+        self._colours = _COLOURS if colour == "rgb" else tuple(each[::-1] for each in _COLOURS)
         self._height, self._width = self.picture.shape[:2]
         unit = min(self._height, self._width) / _UNIT_OF
         self._line = max(1, round(2 * unit))
@@ -88,7 +92,7 @@ class _Pen:
     def outline(self, box: Box) -> None:
         """The box's edges and keypoints."""
         cv2 = self._cv2
-        colour = _COLOURS[box.index % len(_COLOURS)]
+        colour = self._colours[box.index % len(_COLOURS)]
         corners = self._pixel(box.left, box.top), self._pixel(box.right, box.bottom)
         # A dark edge around the bright line keeps it visible on any background.
         if self._line > 1:
@@ -107,7 +111,7 @@ class _Pen:
         edges, _ = cv2.findContours(
             belongs.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
         )
-        cv2.drawContours(self.picture, edges, -1, _COLOURS[0], self._line, cv2.LINE_AA)
+        cv2.drawContours(self.picture, edges, -1, self._colours[0], self._line, cv2.LINE_AA)
 
     def name(self, box: Box) -> None:
         """The box's label and score on a plate: above it, or within it at the picture's edge."""
@@ -116,7 +120,7 @@ class _Pen:
         left, top = self._pixel(box.left, box.top)
         left = max(0, min(left - self._line // 2, self._width - width))
         top = top - height if top >= height else top
-        self._plate(text, left, top, _COLOURS[box.index % len(_COLOURS)])
+        self._plate(text, left, top, self._colours[box.index % len(_COLOURS)])
 
     def listing(self, classes: Classes) -> None:
         """The likeliest classes, one plate below the other; the best one in colour."""
@@ -126,7 +130,7 @@ class _Pen:
             _, height = self._plate_size(text)
             if top + height > self._height and at:
                 break
-            self._plate(text, 0, top, _COLOURS[0] if at == 0 else _PAPER)
+            self._plate(text, 0, top, self._colours[0] if at == 0 else _PAPER)
             top += height
 
     def _pixel(self, x: float, y: float) -> tuple[int, int]:

@@ -59,9 +59,9 @@ class Frame:
         """The same frame with one more answer."""
         return replace(self, answers={**self.answers, name: answer})
 
-    def shows(self, picture: Picture, colour: Literal["rgb", "bgr"] | None = None) -> Frame:
-        """The same frame with another picture, of the same colour order unless it is said."""
-        return replace(self, picture=picture, colour=colour or self.colour)
+    def shows(self, picture: Picture) -> Frame:
+        """The same frame with another picture, of the same colour order."""
+        return replace(self, picture=picture)
 
     def arrived(self, stream: str, taken_s: float, index: int) -> Frame:
         """The same frame with its place in a pipeline's stream."""

@@ -22,7 +22,7 @@ from typing import Any, Literal, Protocol
 
 from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.pipeline.channel import Channel, Policy
-from edge_sdk.pipeline.clock import Clock, Thread, WallClock
+from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.metrics import Metrics, PipelineReport
 
@@ -154,6 +154,8 @@ class Pipeline:
         self._stopping = False
         self._stopped = self.clock.condition()
         self._open_sources = len(self.sources)
+        self._idle = self.clock.condition()
+        self._at_work = 0
 
     @property
     def stopping(self) -> bool:
@@ -191,33 +193,36 @@ class Pipeline:
             for part in (*(stage for lane in self._lanes for stage in lane), *self._sinks):
                 if hasattr(part, "begin"):
                     part.begin(self)
-            threads = [
+            self._at_work = len(self.sources) + len(self._lanes) + 1
+            for source in self.sources:
                 self.clock.start(source.name, self._guarded(source.name, self._pull, source))
-                for source in self.sources
-            ]
-            threads += [
+            for at, lane in enumerate(self._lanes):
                 self.clock.start(lane[0].name, self._guarded(lane[0].name, self._work, at))
-                for at, lane in enumerate(self._lanes)
-            ]
-            threads.append(self.clock.start("sinks", self._guarded("sinks", self._sink)))
+            self.clock.start("sinks", self._guarded("sinks", self._sink))
             try:
-                self._join(threads)
+                self._wait_for_all()
             except KeyboardInterrupt:
                 self.stop()
-                self._join(threads, _PATIENCE_S)
+                self._wait_for_all(_PATIENCE_S)
                 raise
             if self._failure is not None:
                 raise self._failure
         return self.report()
 
-    def _join(self, threads: list[Thread], patience_s: float | None = None) -> None:
-        for thread in threads:
-            if patience_s is not None:
-                thread.join(patience_s)
-            while patience_s is None and thread.is_alive():
-                thread.join(0.5)  # in slices: a join without end would hold Ctrl-C back
-                if self._failure is not None:
-                    patience_s = _PATIENCE_S
+    def _wait_for_all(self, patience_s: float | None = None) -> None:
+        """Until no thread is at work; after a failure, or with patience, no longer than that.
+
+        Not by ``Thread.join``: a Ctrl-C within it makes Python 3.11 take the thread for ended.
+        """
+        until: float | None = None
+        with self._idle:
+            while self._at_work:
+                now = self.clock.now()
+                if until is None and (patience_s is not None or self._failure is not None):
+                    until = now + (_PATIENCE_S if patience_s is None else patience_s)
+                if until is not None and now >= until:
+                    return
+                self._idle.wait(0.5)  # in slices: a wait without end would hold Ctrl-C back
 
     def _channel(self, before: str) -> Channel[Frame]:
         def overtaken(_: Frame) -> None:
@@ -233,6 +238,10 @@ class Pipeline:
                 work(*args)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the run ends with it
                 self._fail(_named(error, name))
+            finally:
+                with self._idle:
+                    self._at_work -= 1
+                    self._idle.notify_all()
 
         return body
 

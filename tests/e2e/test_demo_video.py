@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -146,6 +149,36 @@ def test_a_stream_and_its_page(edge: Edge, here: Path) -> None:
     assert report["age_ms"]["p50"] < 200
     # As long as what it shows, whatever the server sent in a burst at first.
     assert 15 < len(pictures(here / "live.mp4")) < 75
+
+
+def told_to_stop(number: int, *words: str) -> tuple[int, str]:
+    """A demo in a process of its own, sent a signal once it is at work."""
+    program = [sys.executable, "-m", "edge_sdk", "demo", "video", *words]
+    with subprocess.Popen(program, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        deadline = time.monotonic() + 30
+        while not any(Path().glob(".*.mp4")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.5)
+        running.send_signal(number)
+        _, err = running.communicate()
+        return running.returncode, err.decode()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_live_run_that_is_told_to_stop_keeps_what_it_recorded(here: Path, number: int) -> None:
+    words = ["--input", "synthetic:320x240@30", "--output", "card.mp4"]
+    code, err = told_to_stop(number, *words)
+    assert code == 0, err
+    assert len(pictures(here / "card.mp4")) > 5
+    assert [path.name for path in here.iterdir()] == ["card.mp4"]
+
+
+def test_a_file_that_is_stopped_halfway_leaves_nothing(here: Path) -> None:
+    words = ["--input", "synthetic:1280x720x100000", "--output", "card.mp4"]
+    code, err = told_to_stop(signal.SIGINT, *words)
+    assert code == 130
+    assert "nothing was left half done" in err
+    assert list(here.iterdir()) == []
 
 
 def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:

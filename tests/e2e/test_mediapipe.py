@@ -19,7 +19,9 @@ import edge_sdk
 from converters import Conversion, convert
 from converters.identity import Identity
 from converters.tflite.metadata import with_metadata
-from edge_sdk.pipeline.picture_file import read_picture
+from edge_sdk.backends.mediapipe import open_tasks
+from edge_sdk.errors import UnavailableError
+from edge_sdk.pipeline.picture_file import read_picture, write_picture
 from edge_sdk.processing import ImagePreprocessor, read_processing
 from edge_sdk.spec import Boxes, Classes, ImageInput, TensorSpec
 from examples.assets import asset
@@ -258,3 +260,79 @@ def test_image_segmenter_cuts_the_same_person_out(
             mine, yours = ours > 0.5, theirs[f"mask{at}"] > 0.5
             assert 0.2 < mine.mean() < 0.8
             assert (mine & yours).sum() / (mine | yours).sum() >= 0.98
+
+
+def stage(python: str, artifact: Path, pictures: list[np.ndarray], folder: Path) -> Path:
+    """The answers of a pipeline with Tasks as its stage, run in MediaPipe's own Python."""
+    (folder / "pictures").mkdir()
+    for at, picture in enumerate(pictures):
+        write_picture(folder / "pictures" / f"{at}.png", picture)
+    done = subprocess.run(
+        [python, ROOT / "tests" / "e2e" / "tasks_stage.py", artifact, folder],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_tasks_as_a_stage_finds_the_same_faces_and_the_same_person(
+    tasks: Mediapipe, photos: list[np.ndarray], tmp_path: Path
+) -> None:
+    import cv2
+
+    python = str(tasks.process.args[0])  # type: ignore[index]
+    preprocess, postprocess = read_processing(FACES / "face.toml")
+    assert isinstance(preprocess, ImageInput)
+    (photo,) = photos
+    squares = [enlarged(photo, preprocess), enlarged(photo[:, ::-1], preprocess)]
+    faces = tmp_path / "faces.edge"
+    wrap(
+        asset("face-detection-short-range"),
+        faces,
+        preprocess=preprocess,
+        postprocess=postprocess,
+        labels=["face"],
+    )
+    (tmp_path / "a").mkdir()
+    folder = stage(python, faces, squares, tmp_path / "a")
+    lines = (folder / "found.jsonl").read_text(encoding="utf-8").splitlines()
+    with edge_sdk.load(faces) as session:
+        for square, line in zip(squares, lines, strict=True):
+            (theirs,) = json.loads(line)["answers"]["tasks"]["found"]
+            (ours,) = session.predict(square).found  # type: ignore[union-attr]
+            side = ours.right - ours.left
+            for edge_name in ("left", "top", "right", "bottom"):
+                assert theirs[edge_name] == pytest.approx(getattr(ours, edge_name), abs=0.02 * side)
+            assert theirs["label"] == "face"
+            assert np.abs(np.array(theirs["keypoints"]) - ours.keypoints).max() <= 0.02
+
+    selfie = tmp_path / "selfie.edge"
+    before, after = read_processing(ROOT / "examples" / "selfie_segmentation" / "selfie.toml")
+    wrap(asset("selfie-segmentation"), selfie, preprocess=before, postprocess=after)
+    (tmp_path / "b").mkdir()
+    folder = stage(python, selfie, photos, tmp_path / "b")
+    with edge_sdk.load(selfie) as session, np.load(folder / "masks.npz") as masks:
+        height, width = photo.shape[:2]
+        mine = session.predict(photo).over(height, width) > 0.5  # type: ignore[union-attr]
+        yours = cv2.resize(masks["0"], (width, height)) > 0.5
+        assert 0.2 < mine.mean() < 0.8
+        assert (mine & yours).sum() / (mine | yours).sum() >= 0.98
+
+
+def test_what_tasks_cannot_be_asked(tasks: Mediapipe, tmp_path: Path) -> None:
+    """Here MediaPipe is not installed, and there a file without a task is refused."""
+    with pytest.raises(UnavailableError, match="does not import") as caught:
+        open_tasks(tmp_path / "any.edge")
+    assert "edgeloop[mediapipe]" in caught.value.hint
+    plain = tmp_path / "plain.edge"
+    wrap(asset("selfie-segmentation"), plain, preprocess=SELFIE)
+    done = subprocess.run(
+        [str(tasks.process.args[0]), ROOT / "tests" / "e2e" / "tasks_stage.py", plain, tmp_path],  # type: ignore[index]
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "declares no postprocessing" in done.stderr

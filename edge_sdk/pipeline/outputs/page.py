@@ -13,10 +13,12 @@ website can look through its visitor's browser.
 
 from __future__ import annotations
 
+import socket
 import threading
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 
 import msgspec
@@ -126,6 +128,15 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     page: LivePage
     local_only = True
+
+    def __init__(self, address: tuple[str, int], visit: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, visit)
+
+    def server_bind(self) -> None:
+        """Without HTTPServer's question to the name server, which may take its time."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A browser that goes away in the middle is no event."""

@@ -31,7 +31,7 @@ class Drawing:
             found = Boxes(found=tuple(track.box for track in found.tracks if not track.unseen))
         if not isinstance(found, Boxes | Classes | Mask):
             return frame
-        return frame.shows(draw(frame.rgb(), found), "rgb")
+        return frame.shows(draw(frame.picture, found, frame.colour))
 
 
 class SideBySide:

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import io
 import json
+import socket
 import threading
 from pathlib import Path
 
@@ -167,6 +168,16 @@ def test_the_page_shows_what_comes():
         thread.join()
     with pytest.raises(OSError):
         get(page, "/")
+
+
+@pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
+def test_the_page_listens_on_ipv6_too():
+    try:
+        page = LivePage("::1", 0)
+    except UnavailableError:
+        pytest.skip("this machine has no IPv6")
+    assert page.url.startswith("http://[::1]:")
+    page._server.server_close()
 
 
 def test_a_port_that_is_taken_and_addresses():
