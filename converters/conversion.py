@@ -36,6 +36,7 @@ from converters.steps import OnStep, Steps
 from converters.targets import Target, open_target
 from converters.tflite.stamp import check_describable, described
 from converters.workshop import workshop
+from edge_sdk.artifact import Golden
 from edge_sdk.errors import ConversionError
 from edge_sdk.files import check_writable
 from edge_sdk.spec import (
@@ -175,8 +176,7 @@ def convert(
         steps.end()
         report = account(original, identity, data, fed, tools_of(original, {}))
         return Conversion(passed=False, report=report, seconds=steps.seconds)
-    vectors = golden_vectors(golden, data.judged, original, identity)
-    give_back_memory()
+    vectors = _recorded(golden, original, identity, data, steps)
     kept = VariantCache() if cache and _is_on_disk(source) else None
     with workshop() as folder:
         targets = _targets(original, orders, folder, kept)
@@ -232,6 +232,16 @@ def convert(
         size=output.stat().st_size,
         manifest=manifest,
     )
+
+
+def _recorded(
+    golden: str | Path | None, original: Source, identity: Identity, data: Evidence, steps: Steps
+) -> Golden | None:
+    """The golden vectors; after them the original rests until it is compared with."""
+    steps.begin("record the golden vectors")
+    vectors = golden_vectors(golden, data.judged, original, identity)
+    give_back_memory()
+    return vectors
 
 
 def _candidates(
