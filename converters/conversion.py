@@ -117,7 +117,7 @@ def convert(
         shapes: lengths for axes that the model leaves open, by input name; all of them for a
             PyTorch module without example inputs.
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
-            them from the data the variants are judged on.
+            some of those that the variants are judged on, 256 kB or two samples at most.
         budget: keep the smallest variant within it in each format (see ``converters.budget``);
             without ``recipes`` all are tried.
         metadata: add TFLite metadata to a ``.tflite`` that is wrapped; those that are made here
