@@ -36,6 +36,7 @@ from converters.steps import OnStep, Steps
 from converters.targets import Target, open_target
 from converters.tflite.stamp import check_describable, described
 from converters.workshop import workshop
+from edge_sdk.artifact import Golden
 from edge_sdk.errors import ConversionError
 from edge_sdk.files import check_writable
 from edge_sdk.spec import (
@@ -116,7 +117,7 @@ def convert(
         shapes: lengths for axes that the model leaves open, by input name; all of them for a
             PyTorch module without example inputs.
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
-            them from the data the variants are judged on.
+            some of those that the variants are judged on, 256 kB or two samples at most.
         budget: keep the smallest variant within it in each format (see ``converters.budget``);
             without ``recipes`` all are tried.
         metadata: add TFLite metadata to a ``.tflite`` that is wrapped; those that are made here
@@ -175,8 +176,7 @@ def convert(
         steps.end()
         report = account(original, identity, data, fed, tools_of(original, {}))
         return Conversion(passed=False, report=report, seconds=steps.seconds)
-    vectors = golden_vectors(golden, data.judged, original, identity)
-    give_back_memory()
+    vectors = _recorded(golden, original, identity, data, steps)
     kept = VariantCache() if cache and _is_on_disk(source) else None
     with workshop() as folder:
         targets = _targets(original, orders, folder, kept)
@@ -232,6 +232,16 @@ def convert(
         size=output.stat().st_size,
         manifest=manifest,
     )
+
+
+def _recorded(
+    golden: str | Path | None, original: Source, identity: Identity, data: Evidence, steps: Steps
+) -> Golden | None:
+    """The golden vectors; after them the original rests until it is compared with."""
+    steps.begin("record the golden vectors")
+    vectors = golden_vectors(golden, data.judged, original, identity)
+    give_back_memory()
+    return vectors
 
 
 def _candidates(

@@ -3,7 +3,8 @@
     FOLDER            pictures; a subfolder is a class. Prepared as ``--preprocess`` declares, read
                       one batch at a time.
     FILE.npz          ``x`` (or one array per input name) in the source's own layout and numbers,
-                      first axis the samples; ``y``, optional, the class of each.
+                      first axis the samples; ``y``, optional, the class of each. Large arrays
+                      stay on the disk (``converters.rows``).
     MODULE:FUNCTION   a function that returns such arrays in a mapping.
 
 Whatever it was, it is a ``Samples``: a length, batches by input name, and labels if there are any.
@@ -25,6 +26,7 @@ import numpy as np
 import numpy.typing as npt
 
 from converters.archive import check_archive
+from converters.rows import Rows, blocks, read_npz
 from converters.scores import class_count, scores_output
 from converters.sources.base import Arrays, has_batch_axis
 from edge_sdk.backends.base import Array, numpy_dtype
@@ -189,8 +191,7 @@ def _from_npz(path: Path, signature: Signature) -> Samples:
         with zipfile.ZipFile(path):  # np.load takes other files for pickles
             pass
         check_archive(path)
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_npz(path)
     except _UNREADABLE as error:
         raise UsageError(
             f"{path} is not a readable .npz: {error}", "Write it with numpy.savez(path, x=…, y=…)."
@@ -223,12 +224,14 @@ def _from_function(module: str, function: str, signature: Signature) -> Samples:
 
 def _from_arrays(arrays: Mapping[str, Any], where: str, signature: Signature) -> Samples:
     try:
-        given = {name: np.asarray(array) for name, array in arrays.items()}
+        given = {n: a if isinstance(a, Rows) else np.asarray(a) for n, a in arrays.items()}
     except ValueError as error:  # rows of different lengths
         raise UsageError(
             f"{where} holds what is no array: {error}", "Give numpy arrays."
         ) from error
     y = given.pop("y", None) if "y" not in {t.name for t in signature.inputs} else None
+    if isinstance(y, Rows):
+        y = y[:]
     wanted = [t.name for t in signature.inputs]
     if "x" in given and len(wanted) == 1 and wanted[0] not in given:
         given[wanted[0]] = given.pop("x")
@@ -250,7 +253,10 @@ def _from_arrays(arrays: Mapping[str, Any], where: str, signature: Signature) ->
 
 
 def _samples(
-    where: str, digest: str, arrays: Mapping[str, Array], labels: npt.NDArray[np.int64] | None
+    where: str,
+    digest: str,
+    arrays: Mapping[str, Array | Rows],
+    labels: npt.NDArray[np.int64] | None,
 ) -> Samples:
     return Samples(
         source=where,
@@ -261,7 +267,7 @@ def _samples(
     )
 
 
-def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
+def _fitted(array: Array | Rows, tensor: TensorSpec, where: str) -> Array | Rows:
     """The array, if it holds batches of ``tensor``; float64 is narrowed, nothing else is cast."""
     dtype = numpy_dtype(tensor.dtype)
     if array.dtype == np.float64 and dtype == np.float32:
@@ -278,16 +284,16 @@ def _fitted(array: Array, tensor: TensorSpec, where: str) -> Array:
         wanted = "x".join(map(str, ("N", *one.shape)))
         hint = "N counts the samples; the other axes must be the model's."
         for turn, found in (((0, 2, 3, 1), "channels first"), ((0, 3, 1, 2), "channels last")):
-            if array.ndim == 4 and one.accepts(array.transpose(turn).shape[1:]):
+            if array.ndim == 4 and one.accepts(tuple(array.shape[axis] for axis in turn[1:])):
                 hint = f"The pictures are {found}, the model's are not: x.transpose{turn}"
         raise UsageError(
             f"{where}: {tensor.name} has shape {'x'.join(map(str, array.shape)) or 'scalar'}; "
             f"{wanted} is needed.",
             hint,
         )
-    if dtype.kind == "f" and not np.isfinite(array).all():
+    if dtype.kind == "f" and not all(np.isfinite(block).all() for block in blocks(array)):
         raise UsageError(f"{where}: {tensor.name} holds NaN or infinity.", "Clean the data.")
-    return np.ascontiguousarray(array)
+    return array if isinstance(array, Rows) else np.ascontiguousarray(array)
 
 
 def _sample_shape(tensor: TensorSpec) -> tuple[Dim, ...]:
@@ -365,10 +371,11 @@ def _pictures(folder: Path) -> list[Path]:
     return [source.path for source in open_sources([folder])]
 
 
-def _digest(arrays: Mapping[str, Array]) -> str:
+def _digest(arrays: Mapping[str, Array | Rows]) -> str:
     digest = hashlib.sha256()
     for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
+        array = arrays[name]
         digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
-        digest.update(array.data)
+        for block in blocks(array):
+            digest.update(block.data)
     return digest.hexdigest()

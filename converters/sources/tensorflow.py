@@ -124,23 +124,6 @@ class TensorFlowSource:
             )
         return frozen
 
-    def named_frozen(self) -> Any:
-        """The frozen function as a ``tf.function`` of positional tensors that carry our names."""
-        tf = engine("tensorflow")
-        frozen = self.frozen()
-        outputs = [t.name for t in self.signature.outputs]
-        specs = [
-            tf.TensorSpec(tensor.shape, tensor.dtype, name=name)
-            for name, tensor in zip(self._inputs, frozen.inputs, strict=True)
-        ]
-
-        def call(*tensors: Any) -> dict[str, Any]:
-            results = frozen(*tensors)
-            flat = results if isinstance(results, (list, tuple)) else [results]
-            return dict(zip(outputs, flat, strict=True))
-
-        return tf.function(call, input_signature=specs, autograph=False)
-
     def _traced(self, inputs: tuple[TensorSpec, ...]) -> Any:
         """The function for inputs of those shapes, which it takes in that order."""
         tf = engine("tensorflow")

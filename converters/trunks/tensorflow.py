@@ -59,15 +59,23 @@ class OnnxTrunk:
         """See ``FileTrunk.build``."""
         onnx, tf2onnx = engine("onnx"), engine("tf2onnx")
         check_distinct(self._source.signature, "ONNX")
-        function = self._source.named_frozen()
+        frozen = self._source.frozen()
+        signature = self._source.signature
+        tensors = [t.name for t in (*frozen.inputs, *frozen.outputs)]
+        names = [t.name for t in (*signature.inputs, *signature.outputs)]
         with at_work(
             f"Converting {self._source.name} to ONNX",
             "Another target may have the operation: --formats tflite",
         ):
             # Its names count on from conversion to conversion, and would make their bytes differ.
             tf2onnx.utils.INTERNAL_NAME = 1
-            proto, _ = tf2onnx.convert.from_function(
-                function, input_signature=function.input_signature, opset=OPSET
+            # Of the frozen graph: of a function it would be frozen, and copied, once more.
+            proto, _ = tf2onnx.convert.from_graph_def(
+                frozen.graph.as_graph_def(add_shapes=True),
+                input_names=tensors[: len(signature.inputs)],
+                output_names=tensors[len(signature.inputs) :],
+                tensors_to_rename=dict(zip(tensors, names, strict=True)),
+                opset=OPSET,
             )
             proto.producer_version = tool_version("tf2onnx")
             proto.graph.name, proto.graph.doc_string = self._source.name, ""

@@ -158,10 +158,11 @@ def test_progress_is_on_stderr_and_the_table_on_stdout(edge, saved, arrays, tmp_
     assert done.out.startswith("variant ")
     assert f"next: edge verify {tmp_path / 'm.edge'}" in done.out
     steps = [line.removesuffix(" …") for line in done.err.splitlines()]
-    assert steps[:7] == [
+    assert steps[:8] == [
         "open the source",
         "read the data",
         "check how the model is fed",
+        "record the golden vectors",
         "make tflite-fp32",
         "make tflite-fp16",
         "make tflite-int8",
