@@ -22,6 +22,7 @@ from edge_sdk.errors import UsageError
 
 OLDEST_OPSET = 9
 CONTROL_FLOW = ("If", "Loop", "Scan")
+RECURRENT = ("LSTM", "GRU", "RNN")
 _EXPORT = "Export the model again, and look at it with onnx.checker.check_model."
 
 
@@ -199,6 +200,26 @@ def flatten_outputs(proto: Any, shapes: Mapping[str, tuple[int, ...]]) -> None:
         proto.graph.node.append(onnx.helper.make_node("Reshape", [inner, rows], [value.name]))
         kind = value.type.tensor_type.elem_type
         value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, length))
+
+
+def untie_states(proto: Any) -> None:
+    """Let, in place, no recurrent layer's state be an output of the model itself: times one it is.
+
+    onnx2tf gives the tensor that is an output the output's name, and the layer that goes on to
+    compute with it then reads a tensor that nothing makes.
+    """
+    onnx = engine("onnx")
+    made = {name for node in proto.graph.node if node.op_type in RECURRENT for name in node.output}
+    for value in proto.graph.output:
+        if value.name not in made:
+            continue
+        state, one = f"{value.name}_state", f"{value.name}_one"
+        for node in proto.graph.node:
+            node.input[:] = [state if name == value.name else name for name in node.input]
+            node.output[:] = [state if name == value.name else name for name in node.output]
+        dtype = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(np.array(1, dtype), one))
+        proto.graph.node.append(onnx.helper.make_node("Mul", [state, one], [value.name]))
 
 
 def graphs(graph: Any) -> Iterator[Any]:

@@ -8,7 +8,7 @@ what the model computes: a half-precision number is the same number in single pr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,39 @@ def custom_operations(tree: Any) -> list[str]:
     used = {int(op.opcodeIndex) for graph in tree.subgraphs for op in graph.operators}
     codes = [tree.operatorCodes[at].customCode for at in sorted(used)]
     return list(dict.fromkeys(code.decode() for code in codes if code))
+
+
+def operations(tree: Any) -> Iterator[tuple[str, str]]:
+    """The type of every operation, of all graphs, with the name of what it makes."""
+    names = {at: name for name, at in vars(_schema().BuiltinOperator).items() if name.isupper()}
+    for graph in tree.subgraphs:
+        for op in graph.operators:
+            code = tree.operatorCodes[op.opcodeIndex]
+            kind = (
+                code.customCode.decode()
+                if code.customCode
+                else names[max(code.builtinCode, code.deprecatedBuiltinCode)]
+            )
+            yield kind, _name(graph, op.outputs[0]) if len(op.outputs) else kind
+
+
+def cut_off(tree: Any) -> list[str]:
+    """The names of tensors that an operation reads and nothing makes."""
+    found = []
+    for graph in tree.subgraphs:
+        there = {int(at) for at in graph.inputs} | {
+            int(at) for op in graph.operators for at in op.outputs
+        }
+        for op in graph.operators:
+            for at in map(int, op.inputs):
+                tensor = graph.tensors[at] if at >= 0 else None
+                if tensor is None or at in there or tensor.isVariable:
+                    continue
+                data = tree.buffers[tensor.buffer].data
+                if data is None or not len(data):
+                    there.add(at)
+                    found.append(_name(graph, at))
+    return found
 
 
 def share_constants(tree: Any) -> None:

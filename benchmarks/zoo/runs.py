@@ -121,7 +121,7 @@ def read(
     done: subprocess.CompletedProcess[str], written: bool
 ) -> tuple[Answer, str, tuple[Build, ...]]:
     """Answer, reason and variants of a command that has ended."""
-    said = _error(done.stderr)
+    said = error_of(done.stderr)
     if "Traceback (most recent call last)" in done.stderr:
         return "failed", done.stderr.strip().splitlines()[-1], ()
     if done.returncode in (0, NEGATIVE) and done.stdout.strip():
@@ -157,7 +157,7 @@ def _portable(said: str) -> str:
     return said.replace(f"{cache()}{os.sep}", "")
 
 
-def _error(stderr: str) -> str:
+def error_of(stderr: str) -> str:
     """The message of the command's JSON error, with the first line of its hint."""
     for line in reversed(stderr.splitlines()):
         if line.startswith("{"):

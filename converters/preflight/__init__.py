@@ -13,6 +13,7 @@ What is not foreseen: how far a build's numbers will be from the original's. Tha
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -27,7 +28,7 @@ from converters.samples import random_samples
 from converters.sources import Source, open_source
 from converters.steps import OnStep, Steps
 from converters.workshop import workshop
-from edge_sdk.errors import ConversionError, UnavailableError, UsageError
+from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.spec import Format
 from edge_sdk.text import nearest
 
@@ -35,6 +36,7 @@ __all__ = ["Forecast", "Preflight", "Problem", "preflight"]
 
 _MODULES = {
     "tensorflow": "converters.preflight.tensorflow",
+    "torch": "converters.preflight.torch",
     "tflite": "converters.preflight.engine_file",
     "onnx": "converters.preflight.engine_file",
 }
@@ -70,11 +72,6 @@ def preflight(
     steps = Steps(on_step)
     steps.begin("open the source")
     original = open_source(source, shapes=shapes, trust_code=trust_code)
-    if original.family not in _MODULES:
-        raise UnavailableError(
-            f"Preflight cannot look at {original.kind} sources.",
-            "edge convert SOURCE -o OUT.edge   # tells by doing it",
-        )
     module = import_module(_MODULES[original.family])
     steps.begin("import the engines")
     module.imports(original, asked)
@@ -104,8 +101,8 @@ def _check_answers(original: Source) -> None:
     """As a conversion does first; noise may be no input for a model that indexes by it."""
     try:
         check_answers(original, random_samples(original.signature, FED))
-    except ConversionError as error:
-        if not error.message.startswith("Running "):
+    except (ConversionError, UsageError) as error:
+        if not re.match(r"Running |.* cannot run the model on these inputs", error.message):
             raise
 
 

@@ -1,27 +1,55 @@
-"""Files that an engine runs as they are, and how a build fares in the engine that is to run it.
+"""ONNX and .tflite files: wrapped as they are, or made into another format.
 
-A ``.tflite`` or ``.onnx`` is wrapped, which asks nothing more of it than that it loads and
-answers; by the time a forecast is asked for, it has.
+A file is wrapped by the format it is of already, which asks nothing more of it than that it loads
+and answers; by the time a forecast is asked for, it has. For another format the float build itself
+is made, which is a matter of seconds, most of them the engine's start: no quantization, no proof.
+It is loaded, and run once on noise, for some engines write what loads and does not run.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Container, Iterable
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
-from converters.engines import engine, quiet
+from converters import onnx_graph, tflite_graph
+from converters.engines import engine, tool_version
+from converters.preflight.builds import built, judged
+from converters.preflight.obstacles import Everything, blamed, obstacle, refused
 from converters.preflight.words import Forecast, Problem
-from converters.sources.base import Source
+from converters.samples import random_samples
+from converters.sources import open_source
+from converters.sources.base import Arrays, Source
 from converters.sources.engine_file import EngineFileSource
-from converters.targets.engine_runner import EngineRunner
-from converters.trunks import open_trunk
-from edge_sdk.errors import ConversionError
-from edge_sdk.spec import Format, Signature
+from converters.sources.onnx import OnnxSource
+from converters.sources.tflite import TfliteSource
+from converters.toolchains import modules, toolchain
+from edge_sdk.errors import ConversionError, UnavailableError, UsageError
+from edge_sdk.spec import Format
+
+_ENGINES: dict[tuple[str, Format], tuple[str, ...]] = {
+    ("onnx", "tflite"): ("onnx", "ai_edge_litert.interpreter"),
+    ("onnx", "coreml"): ("onnx", "coremltools"),
+    ("tflite", "onnx"): ("tf2onnx", "onnx", "onnxruntime"),
+    ("tflite", "coreml"): ("tf2onnx", "onnx", "coremltools"),
+}
+_WAYS_OUT = {
+    **dict.fromkeys(
+        ("If", "Loop", "Scan"),
+        "Export the one branch that is needed, or fix the input that it depends on.",
+    ),
+    "NonMaxSuppression": "End the model before it; [postprocess] declares it for the device.",
+}
+
+_unwrapped: WeakKeyDictionary[Source, Source] = WeakKeyDictionary()
 
 
-def imports(_source: Source, _formats: Iterable[Format]) -> None:
-    """Nothing more than what has opened it."""
+def imports(source: Source, formats: Iterable[Format]) -> None:
+    """Import the engines that lead to these formats."""
+    for format_ in formats:
+        for module in _ENGINES.get((source.kind, format_), ()):
+            engine(module)
 
 
 def forecast(source: Source, format_: Format, folder: Path) -> Forecast:
@@ -29,86 +57,61 @@ def forecast(source: Source, format_: Format, folder: Path) -> Forecast:
     assert isinstance(source, EngineFileSource)
     if format_ == source.kind:
         return judged(source.path.read_bytes(), format_, source.checked_by)
+    asked = _asked(source.kind, format_)
     try:
-        open_trunk(format_, source, folder)
-    except ConversionError as error:
+        original = _unwrapped.get(source) or _unwrapped.setdefault(source, _opened(source))
+    except UsageError as error:
+        return refused(format_, [obstacle(error)], asked)
+    try:
+        return built(original, format_, folder, asked, _noise(original))
+    except UnavailableError as error:
         problem = Problem(operation="", what=error.message, remedy=error.hint)
-        return Forecast(format=format_, verdict="does not", problems=(problem,))
-    problem = Problem(
-        operation="",
-        what=f"An engine leads from {source.kind} to {format_}; whether it takes this model is not "
-        "foreseen.",
-        remedy=f"edge convert SOURCE -o OUT.edge --formats {format_}   # tells by doing it",
-    )
-    return Forecast(format=format_, verdict="unforeseen", problems=(problem,))
+        return Forecast(format=format_, verdict="unforeseen", problems=(problem,))
+    except ConversionError as error:
+        nodes, known = _nodes(original, folder), _known(source.kind, format_)
+        return refused(format_, tuple(blamed(error, nodes, known, asked, _WAYS_OUT)), asked)
 
 
-def loaded(model: bytes, format_: Format, declared: Signature, made_by: str) -> Forecast:
-    """The forecast of a build that was made: does the engine that is to run it take it, and how?
-
-    Raises:
-        ConversionError: it does not load it, or it has other inputs and outputs than declared.
-    """
-    runner = EngineRunner(model, format_, declared, f"The {format_} build")
-    return judged(model, format_, f"{made_by}, {runner.checked_by}")
+def _opened(source: EngineFileSource) -> Source:
+    """The same file as what is to be converted: every shape fixed, in floats."""
+    return open_source(source.path, shapes=source.shapes, wrap=False)
 
 
-def judged(model: bytes, format_: Format, checked_by: str) -> Forecast:
-    """The forecast of a file that loads."""
-    if format_ == "tflite":
-        every, plain = _operations(model)
-        problems = tuple(_unaccelerated(plain))
-        count = sum(every.values())
-    else:
-        problems, count = (), _node_count(model)
-    return Forecast(
-        format=format_,
-        verdict="falls back" if problems else "converts",
-        checked_by=checked_by,
-        operations=count,
-        problems=problems,
-    )
+def _noise(original: Source) -> Arrays | None:
+    """An input of noise that the original answers; None where noise is no input for it."""
+    samples = random_samples(original.signature, 1).read(0, 1)
+    try:
+        original.run(samples)
+    except ConversionError:
+        return None
+    return samples
 
 
-def _unaccelerated(plain: Counter[str]) -> Iterator[Problem]:
-    for name, count in plain.most_common():
-        yield Problem(
-            operation=name,
-            count=count,
-            what="XNNPACK has no kernel for it here: it runs on LiteRT's plain CPU kernels.",
-            remedy="edge bench OUT.edge   # says what that costs",
-        )
+def _asked(kind: str, format_: Format) -> str:
+    if (kind, format_) == ("onnx", "tflite"):
+        return f"onnx2tf {toolchain('onnx2tf').version}"
+    name = {"tflite": "onnx2tf", "onnx": "tf2onnx", "coreml": "coremltools"}[format_]
+    return f"{name} {tool_version(name)}"
 
 
-def _operations(model: bytes) -> tuple[Counter[str], Counter[str]]:
-    """The operations of a TFLite model by type: all, and those that no delegate takes."""
-    with quiet():
-        litert = engine("ai_edge_litert.interpreter")
-        interpreter = litert.Interpreter(model_content=model)
-        interpreter.allocate_tensors()
-        nodes = interpreter._get_ops_details()
-    own = [node for node in nodes if node["op_name"] != "DELEGATE"]
-    producers = {int(t): node for node in own for t in node["outputs"]}
-    taken: set[int] = set()
-    for node in nodes:
-        if node["op_name"] == "DELEGATE":
-            given = {int(t) for t in node["inputs"]}
-            open_ = [int(t) for t in node["outputs"]]
-            while open_:
-                tensor = open_.pop()
-                if tensor in given or tensor not in producers:
-                    continue
-                producer = producers[tensor]
-                if producer["index"] not in taken:
-                    taken.add(producer["index"])
-                    open_ += [int(t) for t in producer["inputs"]]
-    return (
-        Counter(node["op_name"] for node in own),
-        Counter(node["op_name"] for node in own if node["index"] not in taken),
-    )
+def _nodes(source: Source, folder: Path) -> dict[str, list[str]]:
+    """Where each type of operation stands, of an ONNX model or a .tflite."""
+    places: dict[str, list[str]] = defaultdict(list)
+    if isinstance(source, OnnxSource):
+        for node in onnx_graph.folded(source.model, folder).graph.node:
+            places[node.op_type].append(node.name or node.output[0])
+    elif isinstance(source, TfliteSource):
+        for name, output in tflite_graph.operations(tflite_graph.read_tflite(source.model)):
+            places[name].append(output)
+    return dict(places)
 
 
-def _node_count(model: bytes) -> int:
-    onnx = engine("onnx")
-    with quiet():
-        return len(onnx.load_model_from_string(model).graph.node)
+def _known(kind: str, format_: Format) -> Container[str]:
+    """The operations of a file's format that the engine which leads out of it has words for."""
+    if (kind, format_) == ("onnx", "tflite"):
+        return modules(toolchain("onnx2tf"), "onnx2tf/ops")
+    if kind == "tflite":
+        engine("tf2onnx.tflite_handlers")
+        handlers = engine("tf2onnx.handler").tf_op.get_opsets().values()
+        return {op.removeprefix("TFL_") for opsets in handlers for opset in opsets for op in opset}
+    return Everything()

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import defaultdict
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from converters.engines import at_work, engine, quiet, tool_version
-from converters.mil import MilProgram
-from converters.preflight.engine_file import loaded
-from converters.preflight.words import Forecast, Problem
+from converters.engines import at_work, engine, tool_version
+from converters.preflight.builds import built
+from converters.preflight.obstacles import Everything, blamed, refused
+from converters.preflight.words import Forecast
 from converters.sources.base import Source
 from converters.sources.tensorflow import TensorFlowSource
-from converters.targets.base import check_names
-from converters.trunks import CoreMlTrunk, FileTrunk, open_trunk
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format
 
 KEPT = 64
 """Numbers that a constant may have and keep: shapes, axes and thresholds decide much."""
-NAMED = 3
 _STANDS_FOR = 0.01
 """What all numbers of a large constant become; not 0 or 1, which optimizers remove."""
 
@@ -100,59 +96,15 @@ def forecast(source: Source, format_: Format, folder: Path) -> Forecast:
     original = cast(TensorFlowSource, source)
     try:
         hollow = _hollows.get(original) or _hollows.setdefault(original, Hollow(original))
-        return _LOOKS[format_](hollow, folder)
+        return built(hollow, format_, folder, _engine_of(format_))
     except ConversionError as error:
         nodes = _hollows[original].nodes if original in _hollows else {}
-        problems = tuple(_problems(error, nodes, format_))
-        return Forecast(
-            format=format_,
-            verdict="does not",
-            checked_by=_engine_of(format_),
-            problems=problems,
+        problems = tuple(
+            blamed(error, nodes, _known(format_), _engine_of(format_), _WAYS_OUT, _STRUCTURE)
         )
+        return refused(format_, problems, _engine_of(format_))
 
 
-def _look_at_tflite(hollow: Hollow, folder: Path) -> Forecast:
-    model = cast(FileTrunk, open_trunk("tflite", hollow, folder)).build()
-    return loaded(model, "tflite", hollow.signature, _engine_of("tflite"))
-
-
-def _look_at_onnx(hollow: Hollow, folder: Path) -> Forecast:
-    model = cast(FileTrunk, open_trunk("onnx", hollow, folder)).build()
-    return loaded(model, "onnx", hollow.signature, _engine_of("onnx"))
-
-
-def _look_at_coreml(hollow: Hollow, folder: Path) -> Forecast:
-    model = cast(CoreMlTrunk, open_trunk("coreml", hollow, folder)).build("fp32")
-    package = folder / "hollow.mlpackage"
-    with at_work("Writing the hollow of it"):
-        model.save(str(package))
-    with quiet():
-        program = MilProgram.load(package)
-    check_names(program.signature, hollow.signature, "The Core ML build")
-    problems = tuple(
-        Problem(
-            operation=name,
-            count=program.operations.get(name, 0),
-            what="It converts, and away from Apple's systems it can be looked at, not run.",
-            remedy="Convert on macOS to have it proven.",
-        )
-        for name in program.unchecked
-    )
-    return Forecast(
-        format="coreml",
-        verdict="falls back" if problems else "converts",
-        checked_by=_engine_of("coreml"),
-        operations=sum(program.operations.values()),
-        problems=problems,
-    )
-
-
-_LOOKS: dict[Format, Callable[[Hollow, Path], Forecast]] = {
-    "tflite": _look_at_tflite,
-    "onnx": _look_at_onnx,
-    "coreml": _look_at_coreml,
-}
 _ENGINES: dict[Format, tuple[str, ...]] = {
     "tflite": ("tensorflow", "ai_edge_litert.interpreter"),
     "onnx": ("tf2onnx", "onnx", "onnxruntime"),
@@ -163,34 +115,6 @@ _ENGINES: dict[Format, tuple[str, ...]] = {
 def _engine_of(format_: Format) -> str:
     name = {"tflite": "tensorflow", "onnx": "tf2onnx", "coreml": "coremltools"}[format_]
     return f"{name} {tool_version(name)}"
-
-
-def _problems(
-    error: ConversionError, nodes: Mapping[str, list[str]], format_: Format
-) -> Iterator[Problem]:
-    """An engine's refusal, by the operations that it is about."""
-    others = [op for op in nodes if op not in _STRUCTURE]
-    named = [op for op in others if re.search(rf"\b{re.escape(op)}\b", error.message)]
-    # An engine may stop at the first; its registry knows the rest.
-    missing = list(dict.fromkeys([*named, *(op for op in others if op not in _known(format_))]))
-    if not missing:
-        yield Problem(operation="", what=error.message, remedy=_first_line(error.hint))
-    for op in missing:
-        double = "xf64>" in error.message and op in named
-        yield Problem(
-            operation=op,
-            where=tuple(nodes[op][:NAMED]),
-            count=len(nodes[op]),
-            what=error.message if op in named else f"{_engine_of(format_)} has no way to say it.",
-            remedy="Compute in float32: tf.cast(…, tf.float32)."
-            if double
-            else _WAYS_OUT.get(op, ""),
-        )
-
-
-def _first_line(hint: str) -> str:
-    """A hint without what the engine printed."""
-    return hint.partition("\n")[0].removeprefix("The engine said:")
 
 
 def _known(format_: Format) -> Container[str]:
@@ -207,14 +131,7 @@ def _known(format_: Format) -> Container[str]:
             for opset in opsets:
                 known |= set(opset)
         return known
-    return _Every()
-
-
-class _Every:
-    """Holds everything: TensorFlow's converter to TFLite names itself what it lacks."""
-
-    def __contains__(self, op: object) -> bool:
-        return True
+    return Everything()
 
 
 _STRUCTURE = {

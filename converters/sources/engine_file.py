@@ -14,7 +14,11 @@ from edge_sdk.spec import Format, Placement, Signature
 
 
 class EngineFileSource:
-    """The file is the original and, wrapped, its own only variant."""
+    """The file is the original and, wrapped, its own only variant.
+
+    Attributes:
+        shapes: what ``--input`` said.
+    """
 
     unchecked_ops: tuple[str, ...] = ()
 
@@ -32,6 +36,7 @@ class EngineFileSource:
         self.family: str = kind
         self.session = load(path)
         found, shapes = self.session.signature, shapes or {}
+        self.shapes = shapes
         check_known(shapes, [t.name for t in found.inputs])
         self.signature = Signature(
             inputs=tuple(with_shape(t, shapes) for t in found.inputs),

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from converters.engines import tool_version
-from converters.onnx_graph import fixed, open_inputs, read_onnx, serialized, set_shape, shape_of
+from converters.onnx_graph import (
+    CONTROL_FLOW,
+    fixed,
+    open_inputs,
+    read_onnx,
+    serialized,
+    set_shape,
+    shape_of,
+)
 from converters.sources.base import Arrays, one_by_one
 from converters.sources.onnx_shapes import fixed_lengths
 from converters.sources.shapes import fixed_shape
@@ -47,7 +56,10 @@ class OnnxSource:
         axes = {value.name: shape_of(value) for value in open_inputs(proto)}
         lengths = fixed_lengths(found.inputs, axes, shapes or {})
         proto = fixed(proto, lengths)
-        loaded = onnxruntime.open(serialized(proto), delegates=(), threads=default_threads())
+        try:
+            loaded = onnxruntime.open(serialized(proto), delegates=(), threads=default_threads())
+        except UsageError as error:
+            raise _of_other_shapes(self.name, lengths, error) from error
         self._tools = {"onnxruntime": onnxruntime.version(), "onnx": tool_version("onnx")}
         inputs = tuple(
             TensorSpec(name=t.name, dtype=t.dtype, shape=lengths[t.name])
@@ -98,6 +110,25 @@ class OnnxSource:
                 )
             outputs.append(TensorSpec(name=tensor.name, dtype=tensor.dtype, shape=shape))
         return tuple(outputs)
+
+
+def _of_other_shapes(
+    name: str, lengths: Mapping[str, tuple[int, ...]], error: UsageError
+) -> UsageError:
+    """Why a model that ONNX Runtime reads is none once its shapes are fixed."""
+    given = ", ".join(f"{key} {'x'.join(map(str, x)) or 'scalar'}" for key, x in lengths.items())
+    nodes = re.findall(r"Node \(([^)]*)\) Op \((\w+)\)", error.message)
+    said = error.message.rpartition("]")[2].strip() or error.message
+    at = " in ".join(f"{kind} {node}" for node, kind in reversed(nodes))
+    what = f"{name} cannot be of the shapes {given}: {at + ': ' if at else ''}{said}"
+    if any(kind in CONTROL_FLOW for _, kind in nodes):
+        return UsageError(
+            f"{what}. Of the branches that it chooses from as it runs, one is made for other "
+            "shapes.",
+            "Export the model with the one branch that is needed (of a net for two sampling rates, "
+            "the one for the rate you use).",
+        )
+    return UsageError(f"{what}.", "Give it others: --input NAME:SHAPE")
 
 
 def _answered(loaded: LoadedModel, inputs: tuple[TensorSpec, ...]) -> list[Array] | None:

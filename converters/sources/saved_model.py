@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from converters.engines import at_work, engine
+from converters.sources.old_saved_model import is_old, loaded, served_graph, signatures_of
 from converters.sources.shapes import BATCH, check_known, with_shape
-from converters.sources.tensorflow import UNREADABLE, TensorFlowSource, dims
+from converters.sources.tensorflow import UNREADABLE, Function, TensorFlowSource, dims
 from converters.sources.trust import check_operations
 from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.files import sha256_tree, tree
@@ -24,18 +26,17 @@ def open_saved_model(
         UsageError: it cannot be loaded, has no signature to call, or reaches for files or Python
             and was not trusted.
     """
-    tf = engine("tensorflow")
-    try:
+    with _explained(f"Reading {folder}"):
+        model = engine("tensorflow.python.saved_model.loader_impl").parse_saved_model(str(folder))
+    if is_old(model):
+        with _explained(f"Loading {folder}"):
+            function, given, owner = _by_session(folder, model, trust_code)
+    else:
         if not trust_code:
             check_operations(folder)
-        with at_work(f"Loading {folder}"):
-            loaded = tf.saved_model.load(str(folder))
-    except ConversionError as error:
-        raise UsageError(error.message, UNREADABLE) from error
-    function = _serving(dict(loaded.signatures), folder)
-    _, arguments = function.structured_input_signature
+        function, given, owner = _by_objects(folder, model, trust_code)
     inputs = tuple(
-        with_shape(_opened(key, spec, shapes), shapes) for key, spec in sorted(arguments.items())
+        with_shape(_opened(key, spec, shapes), shapes) for key, spec in sorted(given.items())
     )
     check_known(shapes, [t.name for t in inputs])
     return TensorFlowSource(
@@ -43,10 +44,55 @@ def open_saved_model(
         kind="savedmodel",
         sha256=sha256_tree(folder),
         size=sum(file.stat().st_size for file in tree(folder).values()),
-        function=lambda tensors: function(**tensors),
-        owner=loaded,
+        function=function,
+        owner=owner,
         inputs=inputs,
     )
+
+
+def _by_objects(
+    folder: Path, model: Any, trust_code: bool
+) -> tuple[Function, Mapping[str, Any], Any]:
+    """As TensorFlow 2 loads it; where it stumbles at the objects, by a session.
+
+    Raises:
+        UsageError: neither loads it; tells what TensorFlow 2 said.
+    """
+    tf = engine("tensorflow")
+    try:
+        with at_work(f"Loading {folder}"):
+            objects = tf.saved_model.load(str(folder))
+    except ConversionError as error:
+        try:
+            return _by_session(folder, model, trust_code)
+        except ConversionError:
+            raise UsageError(error.message, UNREADABLE) from error
+    called = _serving(dict(objects.signatures), folder)
+    _, arguments = called.structured_input_signature
+    return lambda tensors: called(**tensors), arguments, objects
+
+
+def _by_session(
+    folder: Path, model: Any, trust_code: bool
+) -> tuple[Function, Mapping[str, Any], Any]:
+    graph = served_graph(model, folder)
+    signature = _serving(signatures_of(graph), folder)
+    function, given = loaded(folder, graph, signature, trust_code=trust_code)
+    return function, given, None
+
+
+@contextmanager
+def _explained(what: str) -> Iterator[None]:
+    """What cannot be read is bad input.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    try:
+        with at_work(what):
+            yield
+    except ConversionError as error:
+        raise UsageError(error.message, error.hint or UNREADABLE) from error
 
 
 def _serving(signatures: Mapping[str, Any], folder: Path) -> Any:

@@ -4,12 +4,16 @@ A graph is a program. Running it, and even loading it, executes whatever operati
 that open files and call Python included. So it is looked through before it is loaded, as the
 message that it is on the disk. Its own saving and restoring is no offence: every SavedModel has it,
 and nobody calls it.
+
+Where a session loads it, the restoring is called: it may read the SavedModel's own checkpoint, and
+no other file. Beside that only what the initializer and the signature reach is ever run, so only
+that is looked through; graphs of TensorFlow 1 carry much that training left behind.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +32,9 @@ _FILES = re.compile(
 )
 
 
+_RESTORE = re.compile(r"Restore(Slice|V2)?")
+
+
 def check_operations(folder: Path) -> None:
     """Refuse a SavedModel whose graph touches files or calls Python.
 
@@ -38,13 +45,100 @@ def check_operations(folder: Path) -> None:
     loader = engine("tensorflow.python.saved_model.loader_impl")
     with at_work(f"Reading {folder}"):
         model = loader.parse_saved_model(str(folder))
-        found = sorted({op for graph in model.meta_graphs for op in _offences(graph)})
+        found = {op for graph in model.meta_graphs for op in _offences(graph)}
+    _refuse(folder, found)
+
+
+def check_reached(folder: Path, graph: Any, served: Iterable[str]) -> None:
+    """Refuse a graph where a session that loads it, or computes ``served``, would do such things.
+
+    Raises:
+        UsageError: it would; names the operations.
+    """
+    functions = {f.signature.name: f for f in graph.graph_def.library.function}
+    nodes = {node.name: node for node in graph.graph_def.node}
+    ends = [*served, *_initializers(graph)]
+    run = [nodes[name] for name in _before(nodes, ends)]
+    found = {op for node in _with_called(run, functions) for op in _offence(node, saving=False)}
+    saver = graph.saver_def
+    restoring = [nodes[name] for name in _before(nodes, [saver.restore_op_name])]
+    own = {saver.filename_tensor_name.partition(":")[0]}
+    found |= set(_restoring(restoring, nodes, own, functions))
+    for node in _with_called(restoring, functions):
+        found |= set(_offence(node, saving=bool(_RESTORE.fullmatch(node.op))))
+    _refuse(folder, found)
+
+
+def _refuse(folder: Path, found: set[str]) -> None:
     if found:
         raise UsageError(
             f"{folder} holds operations that reach beyond the model, to files or to Python: "
-            f"{', '.join(found)}.",
+            f"{', '.join(sorted(found))}.",
             "If you trust whoever made it: --trust-code",
         )
+
+
+def _initializers(graph: Any) -> Iterator[str]:
+    """What a session runs once it has restored the variables."""
+    for name, signature in graph.signature_def.items():
+        if name.startswith("__saved_model"):
+            yield from (tensor.name for tensor in signature.outputs.values())
+    for key in ("saved_model_main_op", "legacy_init_op"):
+        yield from graph.collection_def[key].node_list.value if key in graph.collection_def else ()
+
+
+def _with_called(nodes: Iterable[Any], functions: Mapping[str, Any]) -> Iterator[Any]:
+    """The nodes, and those of all functions that they call, directly or not."""
+    seen: set[str] = set()
+    open_ = list(nodes)
+    while open_:
+        node = open_.pop()
+        yield node
+        for name in _called(node):
+            if name in functions and name not in seen:
+                seen.add(name)
+                open_ += functions[name].node_def
+
+
+def _restoring(
+    reached: Iterable[Any],
+    nodes: Mapping[str, Any],
+    own: Container[str],
+    functions: Mapping[str, Any],
+    within: tuple[str, ...] = (),
+) -> Iterator[str]:
+    """Restore operations that read another file than the one whose name is in ``own``.
+
+    Args:
+        reached: nodes of one graph or function that run.
+        nodes: all of its nodes.
+        own: nodes or arguments there that hold the checkpoint's name.
+        within: the functions that led here, for one may call itself.
+    """
+    for node in reached:
+        if _RESTORE.fullmatch(node.op):
+            if _origin(node.input[0], nodes) not in own:
+                yield node.op
+            continue
+        for name in _called(node):
+            if (function := functions.get(name)) and name not in within:
+                arguments = [argument.name for argument in function.signature.input_arg]
+                handed = {
+                    argument
+                    for argument, given in zip(arguments, node.input, strict=False)
+                    if _origin(given, nodes) in own
+                }
+                inside = {each.name: each for each in function.node_def}
+                yield from _restoring(inside.values(), inside, handed, functions, (*within, name))
+
+
+def _origin(value: str, nodes: Mapping[str, Any]) -> str:
+    """The node or argument that a value comes from, passed on as it is."""
+    name = value.partition(":")[0]
+    for _ in nodes:
+        if name in nodes and nodes[name].op == "Identity":
+            name = nodes[name].input[0].partition(":")[0]
+    return name
 
 
 def _offences(graph: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from converters.toolchains.building import install, remove
 from converters.toolchains.catalogue import CATALOGUE, Toolchain, toolchain
-from converters.toolchains.place import examine, home
+from converters.toolchains.place import examine, home, modules
 from converters.toolchains.run import drive, need
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "examine",
     "home",
     "install",
+    "modules",
     "need",
     "remove",
     "toolchain",

@@ -101,6 +101,12 @@ def census(folder: Path) -> tuple[str, int]:
     return sha256(os.fsencode("".join(lines))), total
 
 
+def modules(chain: Toolchain, package: str) -> frozenset[str]:
+    """The names of the modules in a package of a toolchain, as they lie on the disk."""
+    found = folder_of(chain).glob(f"lib/python*/site-packages/{package}/*.py")
+    return frozenset(path.stem for path in found)
+
+
 @contextmanager
 def locked(chain: Toolchain, *, shared: bool = False) -> Iterator[int]:
     """Hold a toolchain: alone to build or remove it, with others to use it. Yields a descriptor.

@@ -75,6 +75,7 @@ class TfliteTrunk:
                     "another target: --formats onnx",
                 )
             names = onnx_graph.plain_names(proto)
+            onnx_graph.untie_states(proto)
             onnx_graph.flatten_outputs(proto, {names[name]: s for name, s in shapes.items()})
             path, made = self._folder / "plain.onnx", self._folder / "onnx2tf.tflite"
             path.write_bytes(onnx_graph.serialized(proto))
@@ -95,6 +96,13 @@ class TfliteTrunk:
             operations = ", ".join(name.removeprefix("ONNX_") for name in custom)
             raise ConversionError(
                 f"{what} failed: TFLite has no operation {operations}.", OTHER_TARGET
+            )
+        if cut := tflite_graph.cut_off(tree):
+            raise ConversionError(
+                f"{what} failed: onnx2tf left out what makes {', '.join(cut[:3])}, so that what it "
+                "made could not be run.",
+                "Look at the operation of that name in the model: where it answers more than is "
+                f"needed, leave the rest out. {OTHER_TARGET}",
             )
         signature = self._source.signature
         made_inputs, made_outputs = tflite_graph.sides(tree)

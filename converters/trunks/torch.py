@@ -217,11 +217,11 @@ def _place(source: TorchSource, operation: str) -> str:
     for program in (source.exported, source.exported.run_decompositions()):
         for node in program.graph.nodes:
             if operation in (getattr(node.target, "_opname", ""), node.name):
-                return _layer_and_line(node.meta)
+                return layer_and_line(node.meta)
     return ""
 
 
-def _layer_and_line(meta: Mapping[str, Any]) -> str:
+def layer_and_line(meta: Mapping[str, Any]) -> str:
     """Of a node of an exported graph, less what is PyTorch's and ours."""
     layers = [path for path, _ in (meta.get("nn_module_stack") or {}).values()]
     layer = re.sub(r"^(L\['self'\]\.)?body\b\.?", "", layers[-1]) if layers else ""

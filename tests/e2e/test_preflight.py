@@ -90,15 +90,15 @@ def test_a_file_that_is_wrapped(name, model, tmp_path):
 def test_weights_are_not_converted(tmp_path, monkeypatch):
     """What the engines get to see is hollow: none of the model's own large weights is in it."""
     made = []
-    from converters.preflight import tensorflow
+    from converters.preflight import builds
 
-    loaded = tensorflow.loaded
+    loaded = builds.loaded
 
     def noting(model, *arguments):
         made.append(model)
         return loaded(model, *arguments)
 
-    monkeypatch.setattr(tensorflow, "loaded", noting)
+    monkeypatch.setattr(builds, "loaded", noting)
     model = tiny_keras.classifier()
     assert preflight(model, formats=["tflite"]).passed
     weights = model.get_layer("second").get_weights()[0].astype("float32")
