@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Any, cast
 from weakref import WeakKeyDictionary
 
-from converters.engines import at_work, engine, quiet, tool_version
-from converters.mil import MilProgram
+from converters.engines import at_work, engine, tool_version
 from converters.preflight.engine_file import loaded
 from converters.preflight.words import Forecast, Problem
 from converters.sources.base import Source
 from converters.sources.tensorflow import TensorFlowSource
-from converters.targets.base import check_names
+from converters.targets.coreml import MilRunner
 from converters.trunks import CoreMlTrunk, FileTrunk, open_trunk
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format
@@ -52,27 +51,35 @@ class Hollow(TensorFlowSource):
 
     def __init__(self, source: TensorFlowSource) -> None:
         self.__dict__.update(source.__dict__)
-        tf = engine("tensorflow")
-        frozen = source.frozen()
-        graph = frozen.graph.as_graph_def()
         self.nodes: dict[str, list[str]] = defaultdict(list)
-        with at_work(f"Looking through {source.name}"):
+        self._hollow = self._emptied(source.frozen(), self.nodes)
+
+    def frozen(self) -> Any:
+        """See ``TensorFlowSource.frozen``."""
+        return self._hollow
+
+    def frozen_without_loops(self) -> Any:
+        """See ``TensorFlowSource.frozen_without_loops``."""
+        with self._written_out():
+            return self._emptied(super().frozen(), defaultdict(list))
+
+    def _emptied(self, frozen: Any, found: dict[str, list[str]]) -> Any:
+        """The function without its large constants; notes its nodes in ``found``."""
+        tf = engine("tensorflow")
+        graph = frozen.graph.as_graph_def()
+        with at_work(f"Looking through {self.name}"):
             for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
                 for node in nodes:
-                    self.nodes[node.op].append(node.name)
+                    found[node.op].append(node.name)
                     if node.op == "Const":
                         self._empty(tf, node)
             wrapped = tf.compat.v1.wrap_function(
                 lambda: tf.graph_util.import_graph_def(graph, name=""), []
             )
             tensor = wrapped.graph.get_tensor_by_name
-            self._hollow = wrapped.prune(
+            return wrapped.prune(
                 [tensor(t.name) for t in frozen.inputs], [tensor(t.name) for t in frozen.outputs]
             )
-
-    def frozen(self) -> Any:
-        """See ``TensorFlowSource.frozen``."""
-        return self._hollow
 
     def _empty(self, tf: Any, node: Any) -> None:
         """Let one number stand for all of a large constant of real numbers."""
@@ -127,23 +134,21 @@ def _look_at_coreml(hollow: Hollow, folder: Path) -> Forecast:
     package = folder / "hollow.mlpackage"
     with at_work("Writing the hollow of it"):
         model.save(str(package))
-    with quiet():
-        program = MilProgram.load(package)
-    check_names(program.signature, hollow.signature, "The Core ML build")
+    runner = MilRunner(package, hollow.signature, "The Core ML build")
     problems = tuple(
         Problem(
             operation=name,
-            count=program.operations.get(name, 0),
+            count=runner.operations.get(name, 0),
             what="It converts, and away from Apple's systems it can be looked at, not run.",
             remedy="Convert on macOS to have it proven.",
         )
-        for name in program.unchecked
+        for name in runner.unchecked_ops
     )
     return Forecast(
         format="coreml",
         verdict="falls back" if problems else "converts",
         checked_by=_engine_of("coreml"),
-        operations=sum(program.operations.values()),
+        operations=sum(runner.operations.values()),
         problems=problems,
     )
 

@@ -1,4 +1,4 @@
-"""Trunks of ONNX models: ONNX as it is but for its shapes, TFLite by onnx2tf.
+"""Trunks of ONNX models: ONNX as it is but for its shapes, TFLite by onnx2tf, Core ML by PyTorch.
 
 onnx2tf is asked for one thing only, the float32 file of its direct path, in the toolchain of its
 own; what it quantizes by itself does not run. It also exits with 0 after it has silently left out
@@ -16,6 +16,7 @@ from converters import onnx_graph, tflite_graph
 from converters.engines import at_work, engine, tool_version
 from converters.sources.onnx import OnnxSource
 from converters.toolchains import drive, need, toolchain
+from converters.trunks.core_ml import OnnxTrace
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import TensorSpec
 
@@ -121,6 +122,22 @@ class TfliteTrunk:
                 at = tflite_graph.reshape_output(tree, at, lengths)
             outputs[tensor.name] = at
         tflite_graph.sign(tree, inputs, outputs)
+
+
+class CoreMlTrunk:
+    """See ``converters.trunks.base.CoreMlTrunk``."""
+
+    def __init__(self, source: OnnxSource, folder: Path) -> None:
+        engine("torch")
+        self._trace = OnnxTrace(source.model, source.signature, source.name, folder)
+
+    def build(self, precision: str) -> Any:
+        """See ``CoreMlTrunk.build``."""
+        return self._trace.build(precision, "Another target may do: --formats onnx,tflite")
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Trunk.tools``."""
+        return self._trace.tools()
 
 
 def _check(tree: Any, at: int, tensor: TensorSpec, wanted: tuple[int, ...], what: str) -> None:

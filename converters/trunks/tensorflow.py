@@ -16,7 +16,8 @@ import numpy as np
 from converters.engines import at_work, engine, tool_version
 from converters.sources.tensorflow import TensorFlowSource
 from converters.targets.base import check_distinct
-from converters.trunks.names import check_core_ml_names, rename_features
+from converters.trunks.names import rename_features
+from edge_sdk.backends.coreml_terms import terms_of
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Signature, TensorSpec
 
@@ -89,17 +90,21 @@ class CoreMlTrunk:
         """See ``CoreMlTrunk.build``."""
         ct = engine("coremltools")
         frozen = self._source.frozen()
+        remedy = "Another target may have the operation: --formats tflite"
+        if _loops(frozen):
+            # coremltools fails on most loops ("list index out of range"), and devices are slow on
+            # those that it reads.
+            frozen = self._source.frozen_without_loops()
+        if loops := _loops(frozen):
+            raise ConversionError(
+                f"Converting {self._source.name} to Core ML failed: it holds the loops "
+                f"{', '.join(loops)}.",
+                "Build recurrent layers with unroll=True (of up to 128 steps it is done for you, "
+                "in Keras models), or take another target: --formats tflite",
+            )
         inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
         signature = self._source.signature
-        wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
-        check_core_ml_names(wanted)
-        check_distinct(signature, "Core ML")
-        remedy = "Another target may have the operation: --formats tflite"
-        if any("While" in operation.type for operation in frozen.graph.get_operations()):
-            remedy = (
-                "coremltools does not read every loop: build recurrent layers with unroll=True, "
-                "or take another target: --formats tflite"
-            )
+        wanted = list(terms_of((*signature.inputs, *signature.outputs)))
         with at_work(f"Converting {self._source.name} to Core ML", remedy):
             model = ct.convert(
                 [frozen],
@@ -164,6 +169,11 @@ def _missing_operations(said: str) -> str:
     """The operations that TFLite lacks, out of the converter's pages about them; else nothing."""
     operations = re.findall(r"^\ttf\.(\w+\([^)]*\))", said, re.MULTILINE)
     return f"TFLite has no operation {', '.join(operations)}" if operations else ""
+
+
+def _loops(function: Any) -> list[str]:
+    """The loops of a graph, by the names of their nodes."""
+    return [o.name for o in function.graph.get_operations() if o.type.endswith("While")]
 
 
 def _plain_names(tensors: list[Any]) -> list[str]:
