@@ -90,22 +90,20 @@ class CoreMlTrunk:
         """See ``CoreMlTrunk.build``."""
         ct = engine("coremltools")
         frozen = self._source.frozen()
-        remedy = "Another target may have the operation: --formats tflite"
         if _loops(frozen):
-            # coremltools fails on most loops ("list index out of range"), and devices are slow on
-            # those that it reads.
             frozen = self._source.frozen_without_loops()
-        if loops := _loops(frozen):
-            raise ConversionError(
-                f"Converting {self._source.name} to Core ML failed: it holds the loops "
-                f"{', '.join(loops)}.",
-                "Build recurrent layers with unroll=True (of up to 128 steps it is done for you, "
-                "in Keras models), or take another target: --formats tflite",
+        remedy, loops = "Another target may have the operation: --formats tflite", _loops(frozen)
+        if loops:
+            remedy = (
+                "coremltools does not read every loop. Build recurrent layers with unroll=True (in "
+                "a Keras model, of up to 128 steps, it is done for you), or take another target: "
+                "--formats tflite"
             )
         inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
         signature = self._source.signature
         wanted = list(terms_of((*signature.inputs, *signature.outputs)))
-        with at_work(f"Converting {self._source.name} to Core ML", remedy):
+        what = f"Converting {self._source.name} to Core ML"
+        with at_work(what, remedy, gist=lambda said: _blaming(loops, said)):
             model = ct.convert(
                 [frozen],
                 source="tensorflow",
@@ -174,6 +172,12 @@ def _missing_operations(said: str) -> str:
 def _loops(function: Any) -> list[str]:
     """The loops of a graph, by the names of their nodes."""
     return [o.name for o in function.graph.get_operations() if o.type.endswith("While")]
+
+
+def _blaming(loops: Sequence[str], said: str) -> str:
+    """What coremltools says when it loses a loop's tensors, and which loops those are."""
+    lost = loops and "list index out of range" in said
+    return f"{said} (in the loop {' or '.join(loops)})" if lost else ""
 
 
 def _plain_names(tensors: list[Any]) -> list[str]:
