@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from converters.engines import engine
+from edge_sdk.errors import ConversionError
 
 
 def renamed(model: bytes, names: Mapping[str, str]) -> bytes:
@@ -24,7 +25,16 @@ def rename_features(ct: Any, spec: Any, names: list[str], wanted: list[str]) -> 
 
     By way of names nobody has: an old name may be another's new one. Values inside the program that
     have a wanted name get another first; otherwise those who read the input would read them.
+
+    Raises:
+        ConversionError: it has no input or output of one of these names.
     """
+    features = {f.name for f in (*spec.description.input, *spec.description.output)}
+    if missing := set(names) - features:
+        raise ConversionError(
+            f"coremltools left out {', '.join(sorted(missing))}.",
+            "Leave out of the model the inputs that nothing reads, and outputs that are twins.",
+        )
     for function in spec.mlProgram.functions.values():
         for block in function.block_specializations.values():
             inner = {

@@ -122,7 +122,8 @@ class CoreMlTrunk:
                 skip_model_load=True,
             )
             spec = model.get_spec()
-            rename_features(ct, spec, [*inputs, *outputs], wanted)
+            clean = engine("coremltools.converters.mil.mil.passes.defs.preprocess").NameSanitizer()
+            rename_features(ct, spec, list(map(clean.sanitize_name, inputs + outputs)), wanted)
             model = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
         return model
 
