@@ -7,14 +7,13 @@ converts. What comes out is held against ONNX Runtime like any other variant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from converters import onnx_graph
-from converters.engines import at_work, engine, tool_version
+from converters.engines import at_work, engine
 from converters.onnx_torch import engine_dtype, network
 from converters.trunks.names import rename_features
 from edge_sdk.backends.base import numpy_dtype
@@ -22,6 +21,7 @@ from edge_sdk.backends.coreml_terms import terms_of
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Signature, TensorSpec
 
+REMEDY = "Another target may do: --formats onnx,tflite"
 TOOLS = ("torch", "coremltools", "onnx", "onnxruntime")
 
 
@@ -35,28 +35,19 @@ class OnnxTrace:
         self._traced: Any = None
         self._failure: ConversionError | None = None
 
-    def build(self, precision: str, remedy: str) -> Any:
-        """See ``CoreMlTrunk.build``. What failed once is not tried again for the next recipe.
-
-        Args:
-            precision: ``fp32`` or ``fp16``.
-            remedy: what else a person can do, if it fails.
-        """
+    def build(self, precision: str) -> Any:
+        """See ``CoreMlTrunk.build``. What failed once is not tried again for the next recipe."""
         if self._failure is not None:
             raise self._failure
         try:
-            self._traced = self._traced or self._trace(remedy)
-            with at_work(f"Converting {self._name} to Core ML", remedy):
+            self._traced = self._traced or self._trace()
+            with at_work(f"Converting {self._name} to Core ML", REMEDY):
                 return named(_converted(self._traced, self._signature, precision), self._signature)
         except ConversionError as error:
             self._failure = error
             raise
 
-    def tools(self) -> Mapping[str, str]:
-        """See ``Trunk.tools``."""
-        return {name: tool_version(name) for name in TOOLS}
-
-    def _trace(self, remedy: str) -> Any:
+    def _trace(self) -> Any:
         torch = engine("torch")
         what = f"Converting {self._name} to Core ML"
         for tensor in self._signature.outputs:
@@ -65,21 +56,17 @@ class OnnxTrace:
                     f"{what} failed: how long {tensor} is depends on what the model is fed.",
                     "Export the model without that last step (non-maximum suppression, say).",
                 )
-        with at_work(what, remedy):
-            proto = onnx_graph.folded(self._model, self._folder)
-            if any(node.op_type == "Shape" for node in proto.graph.node):
-                # What ONNX Runtime has inlined, it has not folded yet: shapes first.
-                proto = engine("onnx").shape_inference.infer_shapes(proto, data_prop=True)
-                proto = onnx_graph.folded(onnx_graph.serialized(proto), self._folder)
+        with at_work(what, REMEDY):
+            proto = prepared(self._model, self._folder)
         if left := onnx_graph.control_flow(proto):
             raise ConversionError(
                 f"{what} failed: it holds {', '.join(left)}, which decides only as it runs what is "
                 "computed.",
-                f"Export the one branch that is needed, or fix an input it depends on. {remedy}",
+                f"Export the one branch that is needed, or fix an input it depends on. {REMEDY}",
             )
         inputs = self._signature.inputs
         try:
-            with at_work(what, remedy), torch.no_grad():
+            with at_work(what, REMEDY), torch.no_grad():
                 body = _with_axes(torch, network(proto), self._signature).eval()
                 # Whole numbers of 1: a zero may be divided by.
                 example = tuple(torch.ones(_shape(t), dtype=_kind(torch, t)) for t in inputs)
@@ -87,7 +74,20 @@ class OnnxTrace:
         except ConversionError as error:
             if error.hint:
                 raise
-            raise ConversionError(f"{what} failed: {error.message}.", remedy) from error
+            raise ConversionError(f"{what} failed: {error.message}.", REMEDY) from error
+
+
+def prepared(model: bytes, folder: Path) -> Any:
+    """The model as it is traced: all that is the same for every input is folded.
+
+    What then has no counterpart, ``converters.onnx_torch.unmapped`` says of it.
+    """
+    proto = onnx_graph.folded(model, folder)
+    if any(node.op_type == "Shape" for node in proto.graph.node):
+        # What ONNX Runtime has inlined, it has not folded yet: shapes first.
+        proto = engine("onnx").shape_inference.infer_shapes(proto, data_prop=True)
+        proto = onnx_graph.folded(onnx_graph.serialized(proto), folder)
+    return proto
 
 
 def named(model: Any, signature: Signature) -> Any:

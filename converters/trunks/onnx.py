@@ -16,7 +16,7 @@ from converters import onnx_graph, tflite_graph
 from converters.engines import at_work, engine, tool_version
 from converters.sources.onnx import OnnxSource
 from converters.toolchains import drive, need, toolchain
-from converters.trunks.core_ml import OnnxTrace
+from converters.trunks.core_ml import TOOLS, OnnxTrace
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import TensorSpec
 
@@ -128,16 +128,19 @@ class CoreMlTrunk:
     """See ``converters.trunks.base.CoreMlTrunk``."""
 
     def __init__(self, source: OnnxSource, folder: Path) -> None:
-        engine("torch")
-        self._trace = OnnxTrace(source.model, source.signature, source.name, folder)
+        self._source, self._folder = source, folder
+        self._trace: OnnxTrace | None = None
 
     def build(self, precision: str) -> Any:
         """See ``CoreMlTrunk.build``."""
-        return self._trace.build(precision, "Another target may do: --formats onnx,tflite")
+        if self._trace is None:
+            source = self._source
+            self._trace = OnnxTrace(source.model, source.signature, source.name, self._folder)
+        return self._trace.build(precision)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
-        return self._trace.tools()
+        return {name: tool_version(name) for name in TOOLS}
 
 
 def _check(tree: Any, at: int, tensor: TensorSpec, wanted: tuple[int, ...], what: str) -> None:

@@ -70,7 +70,6 @@ class CoreMlTrunk:
     """See ``converters.trunks.base.CoreMlTrunk``."""
 
     def __init__(self, source: TfliteSource, folder: Path) -> None:
-        engine("torch")
         self._source, self._folder = source, folder
         self._onnx = OnnxTrunk(source, folder)
         self._trace: OnnxTrace | None = None
@@ -81,7 +80,7 @@ class CoreMlTrunk:
             source = self._source
             model = self._onnx.build()
             self._trace = OnnxTrace(model, source.signature, source.name, self._folder)
-        return self._trace.build(precision, "Another target may do: --formats onnx,tflite")
+        return self._trace.build(precision)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""

@@ -105,7 +105,7 @@ def _core_ml(source: OnnxSource, inputs: Mapping[str, np.ndarray], folder: Any) 
     trace = OnnxTrace(source.model, source.signature, source.name, folder)
     package = folder / "model.mlpackage"
     with quiet():
-        trace.build("fp32", "").save(str(package))
+        trace.build("fp32").save(str(package))
     runner = MilRunner(package, source.signature, "the program")
     assert not runner.unchecked_ops
     fed = {n: a.astype("float32" if a.dtype.kind == "f" else "int32") for n, a in inputs.items()}
