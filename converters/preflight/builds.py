@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from converters.engines import at_work, engine, quiet
-from converters.mil import MilProgram
 from converters.preflight.words import Forecast, Problem
 from converters.sources.base import Arrays, Source
-from converters.targets.base import check_names
+from converters.targets.coreml import MilRunner
 from converters.targets.engine_runner import EngineRunner
 from converters.trunks import CoreMlTrunk, FileTrunk, open_trunk
 from edge_sdk.errors import ConversionError, EdgeError
@@ -44,23 +43,21 @@ def _core_ml(model: Any, source: Source, folder: Path, made_by: str) -> Forecast
     package = folder / "preflight.mlpackage"
     with at_work(f"Writing {source.name} for Core ML"):
         model.save(str(package))
-    with quiet():
-        program = MilProgram.load(package)
-    check_names(program.signature, source.signature, "The Core ML build")
+    runner = MilRunner(package, source.signature, "The Core ML build")
     problems = tuple(
         Problem(
             operation=name,
-            count=program.operations.get(name, 0),
+            count=runner.operations.get(name, 0),
             what="It converts, and away from Apple's systems it can be looked at, not run.",
             remedy="Convert on macOS to have it proven.",
         )
-        for name in program.unchecked
+        for name in runner.unchecked_ops
     )
     return Forecast(
         format="coreml",
         verdict="falls back" if problems else "converts",
         checked_by=made_by,
-        operations=sum(program.operations.values()),
+        operations=sum(runner.operations.values()),
         problems=problems,
     )
 

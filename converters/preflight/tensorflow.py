@@ -48,27 +48,35 @@ class Hollow(TensorFlowSource):
 
     def __init__(self, source: TensorFlowSource) -> None:
         self.__dict__.update(source.__dict__)
-        tf = engine("tensorflow")
-        frozen = source.frozen()
-        graph = frozen.graph.as_graph_def()
         self.nodes: dict[str, list[str]] = defaultdict(list)
-        with at_work(f"Looking through {source.name}"):
+        self._hollow = self._emptied(source.frozen(), self.nodes)
+
+    def frozen(self) -> Any:
+        """See ``TensorFlowSource.frozen``."""
+        return self._hollow
+
+    def frozen_without_loops(self) -> Any:
+        """See ``TensorFlowSource.frozen_without_loops``."""
+        with self._written_out():
+            return self._emptied(super().frozen(), defaultdict(list))
+
+    def _emptied(self, frozen: Any, found: dict[str, list[str]]) -> Any:
+        """The function without its large constants; notes its nodes in ``found``."""
+        tf = engine("tensorflow")
+        graph = frozen.graph.as_graph_def()
+        with at_work(f"Looking through {self.name}"):
             for nodes in (graph.node, *(f.node_def for f in graph.library.function)):
                 for node in nodes:
-                    self.nodes[node.op].append(node.name)
+                    found[node.op].append(node.name)
                     if node.op == "Const":
                         self._empty(tf, node)
             wrapped = tf.compat.v1.wrap_function(
                 lambda: tf.graph_util.import_graph_def(graph, name=""), []
             )
             tensor = wrapped.graph.get_tensor_by_name
-            self._hollow = wrapped.prune(
+            return wrapped.prune(
                 [tensor(t.name) for t in frozen.inputs], [tensor(t.name) for t in frozen.outputs]
             )
-
-    def frozen(self) -> Any:
-        """See ``TensorFlowSource.frozen``."""
-        return self._hollow
 
     def _empty(self, tf: Any, node: Any) -> None:
         """Let one number stand for all of a large constant of real numbers."""

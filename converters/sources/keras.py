@@ -7,7 +7,8 @@ import os
 import re
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ from converters.sources.tensorflow import UNREADABLE, TensorFlowSource, dims
 from edge_sdk.errors import ConversionError, UnavailableError, UsageError
 from edge_sdk.files import sha256_tree
 from edge_sdk.spec import TensorSpec
+
+MOST_STEPS = 128
+"""Of a recurrent layer, each about ten operations when they are written out."""
 
 
 def from_keras(
@@ -64,6 +68,7 @@ def from_keras(
         function=function,
         owner=model,
         inputs=inputs,
+        written_out=lambda: _written_out(model, keras),
     )
 
 
@@ -104,6 +109,32 @@ def open_keras(
             ) from error
         raise UsageError(error.message, UNREADABLE) from error
     return from_keras(model, name=path.name, shapes=shapes, path=path)
+
+
+@contextmanager
+def _written_out(model: Any, keras: Any) -> Iterator[None]:
+    """Let recurrent layers of a known, moderate number of steps be traced without a loop."""
+    layers = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.RNN) and not layer.unroll and _steps(layer) <= MOST_STEPS
+    ]
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.unroll = False
+
+
+def _steps(layer: Any) -> float:
+    """How many steps a recurrent layer takes; infinity where that is not known."""
+    try:
+        steps = layer.input.shape[1]
+    except (AttributeError, ValueError):  # inside a wrapper, or used twice
+        steps = (getattr(layer, "_build_shapes_dict", None) or {}).get("sequences_shape", (0, 0))[1]
+    return steps or float("inf")
 
 
 def _keras() -> Any:

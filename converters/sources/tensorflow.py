@@ -8,6 +8,7 @@ function with exit code 0 and leaves the weights out.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, get_args
 
 import numpy as np
@@ -42,8 +43,11 @@ class TensorFlowSource:
         function: Function,
         owner: Any,
         inputs: tuple[TensorSpec, ...],
+        written_out: Callable[[], AbstractContextManager[None]] = nullcontext,
     ) -> None:
         """Trace ``function``; ``owner`` keeps its variables alive.
+
+        While ``written_out`` is open, tracing makes no loop where it need not.
 
         Raises:
             UsageError: an input or output is no array of numbers, or an input's shape is open.
@@ -52,7 +56,7 @@ class TensorFlowSource:
         self.name, self.kind, self.sha256, self.size = name, kind, sha256, size
         self._owner = owner
         self._inputs = tuple(tensor.name for tensor in inputs)
-        self._function = function
+        self._function, self._written_out = function, written_out
         for tensor in inputs:
             fixed_shape(tensor)
         with at_work(f"Tracing {name}"):
@@ -123,6 +127,14 @@ class TensorFlowSource:
                 "Export the model without it, and look things up in the application.",
             )
         return frozen
+
+    def frozen_without_loops(self) -> Any:
+        """The same, recurrent layers written out step by step where that can be done.
+
+        For engines that read no loops. Weights are in it once; each step is operations of its own.
+        """
+        with self._written_out():
+            return self.frozen()
 
     def _traced(self, inputs: tuple[TensorSpec, ...]) -> Any:
         """The function for inputs of those shapes, which it takes in that order."""

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
+
 from converters.engines import at_work, engine, quiet, tool_version
 from converters.mil import MilProgram
 from converters.recipe import Recipe
@@ -25,6 +27,7 @@ from converters.targets.base import Emitted, check_names
 from converters.targets.coreml_recipes import compressed
 from converters.trunks import CoreMlTrunk, open_trunk
 from edge_sdk.backends import Array
+from edge_sdk.backends.coreml_terms import KEY, Terms, in_terms, metadata_of, terms_of
 from edge_sdk.errors import ConversionError
 from edge_sdk.runtime import Session
 from edge_sdk.spec import Format, Placement, Signature
@@ -55,7 +58,7 @@ class CoreMlTarget:
             if package.exists():
                 shutil.rmtree(package)
             model.save(str(package))
-            _normalise(package)
+            _normalise(package, metadata_of(_terms(self._source.signature)))
         runner = MilRunner(package, self._source.signature, what)
         if recipe.name not in ("fp32", "fp16") and not runner.compressed:
             raise ConversionError(
@@ -79,7 +82,7 @@ class CoreMlTarget:
 
 
 class MilRunner:
-    """An ``.mlpackage`` run by our evaluator."""
+    """An ``.mlpackage`` run by our evaluator, in the source's terms."""
 
     def __init__(self, package: Path, declared: Signature, what: str) -> None:
         """Read it.
@@ -89,25 +92,46 @@ class MilRunner:
         """
         with quiet():
             self._program = MilProgram.load(package)
-        self.signature: Signature = self._program.signature
+        found = self._program.signature
+        self._terms = terms = _terms(declared)
+        self._names = {in_terms(t, terms).name: t.name for t in found.inputs}
+        self.signature = Signature(
+            inputs=tuple(in_terms(t, terms) for t in found.inputs),
+            outputs=tuple(in_terms(t, terms) for t in found.outputs),
+            name=found.name,
+        )
         check_names(self.signature, declared, what)
-        self.compressed = any(op.startswith("constexpr_") for op in self._program.operations)
+        self.operations = self._program.operations
+        self.compressed = any(op.startswith("constexpr_") for op in self.operations)
         self.unchecked_ops = self._program.unchecked
         self.placement: Placement | None = None
         self.session: Session | None = None
         self.checked_by = f"MIL evaluator, coremltools {tool_version('coremltools')}"
 
     def run(self, inputs: Arrays) -> dict[str, Array]:
-        """See ``Runner.run``."""
-        return self._program.run_many(inputs)
+        """See ``Runner.run``. What is a single number in the source is a row of one here."""
+        outputs = self._program.run_many({self._names[n]: a for n, a in inputs.items()})
+        return {self._terms[name].name: array for name, array in outputs.items()}
 
     def run_one(self, inputs: Arrays) -> dict[str, Array]:
         """See ``Runner.run_one``."""
-        return self._program.run(inputs)
+        feeds = {self._names[name]: array for name, array in inputs.items()}
+        outputs = self._program.run(
+            {n: np.reshape(a, 1) if self._terms[n].scalar else a for n, a in feeds.items()}
+        )
+        return {
+            self._terms[n].name: np.reshape(a, ()) if self._terms[n].scalar else a
+            for n, a in outputs.items()
+        }
 
 
-def _normalise(package: Path) -> None:
-    """Take out what differs between two builds of the same model."""
+def _terms(signature: Signature) -> dict[str, Terms]:
+    """By Core ML's name, how the source calls its inputs and outputs."""
+    return terms_of((*signature.inputs, *signature.outputs))
+
+
+def _normalise(package: Path, terms: str) -> None:
+    """Take out what differs between two builds of the same model; put in the source's terms."""
     manifest = package / "Manifest.json"
     document = json.loads(manifest.read_text())
     items = sorted(document["itemInfoEntries"].values(), key=lambda item: item["path"])
@@ -118,4 +142,6 @@ def _normalise(package: Path) -> None:
     proto = engine("coremltools.proto.Model_pb2").Model()
     proto.ParseFromString((package / _MODEL).read_bytes())
     proto.description.metadata.userDefined.pop(_DATE, None)
+    if terms:
+        proto.description.metadata.userDefined[KEY] = terms
     (package / _MODEL).write_bytes(proto.SerializeToString(deterministic=True))

@@ -7,8 +7,8 @@ file a family, in it one class a format.
     source family   tflite            onnx        coreml
     tensorflow      TensorFlow        tf2onnx     coremltools
     torch           litert-torch      PyTorch     coremltools
-    onnx            onnx2tf           itself
-    tflite          itself            tf2onnx
+    onnx            onnx2tf           itself      coremltools, by way of PyTorch
+    tflite          itself            tf2onnx     the same, by way of ONNX
 """
 
 from __future__ import annotations
@@ -33,8 +33,14 @@ _MODULES: dict[str, tuple[str, dict[Format, str]]] = {
         "converters.trunks.torch",
         {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
     ),
-    "onnx": ("converters.trunks.onnx", {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk"}),
-    "tflite": ("converters.trunks.tflite", {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk"}),
+    "onnx": (
+        "converters.trunks.onnx",
+        {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
+    ),
+    "tflite": (
+        "converters.trunks.tflite",
+        {"tflite": "TfliteTrunk", "onnx": "OnnxTrunk", "coreml": "CoreMlTrunk"},
+    ),
 }
 """Module and classes, by family of source."""
 

@@ -1,4 +1,4 @@
-"""Trunks of ONNX models: ONNX as it is but for its shapes, TFLite by onnx2tf.
+"""Trunks of ONNX models: ONNX as it is but for its shapes, TFLite by onnx2tf, Core ML by PyTorch.
 
 onnx2tf is asked for one thing only, the float32 file of its direct path, in the toolchain of its
 own; what it quantizes by itself does not run. It also exits with 0 after it has silently left out
@@ -16,6 +16,7 @@ from converters import onnx_graph, tflite_graph
 from converters.engines import at_work, engine, tool_version
 from converters.sources.onnx import OnnxSource
 from converters.toolchains import drive, need, toolchain
+from converters.trunks.core_ml import TOOLS, OnnxTrace
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import TensorSpec
 
@@ -129,6 +130,25 @@ class TfliteTrunk:
                 at = tflite_graph.reshape_output(tree, at, lengths)
             outputs[tensor.name] = at
         tflite_graph.sign(tree, inputs, outputs)
+
+
+class CoreMlTrunk:
+    """See ``converters.trunks.base.CoreMlTrunk``."""
+
+    def __init__(self, source: OnnxSource, folder: Path) -> None:
+        self._source, self._folder = source, folder
+        self._trace: OnnxTrace | None = None
+
+    def build(self, precision: str) -> Any:
+        """See ``CoreMlTrunk.build``."""
+        if self._trace is None:
+            source = self._source
+            self._trace = OnnxTrace(source.model, source.signature, source.name, self._folder)
+        return self._trace.build(precision)
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Trunk.tools``."""
+        return {name: tool_version(name) for name in TOOLS}
 
 
 def _check(tree: Any, at: int, tensor: TensorSpec, wanted: tuple[int, ...], what: str) -> None:

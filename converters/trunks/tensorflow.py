@@ -16,7 +16,8 @@ import numpy as np
 from converters.engines import at_work, engine, tool_version
 from converters.sources.tensorflow import TensorFlowSource
 from converters.targets.base import check_distinct
-from converters.trunks.names import check_core_ml_names, rename_features
+from converters.trunks.names import rename_features
+from edge_sdk.backends.coreml_terms import terms_of
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Signature, TensorSpec
 
@@ -97,18 +98,20 @@ class CoreMlTrunk:
         """See ``CoreMlTrunk.build``."""
         ct = engine("coremltools")
         frozen = self._source.frozen()
+        if _loops(frozen):
+            frozen = self._source.frozen_without_loops()
+        remedy, loops = "Another target may have the operation: --formats tflite", _loops(frozen)
+        if loops:
+            remedy = (
+                "coremltools does not read every loop. Build recurrent layers with unroll=True (in "
+                "a Keras model, of up to 128 steps, it is done for you), or take another target: "
+                "--formats tflite"
+            )
         inputs, outputs = _plain_names(frozen.inputs), _plain_names(frozen.outputs)
         signature = self._source.signature
-        wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
-        check_core_ml_names(wanted)
-        check_distinct(signature, "Core ML")
-        remedy = "Another target may have the operation: --formats tflite"
-        if any("While" in operation.type for operation in frozen.graph.get_operations()):
-            remedy = (
-                "coremltools does not read every loop: build recurrent layers with unroll=True, "
-                "or take another target: --formats tflite"
-            )
-        with at_work(f"Converting {self._source.name} to Core ML", remedy):
+        wanted = list(terms_of((*signature.inputs, *signature.outputs)))
+        what = f"Converting {self._source.name} to Core ML"
+        with at_work(what, remedy, gist=lambda said: _blaming(loops, said)):
             model = ct.convert(
                 [frozen],
                 source="tensorflow",
@@ -127,7 +130,8 @@ class CoreMlTrunk:
                 skip_model_load=True,
             )
             spec = model.get_spec()
-            rename_features(ct, spec, [*inputs, *outputs], wanted)
+            clean = engine("coremltools.converters.mil.mil.passes.defs.preprocess").NameSanitizer()
+            rename_features(ct, spec, list(map(clean.sanitize_name, inputs + outputs)), wanted)
             model = ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
         return model
 
@@ -172,6 +176,17 @@ def _missing_operations(said: str) -> str:
     """The operations that TFLite lacks, out of the converter's pages about them; else nothing."""
     operations = re.findall(r"^\ttf\.(\w+\([^)]*\))", said, re.MULTILINE)
     return f"TFLite has no operation {', '.join(operations)}" if operations else ""
+
+
+def _loops(function: Any) -> list[str]:
+    """The loops of a graph, by the names of their nodes."""
+    return [o.name for o in function.graph.get_operations() if o.type.endswith("While")]
+
+
+def _blaming(loops: Sequence[str], said: str) -> str:
+    """What coremltools says when it loses a loop's tensors, and which loops those are."""
+    lost = loops and "list index out of range" in said
+    return f"{said} (in the loop {' or '.join(loops)})" if lost else ""
 
 
 def _plain_names(tensors: list[Any]) -> list[str]:

@@ -1,18 +1,20 @@
 """Trunks of .tflite sources: the file itself, ready for a quantizer; ONNX by tf2onnx.
 
-There is no way to Core ML: coremltools reads no .tflite.
+coremltools reads no .tflite: to Core ML the way leads over that ONNX model, and PyTorch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from converters import onnx_graph, tflite_graph
 from converters.engines import at_work, engine, tool_version
 from converters.sources.tflite import TfliteSource
 from converters.targets.base import check_distinct
 from converters.tflite.plain import spell_out_transposed
+from converters.trunks.core_ml import TOOLS, OnnxTrace
 from converters.trunks.tensorflow import OPSET
 
 
@@ -62,3 +64,24 @@ class OnnxTrunk:
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
         return {"tf2onnx": tool_version("tf2onnx"), "onnx": tool_version("onnx")}
+
+
+class CoreMlTrunk:
+    """See ``converters.trunks.base.CoreMlTrunk``."""
+
+    def __init__(self, source: TfliteSource, folder: Path) -> None:
+        self._source, self._folder = source, folder
+        self._onnx = OnnxTrunk(source, folder)
+        self._trace: OnnxTrace | None = None
+
+    def build(self, precision: str) -> Any:
+        """See ``CoreMlTrunk.build``."""
+        if self._trace is None:
+            source = self._source
+            model = self._onnx.build()
+            self._trace = OnnxTrace(model, source.signature, source.name, self._folder)
+        return self._trace.build(precision)
+
+    def tools(self) -> Mapping[str, str]:
+        """See ``Trunk.tools``."""
+        return {**self._onnx.tools(), **{n: tool_version(n) for n in TOOLS}}

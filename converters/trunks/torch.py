@@ -17,7 +17,8 @@ import numpy as np
 from converters.engines import at_work, engine, tool_version
 from converters.sources.torch import TorchSource
 from converters.targets.base import check_distinct
-from converters.trunks.names import check_core_ml_names, rename_features, renamed
+from converters.trunks.core_ml import named
+from converters.trunks.names import renamed
 from edge_sdk.errors import ConversionError
 
 OPSET = 18
@@ -107,10 +108,6 @@ class CoreMlTrunk:
         coremltools reads exported programs, but not every operation in them (no LSTM); what it
         does not is traced by PyTorch's older tracer, which it has read for longer.
         """
-        signature = self._source.signature
-        wanted = [t.name for t in (*signature.inputs, *signature.outputs)]
-        check_core_ml_names(wanted)
-        check_distinct(signature, "Core ML")
         try:
             model = self._converted(precision, self._decomposed)
         except ConversionError as first:
@@ -118,12 +115,8 @@ class CoreMlTrunk:
                 model = self._converted(precision, self._traced)
             except ConversionError:
                 raise first from None
-        ct = engine("coremltools")
         with at_work(f"Naming {self._source.name} in Core ML"):
-            spec = model.get_spec()
-            made = [f.name for f in (*spec.description.input, *spec.description.output)]
-            rename_features(ct, spec, made, wanted)
-            return ct.models.MLModel(spec, weights_dir=model.weights_dir, skip_model_load=True)
+            return named(model, self._source.signature)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""

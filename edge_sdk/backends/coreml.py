@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
+from edge_sdk.backends.coreml_terms import in_terms, terms_in
 from edge_sdk.backends.delegates import known_options
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
@@ -111,21 +112,28 @@ class CoreMl:
 
 
 class CoreMlModel(LoadedModel):
-    """One Core ML model."""
+    """One Core ML model, in the terms of the model it was made from."""
 
     def __init__(self, loaded: Any, placement: Placement) -> None:
         self._loaded = loaded
         self._placement = placement
         description = loaded.get_spec().description
+        terms = terms_in(description.metadata.userDefined)
+        self._scalars = {name for name, term in terms.items() if term.scalar}
+        self._inputs = [feature.name for feature in description.input]
+        self._outputs = [feature.name for feature in description.output]
         self.signature = Signature(
-            inputs=tuple(_tensor(feature) for feature in description.input),
-            outputs=tuple(_tensor(feature) for feature in description.output),
+            inputs=tuple(in_terms(_tensor(feature), terms) for feature in description.input),
+            outputs=tuple(in_terms(_tensor(feature), terms) for feature in description.output),
             name="main",
         )
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See ``LoadedModel.run``."""
-        feeds = {t.name: a for t, a in zip(self.signature.inputs, inputs, strict=True)}
+        feeds = {
+            name: array.reshape(1) if name in self._scalars else array
+            for name, array in zip(self._inputs, inputs, strict=True)
+        }
         try:
             outputs = self._loaded.predict(feeds)
         except Exception as error:
@@ -133,7 +141,11 @@ class CoreMlModel(LoadedModel):
                 f"Core ML cannot run the model on these inputs: {error}",
                 "Check the inputs' shapes and values.",
             ) from error
-        return [np.asarray(outputs[tensor.name]) for tensor in self.signature.outputs]
+        arrays = [np.asarray(outputs[name]) for name in self._outputs]
+        return [
+            array.reshape(()) if name in self._scalars else array
+            for name, array in zip(self._outputs, arrays, strict=True)
+        ]
 
     def placement(self) -> Placement:
         """See ``LoadedModel.placement``."""

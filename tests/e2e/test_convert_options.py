@@ -350,12 +350,13 @@ def test_a_model_that_mixes_samples_is_judged_one_sample_at_a_time(tmp_path):
     np.testing.assert_allclose(golden.outputs["y"], 1 + golden.inputs["x"], rtol=1e-6)
 
 
-def test_recurrent_layers_keep_their_loops(tmp_path):
+def test_recurrent_layers_keep_their_loops_but_in_core_ml(tmp_path):
     keras = tiny_keras.keras()
     x = keras.Input((5, 3), name="x")
     model = tiny_keras.filled(keras.Model(x, keras.layers.LSTM(4, name="lstm")(x)))
-    formats, recipes = ["tflite", "onnx"], ["fp32", "fp16", "int8-weights"]
+    formats, recipes = ["tflite", "coreml", "onnx"], ["fp32", "fp16", "int8-weights"]
     converted(model, tmp_path, tiny_keras.inputs_of(model), formats=formats, recipes=recipes)
+    assert not model.get_layer("lstm").unroll  # the model is as it was
 
 
 def test_names_that_are_no_words_of_python(tmp_path):
@@ -370,13 +371,23 @@ def test_names_that_are_no_words_of_python(tmp_path):
     assert [t.name for t in conversion.report.signature.outputs] == ["10", "2"]
 
 
-def test_a_name_that_core_ml_cannot_have_is_refused_with_a_reason(tmp_path):
+def test_a_name_that_core_ml_cannot_have_is_kept_beside_the_one_it_gets(tmp_path):
     keras = tiny_keras.keras()
-    x = keras.Input((4,), name="x")
+    x = keras.Input((4,), name="state")
     model = keras.Model(x, keras.layers.Dense(2, name="x.y")(x))
     conversion = convert(model, tmp_path / "m.edge", formats=["coreml"], recipes=["fp32"])
-    assert not conversion.passed
-    assert "only letters, digits and _ are allowed" in conversion.report.variants[0].reason
+    assert conversion.passed
+    with Artifact(tmp_path / "m.edge") as artifact:
+        (variant,) = artifact.manifest.variants
+        (program,) = (n for n in artifact.manifest.files if n.endswith("model.mlmodel"))
+        content = artifact.read(program)
+    assert [t.name for t in variant.signature.inputs + variant.signature.outputs] == [
+        "state",
+        "x.y",
+    ]
+    assert (
+        b'{"state_":{"name":"state","scalar":false},"x_y":{"name":"x.y","scalar":false}}' in content
+    )
 
 
 def test_twelve_outputs_keep_their_names(tmp_path):
