@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks._models import int8_model, onnx_model
 from benchmarks._processes import environment
 
-ROUNDS = 15
+ROUNDS = 8
 QUICK_ROUNDS = 4
 LIMIT = 1.1
 

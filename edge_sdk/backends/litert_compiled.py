@@ -166,7 +166,7 @@ class CompiledLiteRtModel(LoadedModel):
         settled: bool = False,
     ) -> None:
         self._compiled = compiled
-        self._anew = anew if has_variables(shown) else None
+        self._anew = anew
         self._model = model
         self._placement = placement
         self._attempts = tuple(attempts)
@@ -258,8 +258,8 @@ class CompiledLiteRtModel(LoadedModel):
 
     def reset(self) -> None:
         """See ``LoadedModel.reset``: costs a load where the model has variables."""
-        if self._anew is None:
-            return
+        if not has_variables(_unprepared(self._model)):
+            return  # asked only here: going through the operations costs a third of a load
         with self._lock:
             self._compiled = self._anew()
             with overheard():

@@ -17,7 +17,7 @@ _FORMALITY = re.compile(rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94)")
 """How lines begin that LiteRT's CompiledModel writes of what it does, in three styles of log."""
 
 _NOTICES = (b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",)
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()  # what is inside may listen too, and hears it alone
 
 
 @contextmanager
