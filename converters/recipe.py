@@ -104,7 +104,7 @@ RECIPES: dict[str, Recipe] = {
         Recipe("int8", ("tflite", "onnx"), **_IN_EIGHT_BITS, tolerance=5e-2, calibrated=True),
         Recipe("int8-dynamic", ("tflite", "onnx"), **_IN_EIGHT_BITS, tolerance=5e-2),
         Recipe("int8-weights", ("tflite", "coreml", "onnx"), **_IN_EIGHT_BITS, tolerance=5e-3),
-        Recipe("int4-weights", ("tflite", "onnx"), **_IN_FOUR_BITS, tolerance=5e-3),
+        Recipe("int4-weights", ("tflite", "coreml", "onnx"), **_IN_FOUR_BITS, tolerance=5e-3),
         Recipe("palette4", ("coreml",), **_IN_FOUR_BITS, tolerance=5e-3),
     )
 }

@@ -24,7 +24,7 @@ from converters.recipe import Recipe
 from converters.samples import Samples
 from converters.sources.base import Arrays, Source
 from converters.targets.base import Emitted, check_names
-from converters.targets.coreml_recipes import compressed
+from converters.targets.coreml_recipes import SYSTEM, SYSTEMS, compressed
 from converters.trunks import CoreMlTrunk, open_trunk
 from edge_sdk.backends import Array
 from edge_sdk.backends.coreml_terms import KEY, Terms, in_terms, metadata_of, terms_of
@@ -46,13 +46,14 @@ class CoreMlTarget:
         self._source = source
         self._folder = folder
         self._trunk = cast(CoreMlTrunk, open_trunk(self.format, source, folder))
-        self._models: dict[str, Any] = {}
+        self._models: dict[tuple[str, str], Any] = {}
 
     def emit(self, recipe: Recipe, calibration: Samples | None) -> Emitted:
         """See ``Target.emit``."""
         what = f"{self.format}-{recipe.name}"
         package = self._folder / f"{what}.mlpackage"
-        model = self._converted("fp32" if recipe.name == "fp32" else "fp16")
+        precision = "fp32" if recipe.name == "fp32" else "fp16"
+        model = self._converted(precision, SYSTEMS.get(recipe.name, SYSTEM))
         with at_work(f"Writing {what}"):
             model = compressed(model, recipe.name)
             if package.exists():
@@ -69,16 +70,16 @@ class CoreMlTarget:
 
     def trunk(self) -> Any:
         """See ``Target.trunk``."""
-        return self._converted("fp32")
+        return self._converted("fp32", SYSTEM)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Target.tools``."""
         return self._trunk.tools()
 
-    def _converted(self, precision: str) -> Any:
-        if precision not in self._models:
-            self._models[precision] = self._trunk.build(precision)
-        return self._models[precision]
+    def _converted(self, precision: str, system: str) -> Any:
+        if (precision, system) not in self._models:
+            self._models[precision, system] = self._trunk.build(precision, system)
+        return self._models[precision, system]
 
 
 class MilRunner:

@@ -27,11 +27,12 @@ class FileTrunk(Trunk, Protocol):
 class CoreMlTrunk(Trunk, Protocol):
     """Core ML, whose build is an object of coremltools and is made in a precision."""
 
-    def build(self, precision: str) -> Any:
+    def build(self, precision: str, system: str = "iOS17") -> Any:
         """A ``coremltools.models.MLModel`` (an ML program) with the source's names. Costly.
 
         Args:
             precision: ``fp32`` or ``fp16``.
+            system: the oldest that is to run it, in coremltools' words.
 
         Raises:
             ConversionError: coremltools cannot make it.

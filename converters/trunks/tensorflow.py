@@ -94,7 +94,7 @@ class CoreMlTrunk:
     def __init__(self, source: TensorFlowSource, folder: Path) -> None:
         self._source = source
 
-    def build(self, precision: str) -> Any:
+    def build(self, precision: str, system: str = "iOS17") -> Any:
         """See ``CoreMlTrunk.build``."""
         ct = engine("coremltools")
         frozen = self._source.frozen()
@@ -116,7 +116,7 @@ class CoreMlTrunk:
                 [frozen],
                 source="tensorflow",
                 convert_to="mlprogram",
-                minimum_deployment_target=ct.target.iOS17,
+                minimum_deployment_target=getattr(ct.target, system),
                 compute_precision=getattr(
                     ct.precision, "FLOAT32" if precision == "fp32" else "FLOAT16"
                 ),

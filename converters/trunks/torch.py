@@ -102,17 +102,17 @@ class CoreMlTrunk:
     def __init__(self, source: TorchSource, folder: Path) -> None:
         self._source = source
 
-    def build(self, precision: str) -> Any:
+    def build(self, precision: str, system: str = "iOS17") -> Any:
         """See ``CoreMlTrunk.build``.
 
         coremltools reads exported programs, but not every operation in them (no LSTM); what it
         does not is traced by PyTorch's older tracer, which it has read for longer.
         """
         try:
-            model = self._converted(precision, self._decomposed)
+            model = self._converted(precision, system, self._decomposed)
         except ConversionError as first:
             try:
-                model = self._converted(precision, self._traced)
+                model = self._converted(precision, system, self._traced)
             except ConversionError:
                 raise first from None
         with at_work(f"Naming {self._source.name} in Core ML"):
@@ -129,7 +129,7 @@ class CoreMlTrunk:
         torch, source = engine("torch"), self._source
         return torch.jit.trace(source.flat, source.example, check_trace=False)
 
-    def _converted(self, precision: str, graph: Callable[[], Any]) -> Any:
+    def _converted(self, precision: str, system: str, graph: Callable[[], Any]) -> Any:
         ct, torch, source = engine("coremltools"), engine("torch"), self._source
         with (
             at_work(
@@ -149,7 +149,7 @@ class CoreMlTrunk:
                 program,
                 source="pytorch",
                 convert_to="mlprogram",
-                minimum_deployment_target=ct.target.iOS17,
+                minimum_deployment_target=getattr(ct.target, system),
                 compute_precision=getattr(
                     ct.precision, "FLOAT32" if precision == "fp32" else "FLOAT16"
                 ),

@@ -12,6 +12,7 @@ import tiny_keras
 
 from converters import Conversion, convert
 from converters.engines import engine, quiet
+from converters.targets.coreml_recipes import SMALL
 from edge_sdk.artifact import Artifact
 
 
@@ -60,6 +61,7 @@ def test_all_are_made_and_proven(made: Conversion) -> None:
     [
         ("tflite-int16x8", 0.35),
         ("tflite-int4-weights", 0.2),
+        ("coreml-int4-weights", 0.3),
         ("coreml-palette4", 0.25),
         ("onnx-int8-weights", 0.35),
         ("onnx-int4-weights", 0.4),
@@ -86,18 +88,56 @@ def test_onnx_int8_is_per_channel_and_passes_onnx_s_own_check(made: Conversion) 
     assert scales
 
 
-def test_palettes_are_palettes_and_have_sixteen_entries(made: Conversion, tmp_path: Path) -> None:
+def weights_of(made: Conversion, name: str, kind: str, folder: Path) -> list[Any]:
+    """The operations of a Core ML build that expand its weights."""
     from converters.mil.reader import read_package
 
     with Artifact(Path(str(made.artifact))) as artifact:
-        package = artifact.extract(artifact.variant("coreml-palette4"), tmp_path)
+        package = artifact.extract(artifact.variant(name), folder)
         with quiet():
             program = read_package(package)
-    tables = [
-        op for op in program.functions["main"].operations if op.op_type == "constexpr_lut_to_dense"
-    ]
-    assert len(tables) == 5
+    return [op for op in program.functions["main"].operations if op.op_type == kind]
+
+
+def large(model: Any) -> int:
+    """How many weights are not so small that they stay in half precision."""
+    return sum(w.ndim > 1 and w.size >= SMALL for w in model.get_weights())
+
+
+def test_palettes_are_palettes_and_have_sixteen_entries(
+    model: Any, made: Conversion, tmp_path: Path
+) -> None:
+    tables = weights_of(made, "coreml-palette4", "constexpr_lut_to_dense", tmp_path)
+    assert len(tables) == large(model) == 2
     assert {op.lut.val.shape for op in tables} == {(16,)}
+
+
+def test_core_ml_s_four_bits_are_in_blocks(model: Any, made: Conversion, tmp_path: Path) -> None:
+    """Of the fourth layer, whose 432 inputs 16 divide; the third's 12 are for 8 bits."""
+    kind = "constexpr_blockwise_shift_scale"
+    found = weights_of(made, "coreml-int4-weights", kind, tmp_path)
+    assert len(found) == large(model)
+    blocks = {}
+    for op in found:
+        parts = [n // s for n, s in zip(op.data.shape, op.scale.shape, strict=True)]
+        blocks[op.data.val.size] = max(parts[:2])
+    assert blocks == {432 * 64: 16, 12 * 48 * 9: 12}
+
+
+def test_four_bits_without_a_block_are_refused(tmp_path: Path) -> None:
+    made = convert(
+        single_convolution(), tmp_path / "x.edge", formats=["coreml"], recipes=["int4-weights"]
+    )
+    assert not made.passed
+    assert "a multiple of 16 input channels" in made.report.variants[0].reason
+
+
+def test_where_all_weights_are_small_all_are_compressed(tmp_path: Path) -> None:
+    small = tiny_keras.classifier()
+    assert large(small) == 0
+    made = convert(small, tmp_path / "x.edge", formats=["coreml"], recipes=["fp16", "int8-weights"])
+    assert made.passed, made.report
+    assert weights_of(made, "coreml-int8-weights", "constexpr_affine_dequantize", tmp_path)
 
 
 @pytest.mark.parametrize(("method", "most"), [("percentile", 1), ("mse", 1), ("entropy", 0.5)])
@@ -126,13 +166,18 @@ def test_an_outlier_among_the_samples_costs_minmax_the_most(
     assert found["onnx-int8"] < most * spoiled["onnx-int8"]
 
 
+def single_convolution() -> Any:
+    """Of one input channel."""
+    image = tiny_keras.keras().Input((8, 8, 1), name="image")
+    out = tiny_keras.keras().layers.Conv2D(3, 3, name="only")(image)
+    return tiny_keras.filled(tiny_keras.keras().Model(image, out))
+
+
 def test_a_recipe_that_can_change_nothing_is_refused(tmp_path: Path) -> None:
     """A net of convolutions alone has no matrix for ONNX's four bits."""
-    layers = tiny_keras.keras().layers
-    image = tiny_keras.keras().Input((8, 8, 1), name="image")
-    out = layers.Conv2D(3, 3, name="only")(image)
-    conv = tiny_keras.filled(tiny_keras.keras().Model(image, out))
-    made = convert(conv, tmp_path / "x.edge", formats=["onnx"], recipes=["int4-weights"])
+    made = convert(
+        single_convolution(), tmp_path / "x.edge", formats=["onnx"], recipes=["int4-weights"]
+    )
     assert not made.passed
     assert "unchanged" in made.report.variants[0].reason
     assert not list(tmp_path.iterdir())

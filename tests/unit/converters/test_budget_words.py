@@ -58,6 +58,7 @@ def test_all_recipes_are_tried_the_cheapest_first():
         return [order.id for order in orders]
 
     assert names("coreml", calibrated=True) == [
+        "coreml-int4-weights",
         "coreml-palette4",
         "coreml-int8-weights",
         "coreml-fp16",

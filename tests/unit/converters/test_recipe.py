@@ -34,6 +34,7 @@ def test_every_recipe_in_every_format_that_has_it():
         "coreml-fp32",
         "coreml-fp16",
         "coreml-int8-weights",
+        "coreml-int4-weights",
         "coreml-palette4",
         "onnx-fp32",
         "onnx-fp16",
