@@ -73,10 +73,10 @@ def preflight(
     steps.begin("open the source")
     original = open_source(source, shapes=shapes, trust_code=trust_code)
     module = import_module(_MODULES[original.family])
-    steps.begin("import the engines")
-    module.imports(original, asked)
     steps.begin("run the original")
     _check_answers(original)
+    steps.begin("import the engines")
+    module.imports(original, asked)
     with workshop() as folder:
         found: list[Forecast] = []
         for format_ in asked:

@@ -25,6 +25,7 @@ from converters.sources.engine_file import EngineFileSource
 from converters.sources.onnx import OnnxSource
 from converters.sources.tflite import TfliteSource
 from converters.toolchains import modules, toolchain
+from converters.trunks import leads_to
 from edge_sdk.errors import ConversionError, UnavailableError, UsageError
 from edge_sdk.spec import Format
 
@@ -48,8 +49,9 @@ _unwrapped: WeakKeyDictionary[Source, Source] = WeakKeyDictionary()
 def imports(source: Source, formats: Iterable[Format]) -> None:
     """Import the engines that lead to these formats."""
     for format_ in formats:
-        for module in _ENGINES.get((source.kind, format_), ()):
-            engine(module)
+        if leads_to(source.family, format_):
+            for module in _ENGINES.get((source.kind, format_), ()):
+                engine(module)
 
 
 def forecast(source: Source, format_: Format, folder: Path) -> Forecast:

@@ -22,7 +22,7 @@ from converters.trunks.base import CoreMlTrunk, FileTrunk, Trunk
 from edge_sdk.errors import ConversionError
 from edge_sdk.spec import Format
 
-__all__ = ["CoreMlTrunk", "FileTrunk", "Trunk", "open_trunk"]
+__all__ = ["CoreMlTrunk", "FileTrunk", "Trunk", "leads_to", "open_trunk"]
 
 _MODULES: dict[str, tuple[str, dict[Format, str]]] = {
     "tensorflow": (
@@ -59,3 +59,8 @@ def open_trunk(format_: Format, source: Source, folder: Path) -> Trunk:
             f"What can be made of it: {ways}. For another, convert the model it was made from.",
         )
     return cast(Trunk, getattr(import_module(module), classes[format_])(source, folder))
+
+
+def leads_to(family: str, format_: Format) -> bool:
+    """Whether any engine leads from a family of sources to a format."""
+    return format_ in _MODULES.get(family, ("", {}))[1]
