@@ -140,7 +140,7 @@ ANIMALS = (
     Animal(
         "textgenrnn (weights alone)", _in("textgenrnn", "textgenrnn_weights.hdf5"), recipes="fp32"
     ),
-    Animal("textgenrnn (Keras)", lambda: "benchmarks.zoo.textgenrnn:model", "letters"),
+    Animal("textgenrnn (Keras)", lambda: "examples.predictive_text.letters:model", "letters"),
     *(
         Animal(f"wake word {name}", _in("wake-words", f"{name}.tflite"), wrapped="tflite")
         for name in ("alexa", "hey_jarvis", "hey_mycroft", "okay_nabu")

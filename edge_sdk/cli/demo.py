@@ -16,6 +16,7 @@ SUMMARY = "show what it does, on this machine, on real models"
 
 STORIES = {
     "loop": "edge_sdk.cli.demo_loop",
+    "text": "edge_sdk.cli.demo_text",
     "video": "edge_sdk.cli.demo_video",
     "voice": "edge_sdk.cli.demo_voice",
 }

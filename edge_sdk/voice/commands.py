@@ -6,8 +6,8 @@ as none, or as the sentence that sounds most like it: keep commands apart in sou
 
 What never passed a microphone, spoken by a machine or cut out of a file, has stretches of exact
 silence, whose energy has no logarithm: the acoustic model, trained on rooms, then takes "off" for
-"on" and leaves out words. A breath of noise 40 dB below the speech, and some of it before and
-after, mends that (28 of 48 commands right became 48) and is lost in the noise of a real room.
+"on" and leaves out words. A breath of noise, a hundredth of the loudest speech, and some of
+it before and after, mends that (28 of 48 commands right became 48) and is lost in a real room's.
 
 ``keywords`` listens for the sentences anywhere in the sound instead, with whatever around them.
 """
@@ -27,7 +27,7 @@ KEYWORD_THRESHOLD = 1e-20
 _SHORTEST_S = 0.2
 _MARGIN_S = 0.3
 _BREATH = 0.01
-"""Noise around the speech, as a share of its root mean square."""
+"""Noise around the speech, as a share of its loudest hundredth."""
 
 
 class Commands:
@@ -89,7 +89,7 @@ class Commands:
 def _breathing(sound: Samples) -> Samples:
     """The sound in a room that is never quite silent; the same for the same sound."""
     padded = np.pad(sound.astype(np.float32), int(_MARGIN_S * RATE_HZ))
-    loudness = float(np.sqrt(np.mean(np.square(sound, dtype=np.float64))))
+    loudness = float(np.quantile(np.abs(sound.astype(np.int32)), 0.99))
     noise = np.random.default_rng(0).standard_normal(len(padded), np.float32)
     padded += noise * np.float32(max(1.0, _BREATH * loudness))
     whole: Samples = np.clip(padded, -32768, 32767).astype(np.int16)

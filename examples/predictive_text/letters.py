@@ -6,6 +6,8 @@ gate's kernel is transposed in memory, and there are two biases where Keras's LS
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,15 @@ def model() -> Any:
                 stored = [np.asarray(file[layer.name][n]) for n in _names(file[layer.name])]
                 layer.set_weights(_plain(stored) if len(stored) == 3 else stored)
     return network
+
+
+def samples() -> dict[str, Any]:
+    """Forty letters of English each, by their numbers."""
+    vocabulary = json.loads((asset("textgenrnn") / "textgenrnn_vocab.json").read_text())
+    text = Path(__file__).parents[2].joinpath("README.md").read_text(encoding="utf-8")
+    codes = [vocabulary.get(letter, 0) for letter in text]
+    rows = [codes[at : at + LENGTH] for at in range(0, LENGTH * 64, LENGTH)]
+    return {"input": np.asarray(rows, np.float32)}
 
 
 def _names(group: Any) -> list[str]:

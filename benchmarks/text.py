@@ -1,0 +1,89 @@
+"""Keystrokes that suggestions save, and what they cost, on public-domain prose.
+
+Three suggestions, one key to take one, every letter, space and mark counted
+(``edge_sdk.keyboard.typist``). Two texts: the proceedings of a workshop, from a place that no
+setting was chosen on, and a novel of 1865. The peer is the trigram alone, on the same letters. Cost
+is this thread's processor time before each key, since what was promised is a machine left alone.
+
+    python benchmarks/text.py [--quick]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Collection
+from pathlib import Path
+
+from edge_sdk.keyboard.keyboard import Keyboard
+from edge_sdk.keyboard.letters import Letters
+from edge_sdk.keyboard.personal import Personal
+from edge_sdk.keyboard.typist import plain, type_text
+from edge_sdk.keyboard.words import read_words
+from examples.assets import asset
+from examples.predictive_text.make import models
+
+LETTERS, QUICK_LETTERS = 20_000, 2_000
+LIMIT_MS = 20
+PROMISED = 0.5
+"""Keys a letter, at most."""
+TEXTS = {"proceedings": ("proceedings", 200_000), "novel": ("alice", 1_000)}
+
+
+class Timed(Keyboard):
+    """A keyboard with a stopwatch that runs only while this thread does."""
+
+    took: list[float]
+
+    def suggest(self, text: str, count: int = 3, *, passed: Collection[str] = ()) -> list[str]:
+        began = time.thread_time()
+        found = super().suggest(text, count, passed=passed)
+        self.took.append((time.thread_time() - began) * 1000)
+        return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="text")
+    parser.add_argument("--quick", action="store_true", help="a rough answer in a few seconds")
+    letters = QUICK_LETTERS if parser.parse_args().quick else LETTERS
+    folder = models()
+    words = read_words(folder / "words.npz")
+    ratios: dict[str, float] = {}
+    limits: dict[str, float] = {}
+    with Letters(folder / "letters.edge", folder / "alphabet.json") as network:
+        for name, (source, begin) in TEXTS.items():
+            text = plain(Path(asset(source)).read_text(encoding="utf-8"))[begin:][:letters]
+            keyboards = {
+                "trigram": Timed(words),
+                "and network": Timed(words, network),
+                "all three": Timed(words, network, Personal()),
+            }
+            keys = {}
+            for kind, keyboard in keyboards.items():
+                keyboard.took = []
+                keys[kind] = type_text(keyboard, text).keys
+                share = keys[kind] / len(text)
+                print(f"{name}, {kind}: {1 - share:.1%} saved", file=sys.stderr, flush=True)
+                ratios[f"{name}: keys a letter, {kind}"] = round(share, 4)
+            ratios[f"{name}: keys over the trigram's"] = round(
+                keys["all three"] / keys["trigram"], 4
+            )
+            took = sorted(keyboards["all three"].took)
+            p99 = took[int(len(took) * 0.99)]
+            print(f"{name}: {took[len(took) // 2]:.2f} ms, p99 {p99:.2f} ms", file=sys.stderr)
+            ratios[f"{name}: p99 of {LIMIT_MS} ms a key"] = round(p99 / LIMIT_MS, 4)
+            limits[f"{name}: p99 of {LIMIT_MS} ms a key"] = 1.0
+    limits["proceedings: keys a letter, all three"] = PROMISED
+    result = {
+        "about": f"typing {letters:,} letters with three suggestions",
+        "peer": "a key for every letter, the trigram alone, or the milliseconds promised",
+        "ratios": ratios,
+        "limits": limits,
+    }
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

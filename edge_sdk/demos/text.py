@@ -1,0 +1,157 @@
+"""``edge demo text``: a keyboard with suggestions, in a terminal or typed by a patient typist."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge_sdk.demos.assets import asset, example
+from edge_sdk.errors import UsageError
+from edge_sdk.keyboard.composer import BACKSPACE, ENTER, Composer
+from edge_sdk.keyboard.keyboard import Keyboard
+from edge_sdk.keyboard.letters import Letters
+from edge_sdk.keyboard.personal import Personal
+from edge_sdk.keyboard.typist import plain, type_text
+from edge_sdk.keyboard.words import read_words
+from edge_sdk.text import printable
+from edge_sdk.toml_file import read_text
+
+_NOVEL_BEGINS = "  Alice was beginning"
+_END_OF_TEXT = "\x04"
+_CLEAR = "\r\x1b[J"
+
+
+@contextmanager
+def open_keyboard(models: Path | None, kept: Path | None, *, network: bool) -> Iterator[Keyboard]:
+    """A keyboard of the models in a folder; what it learns is saved at the end.
+
+    Args:
+        models: the folder; None makes them, once, in the examples' cache.
+        kept: the personal dictionary's file; None forgets at the end.
+        network: whether the network of letters is asked too.
+    """
+    folder = models or Path(example("examples.predictive_text.make").strip())
+    personal = Personal() if kept is None else Personal.open(kept)
+    with ExitStack() as stack:
+        letters = None
+        if network:
+            opened = Letters(folder / "letters.edge", folder / "alphabet.json")
+            letters = stack.enter_context(opened)
+        if kept is not None:
+            stack.callback(personal.save, kept)
+        yield Keyboard(read_words(folder / "words.npz"), letters, personal)
+
+
+def read_page(source: str | None) -> str:
+    """A text to type: a file's, a pipe's for ``-``, a novel's beginning for None."""
+    if source is None:
+        novel = Path(asset("alice")).read_text(encoding="utf-8")
+        return plain(novel[novel.index(_NOVEL_BEGINS) :])
+    found = plain(sys.stdin.read() if source == "-" else read_text(Path(source)))
+    if not found:
+        raise UsageError(f"{source} holds no text to type.", "Give a file with words in it.")
+    return found
+
+
+def type_page(keyboard: Keyboard, page: str, letters: int) -> dict[str, Any]:
+    """Have a text typed; answers what ``--json`` prints."""
+    if letters < 1:
+        raise UsageError(f"{letters} letters are nothing to type.", "--letters 4000")
+    typed = type_text(keyboard, page[:letters])
+    return {
+        "letters": typed.letters,
+        "keys": typed.keys,
+        "saved": round(typed.saved, 4),
+        "latency_ms": {"p50": round(typed.p50_ms, 2), "p99": round(typed.p99_ms, 2)},
+    }
+
+
+def described(found: dict[str, Any]) -> str:
+    """The same in a line for a person."""
+    took = found["latency_ms"]
+    return (
+        f"{found['letters']} letters with {found['keys']} keys: {found['saved']:.1%} saved; "
+        f"suggestions took {took['p50']:.1f} ms, {took['p99']:.1f} ms at p99"
+    )
+
+
+def compose(keyboard: Keyboard) -> dict[str, Any]:
+    """Let a person type at the terminal, until Ctrl-D or Ctrl-C."""
+    composer = Composer(keyboard)
+    took: list[float] = [0.0]
+    print("Type. 1 2 3 take a suggestion, Tab the first; Ctrl-D ends.", file=sys.stderr)
+    with _keys_as_they_come(sys.stdin.fileno()):
+        _show(composer)
+        while (key := _next_key(sys.stdin.fileno())) != _END_OF_TEXT:
+            began = time.perf_counter()
+            line = composer.press(key)
+            took.append((time.perf_counter() - began) * 1000)
+            if line is not None:
+                sys.stderr.write(f"{_CLEAR}{printable(line)}\r\n")
+            _show(composer)
+        sys.stderr.write(f"{_CLEAR}{printable(composer.text)}\r\n")
+    letters = composer.letters + len(composer.text.rstrip())
+    took.sort()
+    return {
+        "letters": letters,
+        "keys": composer.keys,
+        "saved": round(1 - composer.keys / letters, 4) if letters else 0.0,
+        "latency_ms": {
+            "p50": round(took[len(took) // 2], 2),
+            "p99": round(took[int(len(took) * 0.99)], 2),
+        },
+    }
+
+
+def _show(composer: Composer) -> None:
+    """The line, what is suggested below it, and the cursor where the next letter goes."""
+    width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 80
+    shown = printable(composer.text)[-(width - 2) :] if composer.text else ""
+    offered = "   ".join(f"{at} {word}" for at, word in enumerate(composer.suggestions, 1))
+    below = f"\r\n\x1b[2m{printable(offered)[: width - 1]}\x1b[0m" if offered else "\r\n"
+    sys.stderr.write(f"{_CLEAR}{shown}{below}\x1b[1A\r")
+    if shown:
+        sys.stderr.write(f"\x1b[{len(shown)}C")
+    sys.stderr.flush()
+
+
+@contextmanager
+def _keys_as_they_come(terminal: int) -> Iterator[None]:
+    """Every key at once and unseen; the terminal is as it was afterwards."""
+    before = termios.tcgetattr(terminal)
+    tty.setcbreak(terminal)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(terminal, termios.TCSADRAIN, before)
+
+
+def _next_key(terminal: int) -> str:
+    """One key; Ctrl-D where input has ended. Arrow keys and their like do nothing."""
+    first = os.read(terminal, 1)
+    if not first:
+        return _END_OF_TEXT
+    if first == b"\x1b":
+        _skip_sequence(terminal)
+        return ""
+    more = 3 if first >= b"\xf0" else 2 if first >= b"\xe0" else 1 if first >= b"\xc0" else 0
+    key = (first + b"".join(os.read(terminal, 1) for _ in range(more))).decode(errors="replace")
+    return {"\r": ENTER, "\n": ENTER, "\b": BACKSPACE}.get(key, key)
+
+
+def _skip_sequence(terminal: int) -> None:
+    """What follows an escape: a bracket or an O, numbers, and a letter that ends it."""
+    inside = False
+    while select.select([terminal], [], [], 0.02)[0]:
+        byte = os.read(terminal, 1)
+        if (inside or byte not in (b"[", b"O")) and (not byte or b"@" <= byte <= b"~"):
+            return
+        inside = True

@@ -1,0 +1,136 @@
+"""Suggestions for a text: how its last word may end, or which word is next.
+
+Three that know different things are asked, and their probabilities are joined:
+
+    words     the trigram, over its vocabulary
+    personal  what this person has typed: mixed with it, ``PERSONAL_SHARE`` of the whole
+    letters   the network: how likely the letter is with which a word would go on, to the power
+              ``LETTERS_POWER``, since it has read less, and other, English than the trigram
+
+The network is asked once a key, for one letter says which of the words that begin alike are meant.
+
+A word that was offered and passed over is probably not the one: it is taken to be ``OVERLOOKED`` as
+likely as before, which gives its place to another unless nothing else comes near it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+
+import numpy as np
+
+from edge_sdk.keyboard.letters import Letters
+from edge_sdk.keyboard.personal import Personal
+from edge_sdk.keyboard.words import START, Words
+
+SUGGESTIONS = 3
+PERSONAL_SHARE = 0.35
+LETTERS_POWER = 0.15
+OVERLOOKED = 0.05
+_CONSIDERED = 60
+"""Words that the network is asked about: the likeliest of the two others."""
+_FLOOR = 1e-2
+_REACH = 200
+"""Letters before the cursor that are looked at."""
+_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+_BEGUN = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019])*$")
+_SENTENCE = re.compile(r"[.!?]+[\"'\u2019\u201d)\]]*\s|\n\s*\n")
+_ALWAYS_CAPITAL = {"i", "i'm", "i'll", "i've", "i'd"}
+
+
+class Keyboard:
+    """See above.
+
+    Attributes:
+        personal: what it learns into; None learns nothing.
+    """
+
+    def __init__(
+        self, words: Words, letters: Letters | None = None, personal: Personal | None = None
+    ) -> None:
+        self._words, self._letters, self.personal = words, letters, personal
+
+    def suggest(
+        self, text: str, count: int = SUGGESTIONS, *, passed: Collection[str] = ()
+    ) -> list[str]:
+        """Words that the text may go on with, the likeliest first.
+
+        Args:
+            text: all that stands before the cursor. Where it ends in letters, words that begin so;
+                else whole words.
+            count: at most so many.
+            passed: what was offered for this word already, and not taken.
+        """
+        prefix, before = begun(text), _words_before(text)
+        found = self._scored(prefix.lower().replace("\u2019", "'"), before)
+        if self._letters is not None and len(found) > 1:
+            found = self._with_letters(self._letters, text, len(prefix), found)
+        for word in {each.lower() for each in passed} & found.keys():
+            found[word] *= OVERLOOKED
+        best = sorted(found, key=lambda word: (-found[word], word))[:count]
+        starts_sentence = before[-1] == START
+        return [self._as_written(word, prefix, starts_sentence) for word in best]
+
+    def learn(self, text: str) -> None:
+        """The last word of a text is as it was meant: remember it."""
+        text = text[-_REACH:]
+        words = _WORD.findall(text)
+        if words and self.personal is not None:
+            before = _words_before(text[: text.rindex(words[-1])])
+            known = self._words.number(words[-1].lower()) is not None
+            starts_sentence = before[-1] == START and known
+            self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before[-1])
+
+    def _scored(self, prefix: str, before: tuple[str, ...]) -> dict[str, float]:
+        """The likeliest words, by the trigram and by habit."""
+        among = self._words.beginning_with(prefix)
+        scores = self._words.scores(before, among)
+        share = PERSONAL_SHARE if self.personal is not None and len(self.personal) else 0.0
+        most = min(_CONSIDERED, len(scores))
+        best = np.argpartition(-scores, most - 1)[:most].tolist() if most else []
+        found = {
+            self._words.words[among.start + at]: (1 - share) * float(np.exp(scores[at]))
+            for at in best
+        }
+        if self.personal is not None and share:
+            for word, likely in self.personal.likely(prefix, before[-1]).items():
+                found[word] = found.get(word, 0.0) + share * likely
+        found.pop(prefix, None)  # nothing is saved by what stands there already
+        return found
+
+    @staticmethod
+    def _with_letters(
+        letters: Letters, text: str, typed: int, found: dict[str, float]
+    ) -> dict[str, float]:
+        likely = letters.next(text)
+        weighed = {}
+        for word, score in found.items():
+            letter = word[typed : typed + 1]
+            numbers = {letters.number(letter), letters.number(letter.upper())}
+            chance = sum(float(likely[number]) for number in numbers if number)
+            weighed[word] = score * float(max(chance, _FLOOR)) ** LETTERS_POWER
+        return weighed
+
+    def _as_written(self, word: str, prefix: str, starts_sentence: bool) -> str:
+        """A word with capitals where they belong, beginning as it was begun."""
+        shown = word if self.personal is None else self.personal.written(word)
+        if word in _ALWAYS_CAPITAL or (starts_sentence and not prefix):
+            shown = shown[:1].upper() + shown[1:]
+        if len(prefix) > 1 and prefix.isupper():
+            shown = word.upper()
+        return prefix + shown[len(prefix) :]
+
+
+def begun(text: str) -> str:
+    """The letters at a text's end that a word has begun with; empty between words."""
+    found = _BEGUN.search(text[-_REACH:])
+    return found.group() if found else ""
+
+
+def _words_before(text: str) -> tuple[str, ...]:
+    """The last two words of the sentence before the one that is typed, in lower case."""
+    text = text[: len(text) - len(begun(text))][-_REACH:]
+    sentence = _SENTENCE.split(text)[-1]
+    words = [word.lower().replace("\u2019", "'") for word in _WORD.findall(sentence)]
+    return tuple([START, *words][-2:])

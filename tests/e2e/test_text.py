@@ -1,0 +1,204 @@
+"""Predictive text on its real models: the trigram, the network, a terminal, a novel."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pocketsphinx
+import pytest
+
+from edge_sdk.errors import UsageError
+from edge_sdk.keyboard.keyboard import Keyboard
+from edge_sdk.keyboard.letters import Letters
+from edge_sdk.keyboard.words import Words, read_words
+from examples.assets import asset
+from examples.predictive_text.make import models
+from tests.e2e.conftest import Edge
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 30
+
+
+@pytest.fixture(scope="module")
+def folder() -> Path:
+    return models()
+
+
+@pytest.fixture(scope="module")
+def words(folder: Path) -> Words:
+    return read_words(folder / "words.npz")
+
+
+@pytest.fixture(scope="module")
+def letters(folder: Path):
+    with Letters(folder / "letters.edge", folder / "alphabet.json") as opened:
+        yield opened
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["thank you very", "of the united", "zebra of green", "i don't know", "the man who"],
+)
+def test_the_pruned_trigram_is_pocketsphinx_s_where_it_was_kept(words: Words, said: str) -> None:
+    """The peer is PocketSphinx itself, whose words come last one first."""
+    config, logarithms = pocketsphinx.Config(), pocketsphinx.LogMath()
+    path = pocketsphinx.get_model_path("en-us/en-us.lm.bin")
+    peer = pocketsphinx.NGramModel(config, logarithms, path)
+    *context, word = said.split()
+    number = words.number(word)
+    assert number is not None
+    ours = float(words.scores(tuple(context), range(number, number + 1))[0])
+    theirs = peer.prob([word, *reversed(context)]) * np.log(1.0001)
+    assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_probabilities_sum_to_about_one(words: Words) -> None:
+    for context in (("<s>",), ("of", "the"), ("thank",)):
+        total = float(np.exp(words.scores(context, range(len(words.words)))).sum())
+        assert 0.6 < total < 1.1
+
+
+def test_the_network_reads_letters(letters: Letters) -> None:
+    likely = letters.next("the presid")
+    assert likely.sum() == pytest.approx(1.0, abs=1e-3)
+    assert likely.argmax() == letters.number("e")
+    assert likely[letters.number("e")] > 0.9
+    # The window is all it knows.
+    text = "It was a bright cold day in April, and the clocks were striking thirteen."
+    assert np.array_equal(letters.next(text), letters.next(text[-40:]))
+    assert not np.array_equal(letters.next(text), letters.next(text[-20:]))
+
+
+def test_the_network_has_a_say(words: Words, letters: Letters) -> None:
+    alone, both = Keyboard(words), Keyboard(words, letters)
+    texts = [f"{text}{begun}" for text in ("The best ", "How to ", "What is ") for begun in "abcms"]
+    assert any(alone.suggest(text) != both.suggest(text) for text in texts)
+
+
+def test_suggestions_for_ordinary_english(words: Words, letters: Letters) -> None:
+    keyboard = Keyboard(words, letters)
+    assert keyboard.suggest("Thank ")[0] == "you"
+    assert "looking" in keyboard.suggest("I am loo")
+    assert keyboard.suggest("the united s")[0] == "states"
+
+
+def test_a_novel_is_typed_with_fewer_keys(edge: Edge) -> None:
+    done = edge("demo", "text", "--input", asset("alice"), "--letters", "2500", "--json")
+    assert done.code == 0, done.err
+    found = json.loads(done.out)
+    assert found["letters"] == 2500
+    assert found["saved"] == pytest.approx(1 - found["keys"] / 2500, abs=1e-4)
+    assert found["saved"] > 0.42
+    assert 0 < found["latency_ms"]["p50"] <= found["latency_ms"]["p99"]
+
+
+def test_what_may_come_after_a_text(edge: Edge) -> None:
+    done = edge("demo", "text", "--after", "Thank ", "--no-network", "--json")
+    assert json.loads(done.out)["suggestions"][0] == "you"
+    assert edge("demo", "text", "--after", "xqzw", "--no-network").out.strip() == (
+        "no word begins so"
+    )
+
+
+def test_a_personal_dictionary_between_runs(edge: Edge, tmp_path: Path) -> None:
+    mine, page = tmp_path / "me.json", tmp_path / "page.txt"
+    page.write_text("Call Zebedee now. Call Zebedee later. Call Zebedee again.")
+    words = ("demo", "text", "--no-network", "--personal", mine, "--json")
+    first = json.loads(edge(*words, "--input", page).out)
+    second = json.loads(edge(*words, "--input", page).out)
+    assert second["keys"] < first["keys"]
+    suggested = json.loads(edge(*words, "--after", "Please call ").out)["suggestions"]
+    assert "Zebedee" in suggested
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [("empty.txt", b"", "no text"), ("bytes.txt", b"\xff\xfe\0", "not UTF-8"), ("none", None, "")],
+)
+def test_a_page_that_cannot_be_typed(
+    edge: Edge, tmp_path: Path, name: str, content: bytes | None, says: str
+) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = edge("demo", "text", "--no-network", "--input", tmp_path / name)
+    assert done.code == 2
+    assert says in done.err
+    assert name in done.err
+
+
+def test_models_that_are_none(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="does not read 40 letters"):
+        Letters(asset("selfie-segmentation"), folder / "alphabet.json")
+    (tmp_path / "alphabet.json").write_text('{"a": 9999}')
+    with pytest.raises(UsageError, match="not the alphabet"):
+        Letters(folder / "letters.edge", tmp_path / "alphabet.json")
+    (tmp_path / "alphabet.json").write_text("[]")
+    with pytest.raises(UsageError, match="numbers"):
+        Letters(folder / "letters.edge", tmp_path / "alphabet.json")
+
+
+def test_a_person_at_a_terminal(folder: Path, tmp_path: Path) -> None:
+    """A pseudo terminal: keys in, the screen out, and the terminal as it was afterwards."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "edge_sdk", "demo", "text", "--no-network", "--json"]
+    with subprocess.Popen(
+        [*command, "--models", folder, "--personal", tmp_path / "me.json"],
+        stdin=theirs,
+        stderr=theirs,
+        stdout=subprocess.PIPE,
+        start_new_session=True,
+    ) as process:
+        end = threading.Timer(PATIENCE_S, process.kill)
+        end.start()
+        screen = read_until(ours, b"3 ")
+        os.write(ours, b"Thank y1\x1b[Avery\x7f\x7f\x7f\x7fso m1\n")
+        screen += read_until(ours, b"Thank you so much")
+        os.write(ours, b"\x04")
+        assert process.stdout is not None
+        found = json.loads(process.stdout.read())
+        assert process.wait(PATIENCE_S) == 0
+        end.cancel()
+    os.close(theirs)
+    os.close(ours)
+    assert b"learnt into" in screen
+    assert b"1 you" in screen
+    assert found["letters"] == len("Thank you so much") + 1
+    assert found["keys"] == 8 + 8 + 6
+    assert "much" in json.loads((tmp_path / "me.json").read_text())["words"]
+
+
+def read_until(terminal: int, wanted: bytes) -> bytes:
+    seen, until = b"", time.monotonic() + PATIENCE_S
+    while wanted not in seen and time.monotonic() < until:
+        if select.select([terminal], [], [], 1)[0]:
+            seen += os.read(terminal, 65536)
+    assert wanted in seen, seen
+    return seen
+
+
+def test_the_example_suggests() -> None:
+    command = [sys.executable, "-m", "examples.predictive_text.suggest", "Thank ", "xqzw"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0].startswith("'Thank ' → you, ")
+
+
+def test_the_page_s_program(folder: Path, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
+    mark = "<!-- executed by tests/e2e/test_text.py -->"
+    (program,) = re.findall(rf"{re.escape(mark)}\n```python\n(.*?)```", page, re.S)
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert "'you'" in done.stdout
+    assert "zebedee" in (tmp_path / "me.json").read_text()

@@ -1,0 +1,214 @@
+"""The keyboard on a language of ten words, whose probabilities can be worked out by hand."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_sdk.errors import UsageError
+from edge_sdk.keyboard import personal as personal_module
+from edge_sdk.keyboard.composer import BACKSPACE, ENTER, TAB, Composer
+from edge_sdk.keyboard.keyboard import Keyboard, begun
+from edge_sdk.keyboard.personal import Personal
+from edge_sdk.keyboard.typist import plain, type_text
+from edge_sdk.keyboard.words import Words, read_words
+
+VOCABULARY = sorted(["<s>", "a", "cat", "cats", "i", "sat", "saw", "the", "dog", "don't"])
+LIKELY = {"the": 0.3, "a": 0.2, "cat": 0.1, "dog": 0.1, "sat": 0.08, "saw": 0.07, "i": 0.1}
+PAIRS = {("<s>", "the"): 0.6, ("the", "cat"): 0.5, ("the", "dog"): 0.3, ("cat", "sat"): 0.7}
+TRIPLES = {("the", "cat", "saw"): 0.9}
+BACKOFF = 0.4
+
+
+def arrays() -> dict[str, np.ndarray]:
+    number = {word: at for at, word in enumerate(VOCABULARY)}
+    pairs = sorted((number[a], number[b], p) for (a, b), p in PAIRS.items())
+    keys = [pair[:2] for pair in pairs]
+    triples = sorted(
+        (keys.index((number[a], number[b])), number[c], p) for (a, b, c), p in TRIPLES.items()
+    )
+    firsts, heads = [p[0] for p in pairs], [t[0] for t in triples]
+    log = lambda values: np.log(np.array(list(values))).astype(np.float32)  # noqa: E731
+    return {
+        "words": np.frombuffer("\n".join(VOCABULARY).encode(), np.uint8),
+        "unigrams": log(LIKELY.get(word, 0.005) for word in VOCABULARY),
+        "backoffs": log(BACKOFF for _ in VOCABULARY),
+        "bigram_at": np.searchsorted(firsts, np.arange(len(VOCABULARY) + 1)).astype(np.int32),
+        "bigram_words": np.array([p[1] for p in pairs], np.int32),
+        "bigrams": log(p[2] for p in pairs),
+        "bigram_backoffs": log(BACKOFF for _ in pairs),
+        "trigram_at": np.searchsorted(heads, np.arange(len(pairs) + 1)).astype(np.int32),
+        "trigram_words": np.array([t[1] for t in triples], np.int32),
+        "trigrams": log(t[2] for t in triples),
+    }
+
+
+@pytest.fixture
+def words(tmp_path: Path) -> Words:
+    np.savez(tmp_path / "words.npz", **arrays())
+    return read_words(tmp_path / "words.npz")
+
+
+@pytest.mark.parametrize(
+    ("context", "word", "likely"),
+    [
+        ((), "cat", 0.1),
+        (("the",), "cat", 0.5),
+        (("the",), "saw", BACKOFF * 0.07),
+        (("the", "cat"), "saw", 0.9),
+        (("the", "cat"), "sat", BACKOFF * 0.7),
+        (("the", "cat"), "i", BACKOFF * BACKOFF * 0.1),
+        (("a", "cat"), "sat", 0.7),
+        (("zebra", "cat"), "sat", 0.7),
+        (("cat", "zebra"), "sat", 0.08),
+        (("the", "the", "cat"), "saw", 0.9),
+    ],
+)
+def test_katz_s_back_off(words: Words, context: tuple[str, ...], word: str, likely: float) -> None:
+    number = words.number(word)
+    assert number is not None
+    alone = words.scores(context, range(number, number + 1))
+    among_all = words.scores(context, range(len(words.words)))[number]
+    assert math.exp(alone[0]) == pytest.approx(likely, rel=1e-5)
+    assert alone[0] == among_all
+
+
+def test_words_that_begin_alike_are_a_range(words: Words) -> None:
+    assert [words.words[at] for at in words.beginning_with("ca")] == ["cat", "cats"]
+    assert [words.words[at] for at in words.beginning_with("do")] == ["dog", "don't"]
+    assert len(words.beginning_with("")) == len(VOCABULARY)
+    assert not words.beginning_with("x")
+    assert words.number("ca") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ("", "The"),
+        ("the ", "cat"),
+        ("the d", "dog"),
+        ("The cat s", "saw"),
+        ("A cat s", "sat"),
+        ("THE C", "Cat"),
+        ("THE CA", "CAT"),
+        ("The cat. ", "The"),
+        ("The cat, s", "saw"),
+        ("the cat, then ", "the"),
+    ],
+)
+def test_the_first_suggestion(words: Words, text: str, first: str) -> None:
+    assert Keyboard(words).suggest(text)[0] == first
+
+
+def test_i_is_a_capital_and_apostrophes_belong_to_words(words: Words) -> None:
+    assert "I" in Keyboard(words).suggest("saw ", 10)
+    assert Keyboard(words).suggest("don\u2019") == ["don\u2019t"]
+    assert begun("I don't") == "don't"
+    assert begun("'the") == "the"
+    assert begun("the ") == ""
+
+
+def test_nothing_to_suggest(words: Words) -> None:
+    assert Keyboard(words).suggest("xyz") == []
+    assert Keyboard(words).suggest("dog") == []
+    assert Keyboard(words).suggest("the ", 0) == []
+
+
+def test_names_are_learnt_with_their_capitals(words: Words, tmp_path: Path) -> None:
+    keyboard = Keyboard(words, personal=Personal())
+    for text in ("I saw Zoë", "Tell Zoë", "The", "a McDuff", "a McDuff"):
+        keyboard.learn(text)
+    assert keyboard.suggest("saw z")[0] == "zoë"  # begun small, it is left as it was begun
+    assert keyboard.suggest("saw ")[0] == "Zoë"
+    assert keyboard.suggest("a Mc")[0] == "McDuff"
+    assert keyboard.suggest("saw t")[0] == "the"  # that capital was the sentence's
+    assert keyboard.personal is not None
+    keyboard.personal.save(tmp_path / "me.json")
+    again = Keyboard(words, personal=Personal.open(tmp_path / "me.json"))
+    assert again.suggest("saw ") == keyboard.suggest("saw ")
+    assert (tmp_path / "me.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_personal_dictionary_stays_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(personal_module, "MAX_WORDS", 50)
+    personal = Personal()
+    for at in range(400):
+        personal.learn(f"word{'abcdefghij'[at % 10]}{'xyz' * (at % 30)}", "the")
+        personal.learn("often", "very")
+        assert len(personal) <= 51
+    assert personal.likely("of", "very")["often"] > 0.4
+    personal.learn("x" * 1000, "the")
+    assert not personal.likely("xx", "the")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"words": 3}', "\0", "[" * 100_000])
+def test_a_file_that_is_no_personal_dictionary(tmp_path: Path, content: str) -> None:
+    (tmp_path / "other.json").write_text(content)
+    with pytest.raises(UsageError, match="no personal dictionary"):
+        Personal.open(tmp_path / "other.json")
+    assert (tmp_path / "other.json").read_text() == content
+
+
+def test_a_file_that_is_no_model_of_words(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        read_words(tmp_path / "missing.npz")
+    (tmp_path / "bad.npz").write_bytes(b"PK no zip")
+    with pytest.raises(UsageError, match="no model of words"):
+        read_words(tmp_path / "bad.npz")
+    np.savez(tmp_path / "other.npz", words=np.zeros(3, np.uint8))
+    with pytest.raises(UsageError, match="no model of words"):
+        read_words(tmp_path / "other.npz")
+    np.savez(tmp_path / "cut.npz", **{**arrays(), "trigrams": np.zeros(0, np.float32)})
+    with pytest.raises(UsageError, match="damaged"):
+        read_words(tmp_path / "cut.npz")
+
+
+def test_keys_are_counted_as_they_are_pressed(words: Words) -> None:
+    # "The " and "cat" are taken from empty; the full stop replaces the space that came.
+    typed = type_text(Keyboard(words), "The cat.")
+    assert (typed.letters, typed.keys) == (8, 3)
+    assert type_text(Keyboard(words), "qx zz").keys == 5
+    assert type_text(Keyboard(words), "", 3).saved == 0.0
+    assert plain("It\u2019s  one\nline\n\n\nand \u201ctwo\u201d") == 'It\'s one line\nand "two"'
+
+
+def press(composer: Composer, keys: str) -> None:
+    for key in keys:
+        composer.press(key)
+
+
+def test_a_line_under_the_keys(words: Words) -> None:
+    composer = Composer(Keyboard(words, personal=Personal()))
+    assert composer.suggestions[0] == "The"
+    press(composer, TAB)
+    assert composer.text == "The "
+    press(composer, "c1")
+    assert composer.text.startswith("The cat")
+    press(composer, ".")
+    assert composer.text == "The cat."
+    press(composer, f" 9{BACKSPACE}")
+    assert composer.text == "The cat. "
+    assert composer.press(ENTER) == "The cat."
+    assert (composer.text, composer.letters, composer.keys) == ("", 9, 8)
+
+
+def test_a_digit_where_nothing_is_offered_is_a_digit(words: Words) -> None:
+    composer = Composer(Keyboard(words))
+    press(composer, "xy2\x01")
+    assert composer.text == "xy2"
+    assert composer.press("") is None
+    assert composer.keys == 4
+
+
+def test_what_is_typed_is_learnt_once_it_is_ended(words: Words) -> None:
+    personal = Personal()
+    composer = Composer(Keyboard(words, personal=personal))
+    press(composer, "see Zebedee")
+    assert not personal.likely("zeb", "see")
+    press(composer, ENTER)
+    assert personal.likely("zeb", "see")
+    assert json.dumps(composer.suggestions)
