@@ -1,6 +1,6 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets toolchains demo test test-pythons test-arm64 torture bench zoo check clean
+.PHONY: help setup assets toolchains demo test test-pythons test-arm64 torture bench zoo table check clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1\t/p' Makefile | expand -t 18
@@ -38,6 +38,10 @@ bench: assets toolchains  ## ratios against named peers, into benchmarks/results
 
 zoo: setup toolchains  ## real models through every target, converted or refused with a reason (10 minutes)
 	@.venv/bin/python -m benchmarks.zoo
+
+table: setup toolchains  ## every source to every target, into docs/conversion.md (10 minutes)
+	@.venv/bin/python -m benchmarks.sources
+	@scripts/docs
 
 check: setup  ## ruff, mypy --strict, import rules
 	@scripts/check

@@ -1,4 +1,4 @@
-"""Write the pages that are made from the code: commands.md and benchmarks.md.
+"""Write the pages that are made from the code, and the table of conversion.md that is.
 
     scripts/docs            write them
     scripts/docs --check    say which are out of date, exit 1 if any is
@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+import benchmarks.sources.table
 import benchmarks.zoo.table
 from edge_sdk.cli.main import ENTRY_POINTS, parser_of, parsers_below
 
@@ -148,7 +149,18 @@ others are refused with the number that fell short; *refused*: none, and why. Di
 greatest of any output, in its own unit; *same argmax* is the share of inputs with the original's.
 """
 
-PAGES = {"commands.md": commands_page, "benchmarks.md": benchmarks_page}
+
+def conversion_page() -> str:
+    """As it is written, with the table of what became of every source made anew."""
+    page = (DOCS / "conversion.md").read_text(encoding="utf-8")
+    return benchmarks.sources.table.filled(page, RESULTS)
+
+
+PAGES = {
+    "commands.md": commands_page,
+    "benchmarks.md": benchmarks_page,
+    "conversion.md": conversion_page,
+}
 
 
 def main(arguments: list[str]) -> int:

@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from converters import onnx_graph, tflite_graph
 from converters.engines import engine, tool_version
+from converters.onnx_torch.table import OPERATORS
 from converters.preflight.builds import built, judged
 from converters.preflight.obstacles import Everything, blamed, obstacle, refused
 from converters.preflight.words import Forecast, Problem
@@ -31,9 +32,9 @@ from edge_sdk.spec import Format
 
 _ENGINES: dict[tuple[str, Format], tuple[str, ...]] = {
     ("onnx", "tflite"): ("onnx", "ai_edge_litert.interpreter"),
-    ("onnx", "coreml"): ("onnx", "coremltools"),
+    ("onnx", "coreml"): ("onnx", "torch", "coremltools"),
     ("tflite", "onnx"): ("tf2onnx", "onnx", "onnxruntime"),
-    ("tflite", "coreml"): ("tf2onnx", "onnx", "coremltools"),
+    ("tflite", "coreml"): ("tf2onnx", "onnx", "torch", "coremltools"),
 }
 _WAYS_OUT = {
     **dict.fromkeys(
@@ -112,6 +113,8 @@ def _known(kind: str, format_: Format) -> Container[str]:
     """The operations of a file's format that the engine which leads out of it has words for."""
     if (kind, format_) == ("onnx", "tflite"):
         return modules(toolchain("onnx2tf"), "onnx2tf/ops")
+    if (kind, format_) == ("onnx", "coreml"):
+        return OPERATORS
     if kind == "tflite":
         engine("tf2onnx.tflite_handlers")
         handlers = engine("tf2onnx.handler").tf_op.get_opsets().values()
