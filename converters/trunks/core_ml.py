@@ -35,14 +35,15 @@ class OnnxTrace:
         self._traced: Any = None
         self._failure: ConversionError | None = None
 
-    def build(self, precision: str) -> Any:
+    def build(self, precision: str, system: str = "iOS17") -> Any:
         """See ``CoreMlTrunk.build``. What failed once is not tried again for the next recipe."""
         if self._failure is not None:
             raise self._failure
         try:
             self._traced = self._traced or self._trace()
             with at_work(f"Converting {self._name} to Core ML", REMEDY):
-                return named(_converted(self._traced, self._signature, precision), self._signature)
+                model = _converted(self._traced, self._signature, precision, system)
+                return named(model, self._signature)
         except ConversionError as error:
             self._failure = error
             raise
@@ -117,13 +118,13 @@ def _number(name: str) -> int:
     return int(name.rpartition("_")[2])
 
 
-def _converted(traced: Any, signature: Signature, precision: str) -> Any:
+def _converted(traced: Any, signature: Signature, precision: str, system: str) -> Any:
     ct = engine("coremltools")
     return ct.convert(
         traced,
         source="pytorch",
         convert_to="mlprogram",
-        minimum_deployment_target=ct.target.iOS17,
+        minimum_deployment_target=getattr(ct.target, system),
         compute_precision=getattr(ct.precision, "FLOAT32" if precision == "fp32" else "FLOAT16"),
         inputs=[
             ct.TensorType(f"edgeloop_input_{at}", _shape(t), np.dtype(_dtype(t)).type)

@@ -139,12 +139,12 @@ class CoreMlTrunk:
         self._source, self._folder = source, folder
         self._trace: OnnxTrace | None = None
 
-    def build(self, precision: str) -> Any:
+    def build(self, precision: str, system: str = "iOS17") -> Any:
         """See ``CoreMlTrunk.build``."""
         if self._trace is None:
             source = self._source
             self._trace = OnnxTrace(source.model, source.signature, source.name, self._folder)
-        return self._trace.build(precision)
+        return self._trace.build(precision, system)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""

@@ -74,13 +74,13 @@ class CoreMlTrunk:
         self._onnx = OnnxTrunk(source, folder)
         self._trace: OnnxTrace | None = None
 
-    def build(self, precision: str) -> Any:
+    def build(self, precision: str, system: str = "iOS17") -> Any:
         """See ``CoreMlTrunk.build``."""
         if self._trace is None:
             source = self._source
             model = self._onnx.build()
             self._trace = OnnxTrace(model, source.signature, source.name, self._folder)
-        return self._trace.build(precision)
+        return self._trace.build(precision, system)
 
     def tools(self) -> Mapping[str, str]:
         """See ``Trunk.tools``."""
