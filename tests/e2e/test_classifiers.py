@@ -286,6 +286,7 @@ def test_a_written_picture_becomes_the_same_input(tmp_path: Path) -> None:
         (gzip.compress(b"\0\0\x0d\x01\0\0\x27\x10" + bytes(10_000)), "not an idx file of 10000"),
         (gzip.compress(b"\0\0\x08\x01\0\0\x27\x10" + b"\x0a" * 10_000), "has a label 10"),
     ],
+    ids=["missing", "empty", "not gzip", "cut off", "too few", "other numbers", "a label of 10"],
 )
 def test_a_damaged_dataset_is_refused(tmp_path: Path, content: bytes | None, said: str) -> None:
     images = "t10k-images-idx3-ubyte.gz"

@@ -194,7 +194,7 @@ def test_the_example_suggests() -> None:
 
 def test_the_page_s_program(folder: Path, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "text.md").read_text(encoding="utf-8")
-    mark = "<!-- executed by tests/e2e/test_text.py -->"
+    mark = "<!-- executed by tests/e2e/test_demo_text.py -->"
     (program,) = re.findall(rf"{re.escape(mark)}\n```python\n(.*?)```", page, re.S)
     for path in folder.iterdir():
         (tmp_path / path.name).symlink_to(path)
