@@ -144,7 +144,7 @@ def tasks(python: str, model: str, file: Path, clip: Path) -> float:
 
 def one(who: str, clip: str, model: str) -> tuple[float, int]:
     """Seconds and frames of one run of a clip; loading and the first inference are not counted."""
-    from edge_sdk.runtime.load import default_threads
+    from edge_sdk.runtime.choosing import default_threads
 
     # In a pipeline, decoding and drawing want the other half of the cores; a loop has them all.
     threads = max(1, default_threads() // 2) if who == "ours" else None

@@ -13,7 +13,7 @@ from converters.sources.base import Source
 from converters.user_code import call, is_function_name
 from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
-from edge_sdk.runtime.load import BARE_FORMATS, bare_format
+from edge_sdk.runtime.model_file import BARE_FORMATS, bare_format
 
 __all__ = ["Source", "is_engine_file", "open_source"]
 

@@ -27,7 +27,7 @@ from edge_sdk.errors import ConversionError, UsageError
 from edge_sdk.files import sha256_file
 from edge_sdk.processing import Processing
 from edge_sdk.runtime import Session
-from edge_sdk.runtime.load import default_threads
+from edge_sdk.runtime.choosing import default_threads
 from edge_sdk.spec import Signature, TensorSpec
 
 

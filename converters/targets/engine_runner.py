@@ -9,7 +9,7 @@ from edge_sdk.backends import Array, backend_for
 from edge_sdk.errors import ConversionError, EdgeError
 from edge_sdk.processing import Processing
 from edge_sdk.runtime import Session
-from edge_sdk.runtime.load import default_threads
+from edge_sdk.runtime.choosing import default_threads
 from edge_sdk.spec import Format, Placement, Signature
 
 

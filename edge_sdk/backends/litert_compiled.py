@@ -30,8 +30,7 @@ import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import known_options, truth, wants_only_plain_cpu
-from edge_sdk.backends.litert import BACKEND as INTERPRETER
-from edge_sdk.backends.litert import REFUSALS, as_ours, refused
+from edge_sdk.backends.litert_interpreter import INTERPRETER, REFUSALS, as_ours, refused
 from edge_sdk.backends.litert_model import (
     has_variables,
     one_line,

@@ -14,13 +14,13 @@ from typing import Any
 
 from edge_sdk.backends import processor, tflite_bounds
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
-from edge_sdk.backends.litert import LiteRt
+from edge_sdk.backends.litert_interpreter import LiteRtInterpreter
 from edge_sdk.errors import UnavailableError
 
 DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-aarch64", "tf-nightly")
 
 
-class TensorFlow(LiteRt):
+class TensorFlow(LiteRtInterpreter):
     """The backend."""
 
     name = "tensorflow"
@@ -28,7 +28,6 @@ class TensorFlow(LiteRt):
     extra = "convert"
     module = "tensorflow.lite.python.interpreter"
     distribution = "tensorflow"
-    compiles = False
 
     def version(self) -> str:
         """See ``Backend.version``. It is not imported for that."""
@@ -75,7 +74,7 @@ class TensorFlow(LiteRt):
         threads: int,
         *external: Any,
     ) -> tuple[Any, int]:
-        """See ``LiteRt.prepare``: every interpreter warns that it will be gone one day."""
+        """See ``LiteRtInterpreter``: every interpreter warns that it will be gone one day."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return super().prepare(model, delegates, threads, *external)

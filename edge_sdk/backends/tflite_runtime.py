@@ -15,11 +15,11 @@ import numpy as np
 
 from edge_sdk.backends import tflite_bounds
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
-from edge_sdk.backends.litert import LiteRt
+from edge_sdk.backends.litert_interpreter import LiteRtInterpreter
 from edge_sdk.errors import UnavailableError
 
 
-class TfLiteRuntime(LiteRt):
+class TfLiteRuntime(LiteRtInterpreter):
     """The backend."""
 
     name = "tflite-runtime"
@@ -27,7 +27,6 @@ class TfLiteRuntime(LiteRt):
     extra = "tflite"
     module = "tflite_runtime.interpreter"
     distribution = "tflite-runtime"
-    compiles = False
 
     def version(self) -> str:
         """See ``Backend.version``."""

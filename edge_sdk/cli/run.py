@@ -97,7 +97,7 @@ def run(args: argparse.Namespace) -> Outcome:
 def _load(args: argparse.Namespace) -> Session:
     import edge_sdk
     from edge_sdk.processing import read_labels, read_processing
-    from edge_sdk.runtime.load import is_artifact
+    from edge_sdk.runtime.model_file import is_artifact
 
     if is_artifact(args.model) and (args.preprocess or args.labels):
         flag = "--preprocess" if args.preprocess else "--labels"

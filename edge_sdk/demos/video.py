@@ -274,7 +274,7 @@ def _recorder(target: Path, source: FrameSource) -> FrameSink:
 def _load(model: Path | None, name: str, spec: str, labels: tuple[str, ...] = ()) -> Session:
     """An artifact of the user's, or one of the repository's models with its declaration."""
     from edge_sdk.processing import read_processing
-    from edge_sdk.runtime.load import default_threads
+    from edge_sdk.runtime.choosing import default_threads
 
     # Decoding and drawing want the other half of the cores.
     threads = max(1, default_threads() // 2)

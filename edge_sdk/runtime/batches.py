@@ -7,8 +7,7 @@ batches, the last one filled up with its last row, whose surplus answers are dro
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -16,19 +15,26 @@ from edge_sdk.backends.base import Array
 from edge_sdk.errors import UsageError
 from edge_sdk.spec import Signature
 
-if TYPE_CHECKING:
-    from edge_sdk.runtime.session import Session
+Run = Callable[[Mapping[str, Array]], dict[str, Array]]
+"""One run of a model: ``Session.run``."""
 
 
-def run_batch(session: Session, inputs: Mapping[str, Array], rows: int | None) -> dict[str, Array]:
-    """See ``Session.run_batch``."""
+def run_batch(
+    run: Run, signature: Signature, inputs: Mapping[str, Array], rows: int | None
+) -> dict[str, Array]:
+    """See ``Session.run_batch``.
+
+    Args:
+        run: of one batch, or of one row.
+        signature: what it takes, as the engine sees it.
+        inputs, rows: as there.
+    """
     if rows is not None and rows < 1:
         raise UsageError(f"{rows} rows at once are too few.", "Give 1 or more, or None for all.")
-    arrays = _arrays(session, inputs)
+    arrays = _arrays(run, signature, inputs)
     count = _count(arrays)
-    signature = session.engine_signature
     if all(arrays[t.name].ndim == len(t.shape) + 1 for t in signature.inputs):
-        parts = [session.run({n: a[row] for n, a in arrays.items()}) for row in range(count)]
+        parts = [run({n: a[row] for n, a in arrays.items()}) for row in range(count)]
         return {name: np.stack([part[name] for part in parts]) for name in parts[0]}
     size = _rows_at_once(signature)
     step = size or min(rows or count, count)
@@ -38,7 +44,7 @@ def run_batch(session: Session, inputs: Mapping[str, Array], rows: int | None) -
         here = min(step, count - start)
         if size and here < size:
             part = {name: _filled(array, size) for name, array in part.items()}
-        outputs = session.run(part)
+        outputs = run(part)
         if parts == []:
             _check_rows(outputs, size or here)
         parts.append({name: array[:here] for name, array in outputs.items()})
@@ -47,15 +53,15 @@ def run_batch(session: Session, inputs: Mapping[str, Array], rows: int | None) -
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _arrays(session: Session, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
+def _arrays(run: Run, signature: Signature, inputs: Mapping[str, Array]) -> Mapping[str, Array]:
     """The inputs, if they are arrays under the right names; if not, ``run`` says what is wrong."""
-    wanted = {tensor.name for tensor in session.engine_signature.inputs}
+    wanted = {tensor.name for tensor in signature.inputs}
     if (
         not isinstance(inputs, Mapping)
         or set(inputs) != wanted
         or not all(isinstance(array, np.ndarray) and array.ndim for array in inputs.values())
     ):
-        session.run(inputs)
+        run(inputs)
         raise UsageError("There are no rows in the inputs.", "Give arrays with a first axis.")
     return inputs
 

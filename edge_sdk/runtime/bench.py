@@ -30,8 +30,8 @@ import numpy as np
 from edge_sdk.backends import backend
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
-from edge_sdk.runtime.load import load
 from edge_sdk.runtime.memory import resident_bytes
+from edge_sdk.runtime.opening import open_session
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.spec import Signature, TensorSpec
@@ -169,13 +169,12 @@ class Subject(Timed):
         backend(configuration.backend).version()
         self._memory_before = resident_bytes()
         start = clock()
-        session = load(
+        session = open_session(
             path,
             variant=configuration.variant,
             backend=configuration.backend,
             delegates=configuration.delegates,
             threads=configuration.threads,
-            check=False,
         )
         self._load_ns = clock() - start
         super().__init__(session, {}, clock)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.runtime.load import bare_format, default_threads, is_artifact, open_artifact
+from edge_sdk.runtime.choosing import default_threads
+from edge_sdk.runtime.model_file import bare_format, is_artifact, open_artifact
 from edge_sdk.spec import Format
 from edge_sdk.spec.bench import Configuration, Skipped
 from edge_sdk.spec.choice import STAND_INS

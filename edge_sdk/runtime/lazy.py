@@ -20,7 +20,7 @@ def lazy_session(loading: Loading, built: Signature) -> Session:
         built: the build's signature, which the model will be held to.
     """
     model = Lazy(built, loading.opened)
-    session = loading.session(model)
+    session = loading.opening.session(model)
     model.when_open = session._attach
     return session
 

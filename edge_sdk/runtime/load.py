@@ -1,35 +1,31 @@
-"""Loading: from a path to a session, by way of the variant and the engine that fit this machine."""
+"""Loading: from a path to a session, by way of the variant and the engine that fit this machine.
+
+Here it is decided which way is taken: the fastest (``auto``) or the one that is asked for; held to
+the golden vectors (``trial``) or not; now or when it is needed (``lazy``). What is found at the
+path, and how it is opened, is ``opening``.
+"""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import Literal, get_args
 
-from edge_sdk.backends import MODULES, Backend, backend, backend_for
 from edge_sdk.backends.delegates import asks_for_auto, read_requests
-from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
+from edge_sdk.errors import UsageError
 from edge_sdk.files import cache_folder
 from edge_sdk.runtime.lazy import lazy_session
-from edge_sdk.runtime.loading import Found, Loading
+from edge_sdk.runtime.loading import Loading
+from edge_sdk.runtime.model_file import is_artifact
+from edge_sdk.runtime.opening import Found, Opening, bare, in_artifact, thread_count
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.trial import Trial
-from edge_sdk.spec import Format, Postprocess, Preprocess, Variant
-from edge_sdk.spec.choice import by_preference, runs
-from edge_sdk.spec.contents import GOLDEN, MANIFEST, SUFFIX
+from edge_sdk.spec import Postprocess, Preprocess
+from edge_sdk.spec.contents import GOLDEN
 from edge_sdk.text import nearest
 
-if TYPE_CHECKING:
-    from edge_sdk.artifact import Artifact
-
 Readiness = Literal["lazy", "loaded", "warmed"]
-
-BARE_FORMATS: dict[str, Format] = {".tflite": "tflite", ".onnx": "onnx"}
-MAX_DEFAULT_THREADS = 4
-
-_ZIP_HEADER = b"PK\x03\x04"
-_ZIP_NAME_AT = 30
 
 
 def load(
@@ -97,45 +93,35 @@ def load(
         variant, backend = choice.variant, choice.backend
         delegates, threads = choice.delegates, choice.threads
     requests = read_requests(delegates or ())
-    count = default_threads() if threads is None else threads
-    if count < 1:
-        raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
-
+    count = thread_count(threads)
     if is_artifact(path):
-        found = _in_artifact(path, variant, backend, kept, memory if check else None)
+        found = in_artifact(path, variant, backend, kept)
     else:
-        if variant is not None:
-            raise UsageError(
-                f"{path} is a bare model and has no variants.", f"Leave out --variant {variant}."
-            )
-        if ready == "lazy":
+        if ready == "lazy" and variant is None:
             raise UsageError(
                 f"{path} is a bare model: what it takes is known when it is open.",
                 f"Leave out ready='lazy', or wrap it: edge convert {path} -o model.edge",
             )
-        found = Found(
-            name=path.name,
-            engine=_bare_engine(path, backend),
-            content=_bare_model(path),
-            preprocess=preprocess,
-            postprocess=postprocess,
-            labels=tuple(labels),
+        found = bare(
+            path, variant, backend, preprocess=preprocess, postprocess=postprocess, labels=labels
         )
     loading = Loading(
-        path=path,
-        found=found,
-        requests=requests,
-        threads=count,
+        opening=Opening(
+            found=found,
+            requests=requests,
+            threads=count,
+            raw=raw,
+            finite=finite,
+            cache=kept,
+        ),
         strict=strict,
-        raw=raw,
-        finite=finite,
-        cache=kept,
+        trial=_trial(found, memory / "verdicts") if check else None,
     )
     if ready == "lazy" and found.built is not None:
         return lazy_session(loading, found.built)
     model, disqualified = loading.opened()
     try:
-        session = loading.session(model, disqualified)
+        session = loading.opening.session(model, disqualified)
         if ready == "warmed":
             session.warm_up()
     except BaseException:
@@ -144,147 +130,9 @@ def load(
     return session
 
 
-def _in_artifact(
-    path: Path,
-    variant: str | None,
-    backend_name: str | None,
-    cache: Path | None,
-    memory: Path | None,
-) -> Found:
-    """What an artifact has for this machine; held to its golden vectors if there is a memory."""
-    from edge_sdk.runtime.unpacked import mapped
-
-    with open_artifact(path) as artifact:
-        chosen, engine = choose(artifact, variant, backend_name)
-        content = artifact.model(chosen) if cache is None else mapped(artifact, chosen, cache)
-        manifest = artifact.manifest
-    trial = None
-    if memory is not None and GOLDEN in manifest.files:
-        trial = Trial(path, manifest, chosen, engine, memory / "verdicts")
-    return Found(
-        name=chosen.id,
-        engine=engine,
-        content=content,
-        digest=manifest.files[chosen.path].sha256 if chosen.path in manifest.files else None,
-        signature=manifest.signature,
-        built=chosen.signature,
-        preprocess=manifest.preprocess,
-        postprocess=manifest.postprocess,
-        labels=manifest.labels,
-        trial=trial,
-    )
-
-
-def default_threads() -> int:
-    """As many as this process may use, up to four: small models gain nothing beyond."""
-    return min(MAX_DEFAULT_THREADS, len(os.sched_getaffinity(0)))
-
-
-def choose(
-    artifact: Artifact, variant_id: str | None = None, backend_name: str | None = None
-) -> tuple[Variant, Backend]:
-    """The variant to run and the engine to run it.
-
-    Raises:
-        UsageError: there is no such variant or backend, or they do not go together.
-        UnavailableError: no engine here runs any of the artifact's variants.
-    """
-    names = None if backend_name is None else (backend_name,)
-    if backend_name is not None:
-        _ = backend(backend_name)
-    if variant_id is not None:
-        candidates = [artifact.variant(variant_id)]
-    else:
-        candidates = by_preference(artifact.variants)
-    if not candidates:
-        raise ArtifactError(f"{artifact.path} lacks the files of every variant it describes.")
-    readers = {name for v in candidates for name in MODULES if runs(name, v)}
-    if backend_name is not None and backend_name not in readers:
-        raise _does_not_run(backend_name, artifact.path, sorted(readers))
-    refusals: list[EdgeError] = []
-    for candidate in candidates:
-        engines = tuple(name for name in names or MODULES if runs(name, candidate))
-        try:
-            return candidate, backend_for(candidate.format, engines)
-        except UnavailableError as error:
-            refusals.append(error)
-    raise refusals[0]
-
-
-def bare_format(path: Path) -> Format:
-    """What a bare model file is, by its suffix. Raises UsageError if it cannot be run as it is."""
-    model_format = BARE_FORMATS.get(path.suffix.lower())
-    if model_format is None:
-        raise UsageError(
-            f"{path} is neither an artifact nor a model that can be run as it is.",
-            f"Convert it first: edge convert {path} -o model.edge",
-        )
-    return model_format
-
-
-def is_artifact(path: Path) -> bool:
-    """Whether it is an artifact: by its name, or by what is in it, whatever it is called."""
-    if path.suffix == SUFFIX or _is_folder(path):
-        return True
-    if not path.is_file():
-        return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(_ZIP_NAME_AT + len(MANIFEST))
-    except OSError:
-        return False
-    return head.startswith(_ZIP_HEADER) and head[_ZIP_NAME_AT:] == MANIFEST.encode()
-
-
-def open_artifact(path: Path) -> Artifact:
-    """The artifact, in a file or unpacked. Raises as ``Artifact`` does."""
-    from edge_sdk.artifact import Artifact, ArtifactFolder
-
-    return ArtifactFolder(path) if _is_folder(path) else Artifact(path)
-
-
-def _is_folder(path: Path) -> bool:
-    return (path / MANIFEST).is_file()
-
-
-def _bare_engine(path: Path, backend_name: str | None) -> Backend:
-    model_format = bare_format(path)
-    if backend_name is None:
-        return backend_for(model_format)
-    if model_format not in backend(backend_name).formats:
-        readers = [name for name in MODULES if model_format in backend(name).formats]
-        raise _does_not_run(backend_name, path, readers)
-    return backend_for(model_format, (backend_name,))
-
-
-def _does_not_run(backend_name: str, path: Path, readers: Iterable[str]) -> UsageError:
-    return UsageError(
-        f"The backend {backend_name!r} does not run {path}.",
-        f"These do: {', '.join(readers) or 'none'}.",
-    )
-
-
-def _bare_model(path: Path) -> Path | bytes:
-    """The file itself, for the engine to map; its bytes where engines cannot be told its name.
-
-    Raises:
-        UsageError: it cannot be read, or is empty.
-    """
-    try:
-        with path.open("rb") as file:
-            empty = not os.fstat(file.fileno()).st_size
-            data = None if _is_text(path) else file.read()
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
-    if empty:
-        raise UsageError(f"{path} is empty.", "Export the model again.")
-    return path if data is None else data
-
-
-def _is_text(path: Path) -> bool:
-    """Whether its name is Unicode, as engines want it."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
+def _trial(found: Found, folder: Path) -> Trial | None:
+    """What it is held to; None where it brings no golden vectors."""
+    manifest, variant = found.manifest, found.variant
+    if manifest is None or variant is None or GOLDEN not in manifest.files:
+        return None
+    return Trial(found.path, manifest, variant, found.engine, folder)

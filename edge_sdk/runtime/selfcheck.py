@@ -7,7 +7,7 @@ from typing import Any
 
 from edge_sdk.artifact import Artifact, Golden
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError
-from edge_sdk.runtime.load import load
+from edge_sdk.runtime.opening import open_session
 from edge_sdk.runtime.session import Session
 from edge_sdk.spec import GoldenCheck, Signature, Variant
 
@@ -19,7 +19,7 @@ def check(artifact: Artifact, golden: Golden, variant: Variant) -> GoldenCheck:
         ArtifactError: the artifact is corrupt.
     """
     try:
-        with load(artifact.path, variant=variant.id, check=False) as session:
+        with open_session(artifact.path, variant=variant.id) as session:
             return judge(session, golden)
     except ArtifactError:
         raise

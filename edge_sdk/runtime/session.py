@@ -194,7 +194,7 @@ class Session:
         """
         from edge_sdk.runtime.batches import run_batch
 
-        return run_batch(self, inputs, rows)
+        return run_batch(self.run, self.engine_signature, inputs, rows)
 
     def run_async(
         self, inputs: Mapping[str, Array], *, wait: bool = True

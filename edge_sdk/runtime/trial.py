@@ -116,7 +116,7 @@ class Trial:
         return found
 
     def _try(self, model: LoadedModel) -> Verdict:
-        from edge_sdk.runtime.load import open_artifact
+        from edge_sdk.runtime.model_file import open_artifact
         from edge_sdk.runtime.selfcheck import judge, unproven
 
         with open_artifact(self.path) as artifact:

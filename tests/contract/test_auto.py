@@ -17,8 +17,8 @@ from edge_sdk import UnavailableError, UsageError
 from edge_sdk.runtime import auto
 from edge_sdk.runtime.auto import EQUAL, Limits, Model, candidates, fastest, keep, race
 from edge_sdk.runtime.bench import Measurement, summarize
+from edge_sdk.runtime.choosing import default_threads
 from edge_sdk.runtime.configurations import Configuration
-from edge_sdk.runtime.load import default_threads
 from edge_sdk.spec import Placement
 
 X = np.array([[1, -2, 3, 0.5]], np.float32)

@@ -1,8 +1,10 @@
 """Who may import whom, and what importing must not cost."""
 
+import ast
 import json
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -42,3 +44,38 @@ def test_imports_neither_engine_nor_numpy(module: str, root: Path) -> None:
 
 def test_loaded_by_would_see_numpy(root: Path) -> None:
     assert "numpy" in loaded_by("import numpy", root)
+
+
+def imported_by(tree: ast.Module) -> set[str]:
+    """Every module that could be meant, wherever the import stands: in a function, for types."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def a_circle(imports: dict[str, set[str]]) -> list[str]:
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+def test_a_circle_would_be_seen() -> None:
+    late = ast.parse("def load():\n    from house.trial import Trial\n")
+    assert a_circle({"house.load": imported_by(late), "house.trial": {"house.load"}})
+    assert not a_circle({"house.load": imported_by(late), "house.trial": {"house.opening"}})
+
+
+def test_modules_do_not_go_round_in_circles(modules: dict[Path, ast.Module], root: Path) -> None:
+    # Packages' own files only hand on what is in them.
+    named = {
+        ".".join(path.relative_to(root).with_suffix("").parts): tree
+        for path, tree in modules.items()
+        if path.name != "__init__.py"
+    }
+    assert a_circle({name: imported_by(tree) & set(named) for name, tree in named.items()}) == []
