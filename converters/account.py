@@ -12,7 +12,7 @@ from converters.scores import class_count, is_guessing
 from converters.sources import Source
 from converters.targets import Target
 from edge_sdk.artifact import Golden
-from edge_sdk.runtime.machine import processor
+from edge_sdk.machine.profile import processor
 from edge_sdk.spec import (
     AGENT_VERSION,
     ConversionReport,

@@ -65,7 +65,7 @@ def _main() -> None:
     # Engines print on stdout as they please; the profile goes to the real one.
     real = os.dup(1)
     os.dup2(2, 1)
-    from edge_sdk.runtime.machine import profile
+    from edge_sdk.machine.profile import profile
 
     with suppress(BrokenPipeError), os.fdopen(real, "wb", buffering=0) as stdout:
         stdout.write(encode(profile()))

@@ -36,7 +36,7 @@ RESULT_WORDS = {
     "convert": "converters.conversion:Conversion",
     "demo video": "edge_sdk.demos.video:VideoReport",
     "debug": "converters.debug:DebugReport",
-    "doctor": "edge_sdk.runtime.checkup:Diagnosis",
+    "doctor": "edge_sdk.machine.checkup:Diagnosis",
     "inspect": "edge_sdk.cli.inspect:Inspection",
     "preflight": "converters.preflight.words:Preflight",
     "run": "edge_sdk.cli.run_report:RunReport",

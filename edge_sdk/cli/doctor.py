@@ -14,8 +14,8 @@ from edge_sdk.cli.command import Outcome
 from edge_sdk.text import bytes_text
 
 if TYPE_CHECKING:
-    from edge_sdk.runtime.check import Check
-    from edge_sdk.runtime.checkup import Diagnosis
+    from edge_sdk.machine.check import Check
+    from edge_sdk.machine.checkup import Diagnosis
 
 SUMMARY = "say what this machine has, what it lacks, and how to get it"
 EXIT_WRONG = 3
@@ -37,7 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Look at everything; nothing is changed."""
     del args
-    from edge_sdk.runtime.checkup import examine
+    from edge_sdk.machine.checkup import examine
 
     diagnosis = examine()
     return Outcome(diagnosis, describe(diagnosis), 0 if diagnosis.healthy else EXIT_WRONG)

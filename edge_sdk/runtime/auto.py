@@ -32,12 +32,12 @@ from edge_sdk.backends.delegates import TFLITE_LIBRARIES
 from edge_sdk.backends.notices import overheard
 from edge_sdk.backends.weight_cache import remembered_digest
 from edge_sdk.errors import EdgeError, UnavailableError
+from edge_sdk.machine.surroundings import Surroundings
 from edge_sdk.runtime.bench import Clock, Subject, fed, measurements, take_turns
 from edge_sdk.runtime.choosing import choose, default_threads
 from edge_sdk.runtime.kept import Kept
 from edge_sdk.runtime.model_file import bare_format, is_artifact, open_artifact
 from edge_sdk.runtime.selfcheck import judge, unproven
-from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.runtime.trial import OWN, processor
 from edge_sdk.spec import Format, TensorSpec, Word
 from edge_sdk.spec.bench import Configuration, Measurement, Skipped

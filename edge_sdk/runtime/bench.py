@@ -30,10 +30,10 @@ import numpy as np
 from edge_sdk.backends import backend
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
-from edge_sdk.runtime.memory import resident_bytes
+from edge_sdk.machine.memory import resident_bytes
+from edge_sdk.machine.surroundings import Surroundings
 from edge_sdk.runtime.opening import open_session
 from edge_sdk.runtime.session import Session
-from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.spec import Signature, TensorSpec
 from edge_sdk.spec.bench import Configuration, Measurement, Timings
 from edge_sdk.text import nearest

@@ -9,11 +9,11 @@ from typing import Any
 from msgspec.structs import replace
 
 from edge_sdk.errors import UnavailableError
+from edge_sdk.machine.profile import profile
+from edge_sdk.machine.surroundings import Surroundings
 from edge_sdk.runtime.bench import measure
 from edge_sdk.runtime.configurations import plan
-from edge_sdk.runtime.machine import profile
 from edge_sdk.runtime.model_file import is_artifact, open_artifact
-from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.spec import DeviceProfile
 from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec.deployment import ArtifactRef

@@ -27,8 +27,8 @@ from numpy import ndarray
 
 from edge_sdk.backends.base import Array, LoadedModel
 from edge_sdk.errors import UsageError
+from edge_sdk.machine.memory import give_back_memory
 from edge_sdk.processing import Mask, Processing
-from edge_sdk.runtime.memory import give_back_memory
 from edge_sdk.runtime.tensors import Feed, Reading, reading
 from edge_sdk.spec import Attempt, Boxes, Classes, Placement, Signature
 from edge_sdk.spec.tensor import Dim

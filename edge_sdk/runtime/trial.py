@@ -160,7 +160,7 @@ def _without(requests: Sequence[DelegateRequest], name: str) -> tuple[DelegateRe
 @lru_cache(maxsize=1)
 def processor() -> str:
     """The processor by name and instruction sets: kernels are chosen by those."""
-    from edge_sdk.runtime.machine import cpu_features, cpu_name, cpuinfo_text
+    from edge_sdk.machine.profile import cpu_features, cpu_name, cpuinfo_text
 
     text = cpuinfo_text()
     return " ".join((cpu_name(text), *cpu_features(text)))

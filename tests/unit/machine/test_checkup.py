@@ -13,9 +13,9 @@ import pytest
 
 from edge_sdk.cli import doctor
 from edge_sdk.files import cache_folder
-from edge_sdk.runtime import checkup
-from edge_sdk.runtime.checkup import Check, Diagnosis
-from edge_sdk.runtime.installation import PACKAGES, Requirement, Snapshot
+from edge_sdk.machine import checkup
+from edge_sdk.machine.checkup import Check, Diagnosis
+from edge_sdk.machine.installation import PACKAGES, Requirement, Snapshot
 from edge_sdk.spec import Runtime, decode, encode
 
 REQUIREMENTS = (
@@ -293,7 +293,7 @@ def test_the_cache_is_where_xdg_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_doctor_looks_at_this_machine_without_importing_anything_heavy() -> None:
     code = (
-        "import sys; from edge_sdk.runtime import checkup; from edge_sdk.spec import encode;"
+        "import sys; from edge_sdk.machine import checkup; from edge_sdk.spec import encode;"
         "sys.stdout.write(encode(checkup.examine()).decode());"
         "assert not {'tensorflow', 'keras', 'coremltools', 'cv2'} & set(sys.modules)"
     )

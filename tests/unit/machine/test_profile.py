@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from edge_sdk.backends import MODULES, backend
-from edge_sdk.runtime import machine
-from edge_sdk.runtime.memory import resident_bytes
+from edge_sdk.machine import profile
+from edge_sdk.machine.memory import resident_bytes
 from edge_sdk.spec import decode, encode
 from edge_sdk.spec.profile import DeviceProfile
 
@@ -55,7 +55,7 @@ X86 = (
     ],
 )
 def test_cpu_name(cpuinfo: str, name: str) -> None:
-    assert machine.cpu_name(cpuinfo) == name
+    assert profile.cpu_name(cpuinfo) == name
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_cpu_name(cpuinfo: str, name: str) -> None:
     ],
 )
 def test_features_that_every_core_has(cpuinfo: str, features: tuple[str, ...]) -> None:
-    assert machine.cpu_features(cpuinfo) == features
+    assert profile.cpu_features(cpuinfo) == features
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_features_that_every_core_has(cpuinfo: str, features: tuple[str, ...]) -
     ],
 )
 def test_a_board_is_named_by_its_device_tree(model: str, name: str) -> None:
-    assert machine.device_name(model) == name
+    assert profile.device_name(model) == name
 
 
 def test_resident_memory_grows_with_what_is_written() -> None:
@@ -92,7 +92,7 @@ def test_resident_memory_grows_with_what_is_written() -> None:
 
 
 def test_this_machine() -> None:
-    here = machine.profile()
+    here = profile.profile()
     assert here.machine == platform.machine()
     assert here.python == platform.python_version()
     assert here.cores == len(os.sched_getaffinity(0))

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import edge_sdk
-from edge_sdk.runtime import installation
-from edge_sdk.runtime.installation import PACKAGES, Requirement, Snapshot
+from edge_sdk.machine import installation
+from edge_sdk.machine.installation import PACKAGES, Requirement, Snapshot
 
 ROOT = Path(edge_sdk.__file__).resolve().parents[1]
 
@@ -111,7 +111,7 @@ def test_a_folder_in_the_way_is_found(tmp_path: Path) -> None:
     (tmp_path / "fleet").mkdir()
     (tmp_path / "fleet" / "__init__.py").touch()
     code = (
-        "from pathlib import Path; from edge_sdk.runtime import installation as i; import edge_sdk;"
+        "from pathlib import Path; from edge_sdk.machine import installation as i; import edge_sdk;"
         "print(i.strangers(i.snapshot(), Path(edge_sdk.__file__).resolve().parents[1]))"
     )
     done = subprocess.run(

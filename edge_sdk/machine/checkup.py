@@ -16,11 +16,11 @@ from msgspec.structs import replace
 
 from edge_sdk.backends import processor
 from edge_sdk.files import cache_folder
-from edge_sdk.runtime import installation
-from edge_sdk.runtime.check import Check, pip
-from edge_sdk.runtime.checkup_machine import machine_checks
-from edge_sdk.runtime.installation import BUILDS, PACKAGES, Snapshot
-from edge_sdk.runtime.machine import profile
+from edge_sdk.machine import installation
+from edge_sdk.machine.check import Check, pip
+from edge_sdk.machine.checkup_machine import machine_checks
+from edge_sdk.machine.installation import BUILDS, PACKAGES, Snapshot
+from edge_sdk.machine.profile import profile
 from edge_sdk.spec import DeviceProfile, Runtime, Word
 
 EXTRAS = ("litert", "tflite", "onnx", "vision", "voice", "mediapipe", "agent", "fleet", "convert")

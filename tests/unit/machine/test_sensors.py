@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from tiny_models import tflite_affine
 
-from edge_sdk.runtime import energy, throttling
+from edge_sdk.machine import energy, throttling
+from edge_sdk.machine.surroundings import Surroundings
 from edge_sdk.runtime.bench import measure
 from edge_sdk.runtime.configurations import plan
-from edge_sdk.runtime.surroundings import Surroundings
 from edge_sdk.spec.bench import Conditions, Measurement
 
 Machine = Callable[[Mapping[str, object]], Path]

@@ -17,7 +17,7 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from edge_sdk.runtime import energy, throttling
+from edge_sdk.machine import energy, throttling
 from edge_sdk.spec.bench import Conditions, Measurement
 
 

@@ -12,12 +12,12 @@ import pytest
 
 from edge_sdk.backends import processor
 from edge_sdk.errors import UnavailableError
-from edge_sdk.runtime import checkup_machine as checks
-from edge_sdk.runtime import peripherals
-from edge_sdk.runtime.check import Check
-from edge_sdk.runtime.energy import Meter
-from edge_sdk.runtime.installation import Snapshot
-from edge_sdk.runtime.peripherals import Device
+from edge_sdk.machine import checkup_machine as checks
+from edge_sdk.machine import peripherals
+from edge_sdk.machine.check import Check
+from edge_sdk.machine.energy import Meter
+from edge_sdk.machine.installation import Snapshot
+from edge_sdk.machine.peripherals import Device
 
 NEHALEM = "flags\t\t: fpu sse sse2 ssse3 sse4_1 sse4_2 popcnt\n\n" * 2
 CORE_2 = "flags\t\t: fpu sse sse2 ssse3\n\n" * 2

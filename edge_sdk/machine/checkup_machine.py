@@ -10,10 +10,10 @@ from pathlib import Path
 
 from edge_sdk.backends import processor
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
-from edge_sdk.runtime import energy, peripherals, throttling
-from edge_sdk.runtime.check import Check
-from edge_sdk.runtime.installation import BUILDS, Snapshot, builds
-from edge_sdk.runtime.peripherals import Device
+from edge_sdk.machine import energy, peripherals, throttling
+from edge_sdk.machine.check import Check
+from edge_sdk.machine.installation import BUILDS, Snapshot, builds
+from edge_sdk.machine.peripherals import Device
 
 _OWNERS = {"litert": "ai_edge_litert", "tflite-runtime": "tflite_runtime"}
 """Backend to the folder of its package, where they are not the same."""
