@@ -77,7 +77,7 @@ def describe(report: DebugReport, most: int | None) -> str:
         for layer in shown
     ]
     lines = [
-        f"{report.variant} beside {report.against}, on {report.samples} of {report.inputs}",
+        f"{report.variant} beside {report.against}, on {report.samples} samples of {report.inputs}",
         "",
         table(header, rows, "<<>>><"),
         "",

@@ -9,13 +9,14 @@ come of it, as *signal to quantization noise* in decibels (``10 log10(sum x² / 
               the others that it ruins
 
 Noise travels on: what comes after a broken layer is broken too. ``added`` is the noise that a layer
-has beyond the noisiest of what it reads, and it is that which names the culprit.
+has beyond the noisiest of what it reads, and it is that which names the culprit. An operation that
+only moves numbers (a reshape, a transpose) adds none, though it may make other channels of them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,6 +31,8 @@ Sums = npt.NDArray[np.float64]
 ALIKE = 0.25
 """Layers that add at least this share of the most are alike."""
 ADDS_NOTHING = 1e-9
+SAME = 1e-9
+"""Sums of the same numbers in another order differ by less."""
 FLOOR = 1e-12
 """Noise below this share of the signal is none: float32 itself is not better."""
 
@@ -71,6 +74,13 @@ class _Noise:
         if len(sums) == len(self.signal):
             self.signal += sums
             self.error += errors
+
+    def is_of(self, other: _Noise) -> bool:
+        """Whether these are the other's numbers in another order: as much signal, as much noise."""
+        return all(
+            math.isclose(ours.sum(), theirs.sum(), rel_tol=SAME)
+            for ours, theirs in ((self.signal, other.signal), (self.error, other.error))
+        )
 
     @property
     def whole(self) -> float:
@@ -117,19 +127,22 @@ def layer_errors(
             if real is not None and real.shape == found.shape:
                 noise.setdefault(name, _Noise()).add(real, found, reference.channel_axis)
     groups = grouped(reference.layers, set(noise))
-    return tuple(_layer_error(group, noise) for group in groups), groups
-
-
-def _layer_error(group: Group, noise: Mapping[str, _Noise]) -> LayerError:
-    own = noise[group.name]
-    before = max((noise[name].typical for name in group.reads), default=0.0)
-    return LayerError(
-        name=group.name,
-        op=group.op,
-        sqnr_db=_decibels(own.whole),
-        typical_db=_decibels(own.typical),
-        added=max(own.typical - before, 0.0),
-    )
+    typical: dict[str, float] = {}
+    errors = []
+    for group in groups:
+        before = [typical.get(name, noise[name].typical) for name in group.reads]
+        moved = len(group.reads) == 1 and noise[group.name].is_of(noise[group.reads[0]])
+        typical[group.name] = before[0] if moved else noise[group.name].typical
+        errors.append(
+            LayerError(
+                name=group.name,
+                op=group.op,
+                sqnr_db=_decibels(noise[group.name].whole),
+                typical_db=_decibels(typical[group.name]),
+                added=max(typical[group.name] - max(before, default=0.0), 0.0),
+            )
+        )
+    return tuple(errors), groups
 
 
 def _decibels(share: float) -> float:

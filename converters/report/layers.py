@@ -55,7 +55,7 @@ def layers_page(report: DebugReport) -> str:
         "body",
         tag("p", "edgeloop · layers", class_="overline"),
         tag("h1", foreign(report.variant), " ", tag("span", f"beside {report.against}")),
-        tag("p", f"On {report.samples} of {report.inputs}.", class_="description"),
+        tag("p", f"On {report.samples} samples of {report.inputs}.", class_="description"),
         tag("section", tag("h2", "Signal to quantization noise"), _drawing(report, alone=False)),
         tag("section", tag("h2", "Layers, the worst first"), _table(report)),
     )

@@ -45,7 +45,7 @@ class Artifact:
             UnavailableError: it needs a newer edgeloop.
         """
         self.path = path
-        self._container: _Contents = container.Container.open(path)
+        self._container: _Contents = container.Container.open(path, MANIFEST)
         try:
             self._read_manifest()
         except BaseException:
@@ -53,8 +53,6 @@ class Artifact:
             raise
 
     def _read_manifest(self) -> None:
-        if MANIFEST not in self._container:
-            raise ArtifactError(f"{self.path} has no {MANIFEST}: it is a zip, but no artifact.")
         data = self._container.read(MANIFEST)
         self.manifest: Manifest = decode_manifest(data, f"{self.path}: {MANIFEST}")
         self.manifest_bytes = data

@@ -121,14 +121,23 @@ def write(file: BinaryIO, contents: Mapping[str, Content]) -> None:
 class Container:
     """An archive opened for reading, its layout already checked; contents on demand.
 
+    Args:
+        buffer, where: its bytes, and what to call them in errors.
+        first: a member without which it is some other program's zip, and not a corrupt one of ours.
+
     Raises (on construction):
         ArtifactError: it is not an archive in canonical form.
     """
 
-    def __init__(self, buffer: bytes | FileBytes, where: str) -> None:
+    def __init__(self, buffer: bytes | FileBytes, where: str, first: str | None = None) -> None:
         self._buffer = buffer
         self._where = where
         contents = _read_directory(buffer, where)
+        if first is not None and first not in (name for name, _, _ in contents):
+            raise ArtifactError(
+                f"{where} has no {first}: it is a zip, but no artifact.",
+                "Name an .edge file; of a model one is made by: edge convert",
+            )
         members, directory = lay_out(contents)
         for member in members:
             found = buffer[member.header_offset : member.offset]
@@ -140,8 +149,8 @@ class Container:
         self._members = {member.name: member for member in members}
 
     @classmethod
-    def open(cls, path: Path) -> Container:
-        """Open ``path`` and check its layout.
+    def open(cls, path: Path, first: str | None = None) -> Container:
+        """Open ``path`` and check its layout. ``first``: see the class.
 
         Raises:
             UsageError: there is no such file.
@@ -157,7 +166,7 @@ class Container:
                 f"{path} cannot be opened: {error.strerror}.", "Check the path."
             ) from error
         try:
-            return cls(buffer, str(path))
+            return cls(buffer, str(path), first)
         except BaseException:
             buffer.close()
             raise

@@ -57,6 +57,16 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "scale-1.2.0.edge"
 
 
+def test_a_zip_of_something_else_is_not_called_a_corrupt_artifact(tmp_path: Path) -> None:
+    """A model, say, where its artifact was meant."""
+    path = tmp_path / "flowers.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", "{}")
+    with pytest.raises(ArtifactError, match=r"it is a zip, but no artifact") as caught:
+        Artifact(path)
+    assert "edge convert" in caught.value.hint
+
+
 def test_what_was_packed_is_there(path: Path) -> None:
     digest = pack(path, manifest(contents()), contents())
     with Artifact(path) as artifact:

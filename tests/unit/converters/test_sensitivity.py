@@ -64,6 +64,19 @@ def test_a_great_channel_hides_in_the_whole_what_becomes_of_the_others(real):
     assert culprit(errors).name == "a"
 
 
+def test_what_only_moves_numbers_adds_no_noise(real):
+    """A dead channel is nothing; flattened, its places are many channels, and some are noisy."""
+    layers = (*LAYERS[:1], Layer("b", "Reshape", ("a",), ("b",)), *LAYERS[2:])
+    found = {**real, "a": noisy(real["a"], 0.01)}
+    real["b"], found["b"] = real["a"].reshape(4, 80), found["a"].reshape(4, 80)
+    found["c"] = noisy(real["c"], 0.02)
+    errors, _ = layer_errors(Build(real, layers), Build(found, layers), [{}])
+    first, moved, after, _ = errors
+    assert moved.added == 0
+    assert moved.typical_db == first.typical_db
+    assert after.added == pytest.approx(0.01, abs=0.003)
+
+
 def test_of_layers_that_add_alike_the_earlier_is_to_blame(real):
     found = {**real, "b": noisy(real["b"], 0.3), "c": noisy(real["c"], 0.9)}
     errors, _ = layer_errors(Build(real), Build(found), [{}])
