@@ -11,8 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from msgspec import structs
 
 from converters.account import account, tools_of
 from converters.baseline import is_reference, measure_baseline
@@ -23,6 +26,7 @@ from converters.evidence import Data, Evidence, golden_vectors, read_evidence, s
 from converters.identity import Identity
 from converters.input_check import check_input
 from converters.latency import timed
+from converters.layer_noise import layer_noise
 from converters.original import check_answers
 from converters.package import Built, package
 from converters.parity import On
@@ -268,7 +272,9 @@ def _candidates(
     else:
         made, refused = make(original, identity, orders, targets, data, steps)
         built, unproven = prove(original, made, data, identity.postprocess, steps)
-        refused += unproven
+        noise = layer_noise(original, made, data.judged, steps)
+        built = [replace(b, noise=noise.get(b.id)) for b in built]
+        refused += [structs.replace(r, noise=noise.get(r.id)) for r in unproven]
     return (timed(original, built, data.judged, steps) if latency else built), refused
 
 

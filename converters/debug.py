@@ -9,12 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from edge_sdk.errors import UsageError
-from edge_sdk.spec import Manifest, Variant, Word
+from edge_sdk.spec import LayerError, Manifest, Variant, Word
 
 if TYPE_CHECKING:
     from converters.probes import Probe
-    from converters.sensitivity import LayerError
     from converters.sources.base import Arrays
     from edge_sdk.artifact import Artifact
 
@@ -22,23 +23,10 @@ MOST_INPUTS = 64
 _FLOAT = ("fp32", "fp16")
 
 
-class DebugLayer(Word, frozen=True, kw_only=True):
-    """One layer; see ``converters.sensitivity`` for what the numbers mean.
-
-    Attributes:
-        place: its place in the order they run in, from 0.
-        name: the tensor it makes.
-        op: the operations it stands for.
-        sqnr_db, typical_db: signal to quantization noise, of all of it and of a typical channel.
-        added: noise it adds, as a share of its signal.
-    """
+class DebugLayer(LayerError, frozen=True, kw_only=True):
+    """One layer, and its place in the order they run in, from 0."""
 
     place: int
-    name: str
-    op: str
-    sqnr_db: float
-    typical_db: float
-    added: float
 
 
 class DebugReport(Word, frozen=True, kw_only=True):
@@ -89,15 +77,7 @@ def compare_layers(
         )
     worst: LayerError | None = culprit(errors)
     layers = [
-        DebugLayer(
-            place=place,
-            name=e.name,
-            op=e.op,
-            sqnr_db=e.sqnr_db,
-            typical_db=e.typical_db,
-            added=e.added,
-        )
-        for place, e in enumerate(errors)
+        DebugLayer(place=place, **structs.asdict(error)) for place, error in enumerate(errors)
     ]
     return DebugReport(
         artifact=str(artifact.path),

@@ -15,11 +15,12 @@ from converters.parity import On, Tally, compare, judge
 from converters.probes import open_probe
 from converters.recipe import Recipe
 from converters.samples import Samples
-from converters.sensitivity import Group, LayerError, culprit, layer_errors, with_readers
+from converters.sensitivity import Group, culprit, layer_errors, with_readers
 from converters.sources import Source
 from converters.sources.base import alone
 from converters.targets import Emitted, Target
 from edge_sdk.errors import ConversionError, EdgeError
+from edge_sdk.spec import LayerError
 
 LOOKED_AT = 16
 """Samples that layers are compared on."""

@@ -25,6 +25,7 @@ from edge_sdk.spec import (
     Coverage,
     Format,
     Latency,
+    LayerNoise,
     Manifest,
     Signature,
     Variant,
@@ -49,6 +50,7 @@ class Built:
         floor: see ``Recipe.tolerance``.
         wide: layers of a mixed build that stayed in floating point.
         latency: of one call here; None if nothing here runs it, or it was not measured.
+        noise: see ``VariantReport``.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Built:
     floor: float
     wide: tuple[str, ...] = ()
     latency: Latency | None = None
+    noise: LayerNoise | None = None
 
     def contents(self) -> dict[str, Content]:
         """Its files, by their names inside the artifact."""
@@ -82,6 +85,7 @@ class Built:
             agreement=self.agreement,
             coverage=_coverage(self.runner),
             latency=self.latency,
+            noise=self.noise,
         )
 
     @property

@@ -25,7 +25,7 @@ import numpy.typing as npt
 from converters.probes import Layer, Probe
 from converters.sources.base import Arrays
 from edge_sdk.backends import Array
-from edge_sdk.spec import Word
+from edge_sdk.spec import LayerError
 
 Sums = npt.NDArray[np.float64]
 ALIKE = 0.25
@@ -35,23 +35,6 @@ SAME = 1e-9
 """Sums of the same numbers in another order differ by less."""
 FLOOR = 1e-12
 """Noise below this share of the signal is none: float32 itself is not better."""
-
-
-class LayerError(Word, frozen=True, kw_only=True):
-    """One layer's part in the error.
-
-    Attributes:
-        name: the tensor it makes.
-        op: the format's name of the operation.
-        sqnr_db, typical_db: see the module; at most 120, which is float arithmetic itself.
-        added: noise it adds, as a share of its signal's power (0.01 is 20 dB below it).
-    """
-
-    name: str
-    op: str
-    sqnr_db: float
-    typical_db: float
-    added: float
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from converters.report.axes import Axis
 from converters.report.labels import Box, place
@@ -13,6 +13,7 @@ from converters.report.markup import Html, foreign, join, rows, tag
 
 if TYPE_CHECKING:
     from converters.debug import DebugLayer, DebugReport
+    from edge_sdk.spec import LayerNoise
 
 WIDTH, HEIGHT = 1040, 420
 FRAME = Box(64, 34, 1028, 370)
@@ -22,14 +23,26 @@ HIGHEST = 60.0
 """Decibels beyond which it does not matter how many."""
 
 _STYLE = """
-svg { font: 13px system-ui, sans-serif; background: var(--panel, #fff); }
-.grid { stroke: var(--line, #e2e2de); } .axis { stroke: var(--strong-line, #b9bab6); }
-text { fill: var(--muted, #5d626b); } .name { fill: var(--ink, #1a1c20); }
-.leader { stroke: var(--strong-line, #b9bab6); }
-.path { fill: none; stroke: var(--tflite, #2f62c9); stroke-width: 2; }
-.typical { fill: none; stroke: var(--bad, #ab1f1a); stroke-width: 1.5; stroke-dasharray: 5 4; }
-.dot { fill: var(--tflite, #2f62c9); } .culprit { fill: var(--bad, #ab1f1a); }
+.layers { font: 13px system-ui, sans-serif; background: var(--panel, #fff); }
+.layers .grid { stroke: var(--line, #e2e2de); }
+.layers .axis { stroke: var(--strong-line, #b9bab6); }
+.layers text { fill: var(--muted, #5d626b); } .layers .name { fill: var(--ink, #1a1c20); }
+.layers .path { fill: none; stroke: var(--tflite, #2f62c9); stroke-width: 2; }
+.layers .typical { fill: none; stroke: var(--bad, #ab1f1a); stroke-width: 1.5; }
+.layers .typical { stroke-dasharray: 5 4; }
+.layers .dot { fill: var(--tflite, #2f62c9); } .layers .culprit { fill: var(--bad, #ab1f1a); }
 """
+
+
+class _Layer(Protocol):
+    """What is drawn of a layer, ``edge debug``'s or a report's."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def sqnr_db(self) -> float: ...
+    @property
+    def typical_db(self) -> float: ...
 
 
 def layers_svg(report: DebugReport) -> str:
@@ -86,16 +99,31 @@ def _row(layer: DebugLayer, culprit: str | None) -> Html:
 
 def _drawing(report: DebugReport, *, alone: bool) -> Html:
     layers = sorted(report.layers, key=lambda layer: layer.place)
+    return _drawn(layers, report.culprit, report.variant, alone=alone)
+
+
+def noise_drawing(variant: str, noise: LayerNoise) -> Html:
+    """The drawing for a page that has ``layers_style`` in it."""
+    return _drawn(noise.layers, noise.culprit, variant, alone=False)
+
+
+def layers_style() -> Html:
+    """What the drawing needs beside the page's own style."""
+    return Html(_STYLE)
+
+
+def _drawn(layers: Sequence[_Layer], culprit: str | None, variant: str, *, alone: bool) -> Html:
+    """One mark for each layer, which are given in the order they run in."""
     last = max(len(layers) - 1, 1)
     across = Axis(0, last, FRAME.left + 12, FRAME.right - 12, _places(len(layers)))
     up = _decibel_axis(layers)
-    whole = [(across.at(layer.place), up.at(layer.sqnr_db)) for layer in layers]
-    typical = [(across.at(layer.place), up.at(layer.typical_db)) for layer in layers]
+    whole = [(across.at(at), up.at(layer.sqnr_db)) for at, layer in enumerate(layers)]
+    typical = [(across.at(at), up.at(layer.typical_db)) for at, layer in enumerate(layers)]
     named = sorted(range(len(layers)), key=lambda i: layers[i].typical_db)[:NAMED]
     labels = place([whole[i] for i in named], [_short(layers[i].name) for i in named], FRAME, [])
     return tag(
         "svg",
-        tag("title", f"Signal to quantization noise of the layers of {report.variant}"),
+        tag("title", f"Signal to quantization noise of the layers of {variant}"),
         tag("style", Html(_STYLE)) if alone else None,
         _grid(across, up),
         tag("path", d=_line_through(typical), class_="typical"),
@@ -105,7 +133,7 @@ def _drawing(report: DebugReport, *, alone: bool) -> Html:
                 "g",
                 tag("title", f"{layer.name}: {layer.sqnr_db:.1f} dB"),
                 tag("circle", cx=x, cy=y, r=4.5),
-                class_="culprit" if layer.name == report.culprit else "dot",
+                class_="culprit" if layer.name == culprit else "dot",
             )
             for layer, (x, y) in zip(layers, whole, strict=True)
         ),
@@ -117,11 +145,12 @@ def _drawing(report: DebugReport, *, alone: bool) -> Html:
         _text("Layers in the order they run in", FRAME.right, HEIGHT - 4, "end"),
         viewBox=f"0 0 {WIDTH} {HEIGHT}",
         role="img",
+        class_="layers",
         xmlns="http://www.w3.org/2000/svg",
     )
 
 
-def _decibel_axis(layers: Sequence[DebugLayer]) -> Axis:
+def _decibel_axis(layers: Sequence[_Layer]) -> Axis:
     found = [v for layer in layers for v in (layer.sqnr_db, layer.typical_db)]
     low = 10 * math.floor(min([0.0, *found]) / 10)
     high = 10 * math.ceil(min(max([20.0, *found]), HIGHEST) / 10)

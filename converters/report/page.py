@@ -9,8 +9,10 @@ from converters.report.checks import in_brief
 from converters.report.coverage import coverage_section
 from converters.report.feeding import feeding_section
 from converters.report.icons import icon
+from converters.report.layers import layers_style
 from converters.report.markup import Html, foreign, join, rows, tag
 from converters.report.model import model_section
+from converters.report.noise import noise_section
 from converters.report.notes import Note, notes
 from converters.report.overview import overview
 from converters.report.plot import plot
@@ -54,7 +56,7 @@ def _html(report: ConversionReport, identity: Identity) -> Html:
             tag("meta", name="color-scheme", content="light dark"),
             tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
             tag("title", f"{report.name} {report.version} · conversion report"),
-            tag("style", style),
+            tag("style", Html(style + layers_style())),
         ),
     )
     return tag("html", head, tag("body", _body(report, identity)), lang="en")
@@ -64,6 +66,7 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
     drawing = plot(report)
     caveats = notes(report)
     covered = coverage_section(report)
+    noise = noise_section(report)
     return rows(
         tag("header", _heading(report, identity), _verdict(report), overview(report)),
         tag(
@@ -74,6 +77,7 @@ def _body(report: ConversionReport, identity: Identity) -> Html:
                 else None,
                 _section(_drawn(report), drawing) if drawing else None,
                 _section("What was tried", tried_section(report.search)) if report.search else None,
+                _section("Noise by layer", noise) if noise else None,
                 _section("How the model is fed", feeding_section(report.input_check))
                 if report.input_check
                 else None,

@@ -113,6 +113,40 @@ class Latency(Word, frozen=True, kw_only=True):
     threads: int
 
 
+class LayerError(Word, frozen=True, kw_only=True):
+    """One layer's part in the error; see ``converters.sensitivity`` for what the numbers mean.
+
+    Attributes:
+        name: the tensor it makes.
+        op: the format's name of the operation.
+        sqnr_db, typical_db: signal to quantization noise, of all of it and of a typical channel; at
+            most 120, which is float arithmetic itself.
+        added: noise it adds, as a share of its signal's power (0.01 is 20 dB below it).
+    """
+
+    name: str
+    op: str
+    sqnr_db: float
+    typical_db: float
+    added: float
+
+
+class LayerNoise(Word, frozen=True, kw_only=True):
+    """Where, layer by layer, a quantized variant parts from a float one.
+
+    Attributes:
+        against: the float variant's id.
+        samples: how many of the evaluation samples both were run on.
+        layers: in the order they run in.
+        culprit: the layer to look at first; None if all are alike.
+    """
+
+    against: str
+    samples: int
+    layers: tuple[LayerError, ...]
+    culprit: str | None = None
+
+
 class VariantReport(Word, frozen=True, kw_only=True):
     """What became of one requested variant.
 
@@ -124,6 +158,8 @@ class VariantReport(Word, frozen=True, kw_only=True):
         coverage: where its operations ran; None where no engine ran it.
         latency: of one call where it was made; None where no engine runs it there, or untold.
         wide: the layers of a mixed build that stayed in floating point.
+        noise: its layers beside those of a float variant; None for one that is float itself, or
+            where no float variant of its format was made beside it, or its tensors cannot be seen.
     """
 
     id: str
@@ -138,6 +174,7 @@ class VariantReport(Word, frozen=True, kw_only=True):
     coverage: Coverage | None = None
     latency: Latency | None = None
     wide: tuple[str, ...] = ()
+    noise: LayerNoise | None = None
 
 
 class Trial(Word, frozen=True, kw_only=True):

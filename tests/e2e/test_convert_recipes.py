@@ -56,6 +56,19 @@ def test_all_are_made_and_proven(made: Conversion) -> None:
     assert made.passed, made.report
 
 
+def test_every_quantized_variant_shows_its_layers_beside_the_float_one(made: Conversion) -> None:
+    for found in made.report.variants:
+        if found.format == "coreml" or found.recipe == "fp32":
+            assert found.noise is None
+            continue
+        assert found.noise is not None, found.id
+        assert found.noise.against == f"{found.format}-fp32"
+        assert len(found.noise.layers) >= 3
+    noise = {v.id: v.noise for v in made.report.variants if v.noise is not None}
+    worst = {name: max(layer.added for layer in of.layers) for name, of in noise.items()}
+    assert worst["tflite-int4-weights"] > worst["tflite-int8"] > worst["tflite-int16x8"]
+
+
 @pytest.mark.parametrize(
     ("name", "most"),
     [

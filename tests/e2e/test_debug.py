@@ -66,7 +66,7 @@ def test_the_table_and_the_plots(folder, edge, tmp_path):
     done = edge("debug", artifact, "--inputs", folder / "data.npz", "--plot", page)
     assert done.code == 0, done.err
     assert "SQNR" in done.out
-    assert "on 40 of" in done.out
+    assert "on 40 samples of" in done.out
     assert edge("debug", artifact, "--plot", drawing).code == 0
     for text in (page.read_text(), drawing.read_text()):
         assert text.count("<circle") == len(

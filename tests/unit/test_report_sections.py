@@ -10,6 +10,8 @@ from edge_sdk.spec import (
     ConversionReport,
     Coverage,
     InputCheck,
+    LayerError,
+    LayerNoise,
     Provenance,
     Signature,
     TensorSpec,
@@ -78,6 +80,34 @@ def test_every_verdict_has_its_title(verdict: str, title: str) -> None:
     page = render(report(check), IDENTITY)
     assert title in page
     assert "Because" in page
+
+
+def test_layers_stand_beside_those_of_a_float_variant() -> None:
+    layers = tuple(
+        LayerError(name=name, op="Conv", sqnr_db=30.0, typical_db=20.0, added=added)
+        for name, added in (("first", 0.0), ("second;relu", 0.25), ("<third>", 0.001))
+    )
+    variants = tuple(
+        VariantReport(
+            id=f"onnx-{recipe}",
+            format="onnx",
+            recipe=recipe,
+            status="converted",
+            noise=LayerNoise(against="onnx-fp32", samples=8, layers=layers, culprit="second;relu")
+            if recipe != "fp32"
+            else None,
+        )
+        for recipe in ("fp32", "int8", "int8-dynamic")
+    )
+    page = render(report(variants=variants), IDENTITY)
+    assert "Noise by layer" in page
+    assert page.count("<details") == 2
+    assert page.count("<circle") - page.count('class="culprit"') == 4
+    assert page.index("25.00%") < page.index("0.10%")
+    assert "<td><bdi>second</bdi></td>" in page
+    assert "<td><bdi>first</bdi></td>" not in page, "it adds nothing"
+    assert "<third>" not in page
+    assert "Noise by layer" not in render(report(variants=variants[:1]), IDENTITY)
 
 
 def test_operations_stand_by_delegate() -> None:
