@@ -3,7 +3,7 @@
 fp16            each weight in half precision behind a Cast: see ``converters.targets.onnx_weights``
 int8, mixed     QuantizeLinear and DequantizeLinear around every operation (QDQ). Weights per
                 channel from opset 13 on, which knows an axis; below, onnxruntime writes a file that
-                it refuses to load
+                it refuses to load. Opset 9 has no QDQ at all: such a model is raised to 10
 int8-dynamic    MatMulInteger and ConvInteger
 int8-weights    each weight behind a DequantizeLinear: see ``converters.targets.onnx_weights``
 int4-weights    MatMulNBits, blocks of 32: see there
@@ -30,6 +30,8 @@ from edge_sdk.spec import Signature
 
 AXES_SINCE = 13
 """The opset from which (De)QuantizeLinear knows an axis."""
+QDQ_SINCE = 10
+"""The opset from which there is a (De)QuantizeLinear."""
 
 
 def changed(
@@ -43,6 +45,9 @@ def changed(
     if recipe.name == "fp32":
         return model
     proto = engine("onnx").load_from_string(model)
+    if recipe.name in ("int8", MIXED) and opset_of(proto) < QDQ_SINCE:
+        proto = engine("onnx.version_converter").convert_version(proto, QDQ_SINCE)
+        model = proto.SerializeToString()
     before = _kinds(proto)
     if recipe.name == "fp16":
         half_weights(proto)

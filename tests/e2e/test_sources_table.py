@@ -19,7 +19,7 @@ CELLS = (
     ("`.keras`", "onnx", ("fp32", "int8-weights")),
     ("old SavedModel", "coreml", ("fp32",)),
     ("PyTorch `module:function`", "onnx", ("fp32",)),
-    ("ONNX, opset 9", "onnx", ("fp32",)),
+    ("ONNX, opset 9", "onnx", ("fp32", "int8")),
     ("`.tflite`", "tflite", ("int8-dynamic",)),
 )
 
