@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,19 @@ def run(args: argparse.Namespace) -> Outcome:
             trust_code=args.trust_code,
             on_step=on_step,
         )
-    return Outcome(found, describe(found, args.source), 0 if found.passed else 1)
+    given = [word for text in args.input for word in ("--input", text)]
+    given += ["--trust-code"] if args.trust_code else []
+    return Outcome(found, describe(found, args.source, given), 0 if found.passed else 1)
 
 
-def describe(found: Preflight, source: str) -> str:
-    """The preflight for a person: a line per target, a paragraph per problem, the next command."""
+def describe(found: Preflight, source: str, given: Sequence[str] = ()) -> str:
+    """The preflight for a person: a line per target, a paragraph per problem, the next command.
+
+    Args:
+        found: what was seen.
+        source: as it was typed.
+        given: options that it needs to be opened, which the next command needs too.
+    """
     tensors = [*((t, "in ") for t in found.signature.inputs)]
     tensors += [(t, "out") for t in found.signature.outputs]
     lines = [f"{found.source} ({found.source_format})"]
@@ -68,9 +77,12 @@ def describe(found: Preflight, source: str) -> str:
             lines += ["", *_paragraph(target, problem)]
     good = [t.format for t in found.targets if t.verdict in ("converts", "falls back")]
     if good:
-        path = shlex.quote(str(source))
-        output = shlex.quote(f"{Path(source).stem.lower()}-1.0.0.edge")
-        lines += ["", f"next: edge convert {path} -o {output} --formats {','.join(good)}"]
+        name = Path(source.rpartition(":")[2]).stem.lower()
+        command = ["edge", "convert", source, *given, "-o", f"{name}-1.0.0.edge"]
+        # Its own format alone is foretold as wrapped, for which open axes may stay open.
+        if given or good != [found.source_format]:
+            command += ["--formats", ",".join(good)]
+        lines += ["", f"next: {shlex.join(command)}"]
     return "\n".join(printable(line) for line in "\n".join(lines).splitlines())
 
 

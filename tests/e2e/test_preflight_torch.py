@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -85,3 +86,17 @@ def test_a_small_graph_is_converted_whole(here):
     assert target.verdict == "falls back"
     assert "litert 2" in target.checked_by
     assert [problem.operation for problem in target.problems] == ["MIRROR_PAD"]
+
+
+def test_the_next_command_is_whole_and_works(edge: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = edge(
+        *("preflight", "tiny_torch:Picture", "--input", "image:1x3x8x8", "--formats", "onnx"),
+    )
+    assert done.code == 0, done.err
+    (line,) = (line for line in done.out.splitlines() if line.startswith("next: "))
+    program, *words = shlex.split(line.removeprefix("next: "))
+    assert program == "edge"
+    converted = edge(*words, "--recipe", "fp32")
+    assert converted.code == 0, converted.err
+    assert (tmp_path / "picture-1.0.0.edge").exists()
