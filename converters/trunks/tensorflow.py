@@ -68,7 +68,9 @@ class OnnxTrunk:
             f"Converting {self._source.name} to ONNX",
             "Another target may have the operation: --formats tflite",
         ):
-            # Its names count on from conversion to conversion, and would make their bytes differ.
+            # Its names count on from conversion to conversion, and would make their bytes differ;
+            # this part of it takes one as it is imported.
+            engine("tf2onnx.rewriter.loop_rewriter_base")
             tf2onnx.utils.INTERNAL_NAME = 1
             # Of the frozen graph: of a function it would be frozen, and copied, once more.
             proto, _ = tf2onnx.convert.from_graph_def(

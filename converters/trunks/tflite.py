@@ -52,7 +52,9 @@ class OnnxTrunk:
             names = tflite_graph.name_sides(tree)
             path = self._folder / "plain.tflite"
             path.write_bytes(tflite_graph.written(tree))
-            # Its names count on from conversion to conversion, and would make their bytes differ.
+            # Its names count on from conversion to conversion, and would make their bytes differ;
+            # this part of it takes one as it is imported.
+            engine("tf2onnx.rewriter.loop_rewriter_base")
             tf2onnx.utils.INTERNAL_NAME = 1
             proto, _ = tf2onnx.convert.from_tflite(str(path), opset=OPSET)
             onnx_graph.rename(proto, names)
