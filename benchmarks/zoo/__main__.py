@@ -26,6 +26,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="part of a model's name: these anew"
     )
+    parser.add_argument("--target", choices=TARGETS, help="this target alone")
     parser.add_argument("--keep", action="store_true", help="keep what older code measured")
     args = parser.parse_args(arguments)
     chosen = [a for a in ANIMALS if not args.names or any(n in a.name for n in args.names)]
@@ -36,11 +37,8 @@ def main(arguments: list[str]) -> int:
     for number, animal in enumerate(chosen, 1):
         old = {r.target: r for r in zoo.zoo if r.model == animal.name}
         fresh = [r for r in old.values() if args.keep or r.made_with == code]
-        due = (
-            list(TARGETS)
-            if args.names
-            else [t for t in TARGETS if t not in {r.target for r in fresh}]
-        )
+        known = set() if args.names else {r.target for r in fresh}
+        due = [t for t in TARGETS if t not in known and args.target in (None, t)]
         print(f"{number}/{len(chosen)} {animal.name}: {', '.join(due) or 'known'}", file=sys.stderr)
         if due:
             _measure(zoo, animal, due, code)

@@ -34,6 +34,7 @@ def converted(folder: Path, name: str = "light", kind: Any = "right", **data: An
         postprocess=Classification(output="scores"),
         labels=["dark", "bright"],
         golden="none",
+        latency=False,
         **data,
     )
     assert found.passed
