@@ -35,7 +35,7 @@ def from_keras(
     keras = _keras()
     if not isinstance(model, keras.Model):
         raise UsageError(
-            f"What was given is a {type(model).__name__}, not a model that edgeloop reads.",
+            f"An object of type {type(model).__name__} is not a model that edgeloop reads.",
             "Give a Keras or PyTorch model, or the path of a file or a SavedModel.",
         )
     if not getattr(model, "inputs", None):

@@ -409,7 +409,7 @@ def test_twelve_outputs_keep_their_names(tmp_path):
 
 @pytest.mark.parametrize(
     ("source", "said"),
-    [(None, "A NoneType is not a model"), ({}, "A dict is not a model"), (3, "A int is not")],
+    [(None, "type NoneType is not a model"), ({}, "type dict is not"), (3, "type int is not")],
 )
 def test_objects_that_are_no_models(tmp_path, source, said):
     with pytest.raises(edge_sdk.errors.UsageError, match=said):
