@@ -1,4 +1,8 @@
-"""TFLite: an interpreter that keeps every tensor."""
+"""TFLite: an interpreter that keeps every tensor.
+
+It runs without delegates: XNNPACK keeps what it takes to itself, and asked for a tensor inside, the
+interpreter hands out memory that was never written.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +28,10 @@ class TfliteProbe:
         lite = engine("ai_edge_litert.interpreter")
         with at_work("Looking into the TFLite build"):
             self._interpreter = lite.Interpreter(
-                model_content=model, num_threads=1, experimental_preserve_all_tensors=True
+                model_content=model,
+                num_threads=1,
+                experimental_preserve_all_tensors=True,
+                experimental_op_resolver_type=lite.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
             )
             self._interpreter.allocate_tensors()
         self._details = {d["name"]: d for d in self._interpreter.get_tensor_details()}
