@@ -25,6 +25,7 @@ def main(arguments: list[str]) -> int:
     """Run."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sources", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="FORM", help="part of a form's name: these")
+    parser.add_argument("--target", choices=FORMATS, help="this format alone")
     args = parser.parse_args(arguments)
     chosen = [f for f in FORMS if not args.names or any(n in f.name for n in args.names)]
     if not chosen:
@@ -38,7 +39,7 @@ def main(arguments: list[str]) -> int:
         write_pictures(folder)
         for form in chosen:
             source = form.make(folder)
-            for target in FORMATS:
+            for target in FORMATS if args.target is None else (args.target,):
                 cell = convert(form, source, target, folder)
                 good = [r.recipe for r in cell.recipes if r.status == "converted"]
                 print(f"{form.name} to {target}: {', '.join(good) or cell.refused}", flush=True)
