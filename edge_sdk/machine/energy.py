@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from edge_sdk.machine.kernel_files import kernel_number, kernel_text
+
 _WHOLE_BOARD = ("VDD_IN", "POM_5V_IN", "5V_IN", "VIN", "VIN_SYS_5V0")
 """Labels of the rail that feeds a whole Jetson, by the order of generations."""
 _CHIPS = re.compile(
@@ -63,13 +65,13 @@ class Counter:
 
     def begin(self) -> None:
         """See ``Sensor.begin``."""
-        self._before = tuple(_number(path) for path, _ in self.files)
+        self._before = tuple(kernel_number(path) for path, _ in self.files)
 
     def end(self, seconds: float) -> float | None:
         """See ``Sensor.end``."""
         total = 0
         for (path, largest), before in zip(self.files, self._before, strict=True):
-            after = _number(path)
+            after = kernel_number(path)
             if before is None or after is None:
                 return None
             if after < before:
@@ -100,7 +102,7 @@ class Meter:
         """The power now."""
         product = self.unit
         for path in self.files:
-            value = _number(path)
+            value = kernel_number(path)
             if value is None:
                 return None
             product *= value
@@ -124,7 +126,7 @@ def find(root: Path = Path("/")) -> tuple[Sensor | None, str]:
     """
     locked: list[Path] = []
     for sensor, files in _all(root):
-        if all(_number(path) is not None for path in files):
+        if all(kernel_number(path) is not None for path in files):
             return sensor, ""
         locked += [path for path in files if path.exists()]
     if locked:
@@ -141,16 +143,16 @@ def _all(root: Path) -> Iterator[tuple[Sensor, tuple[Path, ...]]]:
         yield meter, meter.files
     # intel-rapl:0 is a package; intel-rapl:0:1 is a part of it, and is counted in it.
     packages = [
-        (zone / "energy_uj", _number(zone / "max_energy_range_uj") or 0)
+        (zone / "energy_uj", kernel_number(zone / "max_energy_range_uj") or 0)
         for zone in sorted(root.glob("sys/class/powercap/intel-rapl:*"))
-        if zone.name.count(":") == 1 and _text(zone / "name").startswith("package")
+        if zone.name.count(":") == 1 and kernel_text(zone / "name").startswith("package")
     ]
     if packages:
         rapl = Counter("RAPL package", tuple(packages))
         yield rapl, tuple(path for path, _ in packages)
     for chip in sorted(root.glob("sys/class/hwmon/hwmon*")):
         if energy := sorted(chip.glob("energy*_input")):
-            yield Counter(f"{_text(chip / 'name')} energy", ((energy[0], 0),)), (energy[0],)
+            yield Counter(f"{kernel_text(chip / 'name')} energy", ((energy[0], 0),)), (energy[0],)
     for label, meter in rails:
         if label not in _WHOLE_BOARD:
             meter.name = f"{meter.name} {label}".rstrip()
@@ -160,35 +162,21 @@ def _all(root: Path) -> Iterator[tuple[Sensor, tuple[Path, ...]]]:
 def _hwmon_rails(root: Path) -> Iterator[tuple[str, Meter]]:
     """Labels and meters of power in ``hwmon``."""
     for chip in sorted(root.glob("sys/class/hwmon/hwmon*")):
-        name = _text(chip / "name")
+        name = kernel_text(chip / "name")
         if not _CHIPS.fullmatch(name):
             continue
         for path in sorted(chip.glob("power*_input")):
-            label = _text(path.with_name(path.name.replace("_input", "_label")))
+            label = kernel_text(path.with_name(path.name.replace("_input", "_label")))
             yield label, Meter(name, (path,), 1e-6)
         for path in sorted(chip.glob("curr*_input")):
             number = path.name.removeprefix("curr").removesuffix("_input")
             volts = chip / f"in{number}_input"
             if volts.exists() and not (chip / f"power{number}_input").exists():
-                yield _text(chip / f"in{number}_label"), Meter(name, (volts, path), 1e-6)
+                yield kernel_text(chip / f"in{number}_label"), Meter(name, (volts, path), 1e-6)
 
 
 def _jetpack_4_rails(root: Path) -> Iterator[tuple[str, Meter]]:
     """The INA3221 as NVIDIA's driver of JetPack 4 shows it: milliwatts by rail."""
     for path in sorted(root.glob("sys/bus/i2c/drivers/ina3221x/*/iio:device*/in_power*_input")):
         number = path.name.removeprefix("in_power").removesuffix("_input")
-        yield _text(path.with_name(f"rail_name_{number}")), Meter("ina3221x", (path,), 1e-3)
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""
+        yield kernel_text(path.with_name(f"rail_name_{number}")), Meter("ina3221x", (path,), 1e-3)

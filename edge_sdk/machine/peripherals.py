@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_sdk.machine.kernel_files import kernel_text
+
 _QUERYCAP = 0x80685600
 """``VIDIOC_QUERYCAP`` of linux/videodev2.h: fills a ``struct v4l2_capability`` of 104 bytes."""
 _CAPTURES = 0x00000001 | 0x00001000
@@ -60,7 +62,7 @@ def cameras(root: Path = Path("/")) -> list[Device]:
     """Video devices that take pictures."""
     found = []
     for path in _numbered(root.glob("dev/video*")):
-        name = _text(root / "sys/class/video4linux" / path.name / "name")
+        name = kernel_text(root / "sys/class/video4linux" / path.name / "name")
         captures = _captures(path)
         if not (captures is False or (captures is None and _NO_CAMERA.search(name))):
             found.append(Device(path, name, _usable(path)))
@@ -90,9 +92,9 @@ def microphones(root: Path = Path("/")) -> list[Device]:
     for path in _numbered(root.glob("dev/snd/pcmC*D*c")):
         numbers = re.fullmatch(r"pcmC(\d+)D(\d+)c", path.name)
         if numbers is not None:
-            about = _text(root / f"proc/asound/card{numbers[1]}/pcm{numbers[2]}c/info")
+            about = kernel_text(root / f"proc/asound/card{numbers[1]}/pcm{numbers[2]}c/info")
             name = re.search(r"^name: (.+)$", about, re.MULTILINE)
-            card = name[1] if name else _text(root / f"proc/asound/card{numbers[1]}/id")
+            card = name[1] if name else kernel_text(root / f"proc/asound/card{numbers[1]}/id")
             found.append(Device(path, card.strip(), _usable(path)))
     return found
 
@@ -105,8 +107,8 @@ def accelerators(root: Path = Path("/")) -> dict[str, list[Device]]:
             for path in _numbered(root.glob(pattern)):
                 found.setdefault(delegate, []).append(Device(path, "", _usable(path)))
     for stick in sorted(root.glob("sys/bus/usb/devices/*")):
-        if (_text(stick / "idVendor"), _text(stick / "idProduct")) in _EDGETPU_USB:
-            bus, number = _text(stick / "busnum"), _text(stick / "devnum")
+        if (kernel_text(stick / "idVendor"), kernel_text(stick / "idProduct")) in _EDGETPU_USB:
+            bus, number = kernel_text(stick / "busnum"), kernel_text(stick / "devnum")
             path = root / "dev/bus/usb" / bus.zfill(3) / number.zfill(3)
             found.setdefault("edgetpu", []).append(Device(path, "Coral USB", _usable(path)))
     return found
@@ -125,10 +127,3 @@ def _numbered(paths: Iterator[Path]) -> list[Path]:
 
 def _usable(path: Path) -> bool:
     return os.access(path, os.R_OK | os.W_OK)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -15,6 +15,7 @@ from pathlib import Path
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.backends.processor import flags
 from edge_sdk.errors import UnavailableError
+from edge_sdk.machine.kernel_files import kernel_text
 from edge_sdk.spec import AGENT_VERSION, DeviceProfile, Runtime
 
 FEATURES = frozenset(
@@ -59,7 +60,7 @@ def profile() -> DeviceProfile:
     """Describe this machine. Imports every engine that is installed, but starts none."""
     cores = cpuinfo_text()
     return DeviceProfile(
-        name=device_name(_text("/proc/device-tree/model")) or platform.node(),
+        name=device_name(kernel_text(Path("/proc/device-tree/model"))) or platform.node(),
         system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
         python=platform.python_version(),
@@ -93,7 +94,7 @@ def processor() -> str:
 
 def cpuinfo_text() -> str:
     """The kernel's words about every core."""
-    return _text("/proc/cpuinfo")
+    return kernel_text(Path("/proc/cpuinfo"))
 
 
 def device_name(model: str) -> str:
@@ -123,11 +124,3 @@ def cpu_name(cpuinfo: str) -> str:
 def cpu_features(cpuinfo: str) -> tuple[str, ...]:
     """Those of ``FEATURES`` that every listed core has, sorted, from ``/proc/cpuinfo``."""
     return tuple(sorted(flags(cpuinfo) & FEATURES))
-
-
-def _text(path: str) -> str:
-    """A file of the kernel's, or nothing where this kernel does not have it."""
-    try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""

@@ -19,6 +19,8 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_sdk.machine.kernel_files import kernel_number, kernel_text
+
 _PI_NOW = {
     0: "the supply's voltage is too low",
     1: "the firmware caps the frequency",
@@ -76,9 +78,11 @@ def now(root: Path = Path("/")) -> tuple[str, ...]:
     word = _pi_word(root)
     found = [text for bit, text in _PI_NOW.items() if word >> bit & 1]
     for device in sorted(root.glob("sys/class/thermal/cooling_device*")):
-        level, kind = _number(device / "cur_state"), _text(device / "type")
+        level, kind = kernel_number(device / "cur_state"), kernel_text(device / "type")
         if level is not None and level > 0 and _FREQUENCY.fullmatch(kind):
-            found.append(f"{kind} is cooled, at level {level} of {_text(device / 'max_state')}")
+            found.append(
+                f"{kind} is cooled, at level {level} of {kernel_text(device / 'max_state')}"
+            )
     return tuple(dict.fromkeys(found))
 
 
@@ -99,32 +103,18 @@ def temperature_c(root: Path = Path("/")) -> float | None:
 def governor(root: Path = Path("/")) -> str:
     """Who chooses the frequency (``performance``, ``ondemand``, …); empty where nobody does."""
     policies = sorted(root.glob("sys/devices/system/cpu/cpufreq/policy*/scaling_governor"))
-    return " + ".join(dict.fromkeys(filter(None, map(_text, policies))))
+    return " + ".join(dict.fromkeys(filter(None, map(kernel_text, policies))))
 
 
 def _pi_word(root: Path) -> int:
     for path in root.glob("sys/devices/platform/soc*/*firmware/get_throttled"):
         try:
-            return int(_text(path), 16)
+            return int(kernel_text(path), 16)
         except ValueError:
             continue
     return 0
 
 
 def _numbers(root: Path, pattern: str) -> dict[Path, int]:
-    found = {path: _number(path) for path in root.glob(pattern)}
+    found = {path: kernel_number(path) for path in root.glob(pattern)}
     return {path: number for path, number in found.items() if number is not None}
-
-
-def _number(path: Path) -> int | None:
-    try:
-        return int(path.read_text(encoding="ascii"))
-    except (OSError, ValueError):
-        return None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip()
-    except OSError:
-        return ""

@@ -16,7 +16,7 @@ has one state, whoever calls: give each stream of inputs a session of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -248,12 +248,6 @@ class Session:
             return self.processing.after(self.run(frame), None)
         inputs, geometry = self.processing.before(frame)
         return self.processing.after(self.run(inputs), geometry)
-
-    def predict_batch(
-        self, frames: Iterable[Any]
-    ) -> list[Classes | Boxes | Mask | dict[str, Array]]:
-        """What ``predict`` says of each of many frames, in their order."""
-        return [self.predict(frame) for frame in frames]
 
     def entry(self, name: str) -> Session:
         """Another entry point of this very model: its weights and its state are shared.
