@@ -6,8 +6,9 @@
     enter                        ends the line
 
 A suggestion brings the space after it, and that space behaves as it does on telephones: a mark that
-belongs to the word (``,`` ``.`` a closing quote) steps before it; a hyphen or an apostrophe takes its
-place; pressing space only says that it was meant. A straight quote closes if one is open in the line.
+belongs to the word (``,`` ``.`` a closing quote) steps before it; a hyphen or an apostrophe takes
+its place; pressing space only says that it was meant. A straight quote closes if one is open in the
+line; an apostrophe after a mark is a closing quote.
 
 A word that is ended, by whatever ends it, is learnt.
 """
@@ -20,7 +21,8 @@ from edge_sdk.keyboard.keyboard import SUGGESTIONS, Keyboard, begun
 
 BACKSPACE, ENTER, TAB = "\x7f", "\n", "\t"
 _STEP_BEFORE = ".,;:!?)]}\u201d"
-_TAKE_PLACE = "'\u2019-\u2013\u2014/%"
+_APOSTROPHES = "'\u2019"
+_TAKE_PLACE = _APOSTROPHES + "-\u2013\u2014/%"
 
 
 class Composer:
@@ -70,10 +72,10 @@ class Composer:
         if self.space_given and letter == " ":
             self.space_given = False
         elif self.space_given and self.sticks(letter):
-            self.space_given = letter not in _TAKE_PLACE
+            self.space_given = letter not in _TAKE_PLACE or self._closes(letter)
             self.text = self.text[:-1] + letter + " " * self.space_given
         else:
-            if not letter.isalpha() and letter not in "'\u2019" and self.text[-1:].isalpha():
+            if not letter.isalpha() and letter not in _APOSTROPHES and self.text[-1:].isalpha():
                 self._keyboard.learn(self.text)
             self.text += letter
             self.space_given = False
@@ -96,8 +98,12 @@ class Composer:
 
     def sticks(self, letter: str) -> bool:
         """Whether this letter belongs to the word before it, and no space between them."""
-        closes = letter == '"' and self.text.count('"') % 2 == 1
-        return closes or letter in _STEP_BEFORE or letter in _TAKE_PLACE
+        return self._closes(letter) or letter in _STEP_BEFORE or letter in _TAKE_PLACE
+
+    def _closes(self, letter: str) -> bool:
+        if letter == '"':
+            return self.text.count(letter) % 2 == 1
+        return letter in _APOSTROPHES and self.text[:-1][-1:] in _STEP_BEFORE
 
     def _pressed(self, passed: Collection[str] = ()) -> None:
         self.keys += 1

@@ -2,8 +2,8 @@
 
 The typist is a patient one: before every key it looks at the suggestions, and takes the word it
 means as soon as it is among them. Taking it is one key, and everything else is typed letter by
-letter: capitals, marks, spaces and the ends of lines too. It types into a ``Composer``, so the space
-that comes with a word behaves for it as it does for a person, and where that space is not wanted
+letter: capitals, marks, spaces and the ends of lines too. It types into a ``Composer``, so the
+space that comes with a word behaves for it as it does for a person; where that space is not wanted
 and no mark does away with it, it is taken back with a key.
 
     saved = 1 - keys / letters of the text
@@ -64,8 +64,7 @@ def press_next(composer: Composer, line: str) -> None:
     meant = [
         (len(word), -place)
         for place, word in enumerate(composer.suggestions)
-        if line.startswith(standing + word)
-        and not line[len(standing) + len(word) :][:1].isalpha()
+        if line.startswith(standing + word) and not line[len(standing) + len(word) :][:1].isalpha()
     ]
     rest = line[_settled(composer) :]
     if meant:

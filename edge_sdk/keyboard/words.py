@@ -14,8 +14,8 @@ The file is an ``.npz`` of plain arrays::
     trigram_at               the same, of the pair that is the i-th bigram
     trigram_words, trigrams
 
-Half precision is enough for a logarithm, and sixteen bits for a word's number: two million pairs and
-a million and a half triples stand in 27 MB.
+Half precision is enough for a logarithm, and sixteen bits for a word's number: two million pairs
+and a million and a half triples stand in 27 MB.
 """
 
 from __future__ import annotations

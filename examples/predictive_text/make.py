@@ -21,7 +21,7 @@ from examples.assets import asset, cache
 from examples.predictive_text.language_model import pruned, read_trigram
 
 VOCABULARY, PAIRS, TRIPLES = 60_000, 2_000_000, 2_000_000
-"""Nearly all there is. A third of it, in 20,000 words, saved 1.7 points less of other texts' keys."""
+"""Nearly all there is. A third of it, in 20,000 words, saves 1.7 percentage points less."""
 
 
 def models() -> Path:
