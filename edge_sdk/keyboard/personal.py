@@ -4,13 +4,14 @@ A language model knows English, not the names of one's family. So every word tha
 also after the word and the two words before it. Habit corrects the model in three steps, each the
 more the more has been seen (Witten and Bell's way, with Ney's discount)::
 
-    p1 = (1 - a) known + a (count / all or, of late, recent),      a = SHARE n / (n + HALF_SHARE)
+    p1 = (1 - a) known + a ((1 - b) count / all + b recent / of late)
     p2 = (count after one - DISCOUNT + escape p1) / (seen after one + trust)
     p3 = the same after two, beginning with p2
-                                        escape = trust + DISCOUNT (different words seen there)
 
-*Recent* counts the last few hundred words, each ``FADES_AFTER`` words older one e-th as much: a text
-keeps to its subject. When there are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are
+    a = SHARE all / (all + HALF_SHARE);  escape = trust + DISCOUNT (different words seen there)
+
+*Recent* counts what was typed since the file was opened, a word that is ``FADES_AFTER`` words older
+one e-th as much, for a text keeps to its subject; b grows with it to ``RECENT_SHARE``. When there are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are
 halved and what comes to nothing is forgotten: old habits fade, and the file stays small.
 
 The file is JSON, readable by its owner alone, and written whole or not at all.
@@ -103,11 +104,12 @@ class Personal:
             return dict(known)
         contexts = [self._followers.get(context, {}) for context in _contexts(before)]
         share = SHARE * self._total / (self._total + HALF_SHARE)
-        lately = min(self._typed, FADES_AFTER) or 1
+        lately = min(self._typed, FADES_AFTER)
+        recent = RECENT_SHARE / FADES_AFTER
         mixed = {}
         for word in {*known, *self._beginning_with(prefix, contexts)}:
-            habit = (1 - RECENT_SHARE) * self._words.get(word, 0) / self._total
-            habit += RECENT_SHARE * self._weight(word) / lately
+            habit = (1 - recent * lately) * self._words.get(word, 0) / self._total
+            habit += recent * self._weight(word)
             mixed[word] = (1 - share) * known.get(word, 0.0) + share * habit
         for followers, trust in zip(contexts, TRUST, strict=False):
             seen = sum(followers.values()) + trust
