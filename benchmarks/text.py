@@ -1,11 +1,11 @@
 """Keystrokes that suggestions save, and what they cost, on public-domain prose.
 
 Three suggestions, one key to take one, every letter, space and mark counted
-(``edge_sdk.keyboard.typist``). Two texts that no setting was chosen on: the proceedings of a workshop
-and a novel of 1865. Three keyboards type each: the trigram alone, with the network beside it, and
-both with a personal dictionary that is empty at first and learns what is typed. The promise is for
-the last, which is what a person has. Cost is this thread's processor time before each key, since
-what was promised is a machine left alone.
+(``edge_sdk.keyboard.typist``). Two texts that no setting was chosen on: the proceedings of a
+workshop and a novel of 1865. Three keyboards type each: the trigram alone, with the network beside
+it, and both with a personal dictionary that is empty at first and learns what is typed. The promise
+is for the last, which is what a person has. Cost is this thread's processor time before each key,
+since what was promised is a machine left alone.
 
     python benchmarks/text.py [--quick]
 """

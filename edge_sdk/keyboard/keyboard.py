@@ -9,8 +9,8 @@ Three that know different things are asked, and their probabilities are joined:
 
 The network is asked once a key, for one letter says which of the words that begin alike are meant.
 
-A word that was offered and passed over is not the one: it is taken to be ``OVERLOOKED`` as likely as
-before, so it comes back only where hardly another word is left.
+A word that was offered and passed over is not the one: it is taken to be ``OVERLOOKED`` as likely
+as before, so it comes back only where hardly another word is left.
 """
 
 from __future__ import annotations

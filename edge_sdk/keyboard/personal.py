@@ -1,4 +1,4 @@
-"""What one person types: words, and what they follow, counted, in a file of theirs and nowhere else.
+"""What one person types: words, and what they follow, counted in a file of theirs alone.
 
 A language model knows English, not the names of one's family. So every word that is typed counts,
 also after the word and the two words before it. Habit corrects the model in three steps, each the
@@ -11,8 +11,9 @@ more the more has been seen (Witten and Bell's way, with Ney's discount)::
     a = SHARE all / (all + HALF_SHARE);  escape = trust + DISCOUNT (different words seen there)
 
 *Recent* counts what was typed since the file was opened, a word that is ``FADES_AFTER`` words older
-one e-th as much, for a text keeps to its subject; b grows with it to ``RECENT_SHARE``. When there are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are
-halved and what comes to nothing is forgotten: old habits fade, and the file stays small.
+one e-th as much, for a text keeps to its subject; b grows with it to ``RECENT_SHARE``. When there
+are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are halved and what comes to nothing is
+forgotten: old habits fade, and the file stays small.
 
 The file is JSON, readable by its owner alone, and written whole or not at all.
 """
