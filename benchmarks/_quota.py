@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 PERIOD_US = 100_000
@@ -53,9 +54,8 @@ def quota(share: float) -> Iterator[Quota]:
             with suppress(OSError):
                 group.rmdir()
             continue
-        procs = group / "cgroup.procs"
         try:
-            yield Quota(f"cgroup {file}", lambda: _join(procs))
+            yield Quota(f"cgroup {file}", partial(_join, group / "cgroup.procs"))
         finally:
             group.rmdir()
         return
