@@ -60,7 +60,7 @@ def quota(share: float) -> Iterator[Quota]:
             group.rmdir()
         return
     subprocess.run([_SCRIPTS / "apt", "cpulimit"], check=True, stdout=sys.stderr)
-    yield Quota("cpulimit", prefix=("cpulimit", "-l", str(round(share * 100)), "--"))
+    yield Quota("cpulimit", prefix=("cpulimit", "-q", "-l", str(round(share * 100)), "--"))
 
 
 def _join(procs: Path) -> None:
