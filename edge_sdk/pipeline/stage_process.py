@@ -1,0 +1,288 @@
+"""The child of ``edge_sdk.pipeline.stages.OwnProcess``: makes a stage, and works while it is told to.
+
+It is started afresh, by a command line: a process that was forked after OpenCV or XNNPACK were used
+has locks whose holders do not exist in it, and hangs. What it prints goes to stderr. It ends when
+its parent hangs up, or is no more.
+
+The conversation: ``Make`` is answered by ``Made``, each ``Work`` by ``Did``; any of them by
+``Failed``.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import select
+import socket
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from edge_sdk.errors import UsageError
+from edge_sdk.pipeline.clock import Clock, WallClock
+from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.metrics import PipelineReport
+from edge_sdk.pipeline.passing import Line, Region
+
+GRACE_S = 5.0
+"""How long a stage may go on after its parent is gone."""
+
+
+class Kept(Enum):
+    """Stands for what has not changed and therefore does not go back."""
+
+    AS_IT_WAS = 0
+
+
+@dataclass(frozen=True)
+class Make:
+    """The stage to make.
+
+    Attributes:
+        module, function: what makes it, and what it is called with.
+        main: how to import the program's own module, as ``multiprocessing`` does; None if the stage
+            is not of it.
+    """
+
+    module: str
+    function: str
+    args: tuple[Any, ...]
+    main: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """It is ready."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """Frames to work on; several only for a stage that takes several."""
+
+    frames: list[Frame]
+
+
+@dataclass(frozen=True)
+class Did:
+    """What came of it.
+
+    Attributes:
+        frames: in the same order, with ``Kept`` in place of what they were given with.
+        notes: what the stage told the pipeline: a method of its metrics or ``stop``, and arguments.
+    """
+
+    frames: list[Frame]
+    notes: list[tuple[str, tuple[Any, ...]]]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """It raised.
+
+    Attributes:
+        error: pickled; None if that cannot be done with it.
+        kind, text: what it was called and said.
+        trace: where.
+        notes: as of ``Did``.
+    """
+
+    error: bytes | None
+    kind: str
+    text: str
+    trace: str
+    notes: list[tuple[str, tuple[Any, ...]]]
+
+
+starting = False
+"""Whether this is such a child, still importing the program that wants it."""
+
+
+def main(end: int, memory: int) -> None:
+    """Work until the parent hangs up.
+
+    Args:
+        end: descriptor of our end of the socket.
+        memory: of the shared memory.
+    """
+    global starting
+    starting = True
+    parent = socket.socket(fileno=end)
+    threading.Thread(target=_follow, args=(parent.dup(),), daemon=True).start()
+    line = Line(parent, Region(memory))
+    running = _Running()
+    try:
+        wish = line.receive()
+        made = _answer(lambda: _made(wish, running), running)
+        if isinstance(made, Failed):
+            line.send(made)
+            return
+        starting = False
+        line.send(Made())
+        try:
+            while True:
+                frames = line.receive().frames
+                line.send(_answer(lambda: _did(made, frames, running), running))  # noqa: B023
+        finally:
+            if hasattr(made, "__exit__"):
+                made.__exit__(None, None, None)
+    except (EOFError, BrokenPipeError, ConnectionError):
+        pass  # the parent has what it wanted
+    finally:
+        line.close()
+
+
+def _follow(parent: socket.socket) -> None:
+    """Not to be left behind: a stage that hangs would never read that the parent is gone."""
+    gone = select.poll()
+    gone.register(parent, 0)  # its end alone
+    gone.poll()
+    time.sleep(GRACE_S)
+    os._exit(1)
+
+
+def _made(wish: Make, running: _Running) -> Any:
+    if wish.main is not None:
+        from multiprocessing import spawn
+
+        spawn.prepare(wish.main)
+    make: Any = import_module(wish.module)
+    for name in wish.function.split("."):
+        make = getattr(make, name)
+    stage = make(*wish.args)
+    if not hasattr(stage, "process"):
+        raise UsageError(
+            f"{wish.module}:{wish.function} makes a {type(stage).__name__}, which is no stage.",
+            "A stage has a name and process(frame).",
+        )
+    if hasattr(stage, "__enter__"):
+        stage = stage.__enter__()
+    if hasattr(stage, "begin"):
+        stage.begin(running)
+    return stage
+
+
+def _answer(work: Callable[[], Any], running: _Running) -> Any:
+    try:
+        return work()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it is the parent's to raise
+        return Failed(
+            error=_pickled(error),
+            kind=type(error).__name__,
+            text=str(error),
+            trace="".join(traceback.format_exception(error)),
+            notes=running.told(),
+        )
+
+
+def _did(stage: Any, frames: list[Frame], running: _Running) -> Did:
+    before = [frame.picture.copy() for frame in frames]
+    if len(frames) == 1:
+        after = [stage.process(frames[0])]
+    elif hasattr(stage, "process_many"):
+        after = stage.process_many(frames)
+    else:
+        after = [stage.process(frame) for frame in frames]
+    return Did(
+        frames=[_difference(*each) for each in zip(frames, before, after, strict=True)],
+        notes=running.told(),
+    )
+
+
+def _difference(given: Frame, picture: Any, after: Frame) -> Frame:
+    """The frame without what the parent has. A picture may have been drawn on where it lies."""
+    same = after.picture is given.picture and np.array_equal(picture, given.picture)
+    answers = {
+        name: Kept.AS_IT_WAS if name in given.answers and answer is given.answers[name] else answer
+        for name, answer in after.answers.items()
+    }
+    return replace(after, picture=Kept.AS_IT_WAS if same else after.picture, answers=answers)
+
+
+def restored(given: Frame, difference: Frame) -> Frame:
+    """The frame that the child has sent the difference of."""
+    picture: Any = difference.picture
+    answers = {
+        name: given.answers[name] if answer is Kept.AS_IT_WAS else answer
+        for name, answer in difference.answers.items()
+    }
+    return replace(
+        difference,
+        picture=given.picture if picture is Kept.AS_IT_WAS else picture,
+        answers=answers,
+    )
+
+
+def _pickled(error: BaseException) -> bytes | None:
+    try:
+        pickled = pickle.dumps(error)
+        pickle.loads(pickled)
+    except Exception:  # noqa: BLE001 - an exception may do anything when it is asked that
+        return None
+    return pickled
+
+
+class _Running:
+    """The pipeline, as a stage in another process sees it (``edge_sdk.pipeline.Running``)."""
+
+    stopping = False
+    """Such a stage is asked for one frame at a time, and not while the run ends."""
+
+    def __init__(self) -> None:
+        self.clock: Clock = WallClock()
+        self.metrics = self
+        self._notes: list[tuple[str, tuple[Any, ...]]] = []
+
+    def told(self) -> list[tuple[str, tuple[Any, ...]]]:
+        """What was said since the last time."""
+        notes, self._notes = self._notes, []
+        return notes
+
+    def pause(self, seconds: float) -> None:
+        """Wait."""
+        self.clock.sleep(seconds)
+
+    def stop(self) -> None:
+        """End the run."""
+        self._notes.append(("stop", ()))
+
+    def warn(self, text: str) -> None:
+        """See ``Metrics.warn``."""
+        self._notes.append(("warn", (text,)))
+
+    def drop(self, where: str, reason: str, count: int = 1) -> None:
+        """See ``Metrics.drop``."""
+        self._notes.append(("drop", (where, reason, count)))
+
+    def miss(self, sink: str, reason: str, count: int = 1) -> None:
+        """See ``Metrics.miss``."""
+        self._notes.append(("miss", (sink, reason, count)))
+
+    def report(self) -> PipelineReport:
+        """Is the parent's to know."""
+        raise UsageError(
+            "A stage in a process of its own cannot ask for the pipeline's report.",
+            "Pipeline.report() in the program itself",
+        )
+
+
+def command(python: str, paths: Sequence[str], end: int, memory: int) -> list[str]:
+    """The command line of a child.
+
+    Args:
+        python: the interpreter.
+        paths: where it imports from, before its own places.
+        end, memory: as ``main``.
+    """
+    begin = (
+        f"import sys; sys.path[:0] = {list(paths)!r}; "
+        f"from edge_sdk.pipeline.stage_process import main; main({end}, {memory})"
+    )
+    return [python, "-c", begin]
