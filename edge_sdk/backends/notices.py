@@ -30,6 +30,18 @@ def without_notices() -> Iterator[None]:
 
 
 @contextmanager
+def without_formalities() -> Iterator[None]:
+    """Likewise, less all that an engine logs of the course of things."""
+    said: list[bytes] = []
+    try:
+        with overheard() as said:
+            yield
+    finally:
+        if told := b"".join(line for line in said if not _FORMALITY.match(line)):
+            os.write(2, told)
+
+
+@contextmanager
 def overheard() -> Iterator[list[bytes]]:
     """Keep what is printed to stderr inside; the lines are in the list afterwards."""
     said: list[bytes] = []

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
 from edge_sdk.pipeline.pipeline import Running
@@ -33,11 +33,11 @@ class MqttTopic:
 
     Args:
         url: ``mqtt://HOST[:PORT]`` or ``mqtts://…``.
-        topic: where to.
+        topic: where to; one, and no pattern of several.
         credentials: who we are to the broker.
 
     Raises:
-        UsageError: the URL cannot be used.
+        UsageError: the URL or the topic cannot be used.
         UnavailableError: paho-mqtt is not installed.
     """
 
@@ -46,6 +46,8 @@ class MqttTopic:
     def __init__(self, url: str, topic: str, *, credentials: Credentials | None = None) -> None:
         from edge_sdk.broker import Credentials, connect
 
+        if not topic or set(topic) & set("#+\0") or len(topic.encode()) > 65535:
+            raise UsageError(f"{topic!r} is no topic to publish on.", "home/porch/camera")
         self.topic = topic
         self._broker = connect(url, name="edge-pipeline", credentials=credentials or Credentials())
         self._messages: deque[bytes] = deque()
