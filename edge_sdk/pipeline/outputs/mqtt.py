@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WAITING = 8
 """How many messages may wait for the network."""
+_FIRST_WORDS_S = 2.0
+"""How long the beginning of a run waits for the broker to answer, or to be found away."""
 _LAST_WORDS_S = 2.0
 """How long the end of a run waits for the network to take what is left."""
 
@@ -55,12 +57,14 @@ class MqttTopic:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
         self._news: asyncio.Event | None = None
+        self._settled = threading.Event()
         self._ending = False
         self._running: Running | None = None
 
     def begin(self, running: Running) -> None:
-        """Called by the pipeline."""
+        """Called by the pipeline: the first frames would be lost before there is a connection."""
         self._running = running
+        self._settled.wait(_FIRST_WORDS_S)
 
     def take(self, frame: Frame) -> None:
         """Queue the message of a frame; never waits."""
@@ -106,6 +110,8 @@ class MqttTopic:
         try:
             while True:
                 self._news.clear()
+                if self._broker.connected or self._broker.refusal:
+                    self._settled.set()
                 await self._send_what_waits()
                 if self._ending:
                     deadline = deadline or self._loop.time() + _LAST_WORDS_S

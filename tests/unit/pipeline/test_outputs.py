@@ -97,6 +97,37 @@ def test_recordings_that_cannot_be(tmp_path):
         Recording(tmp_path / "none" / "x.mp4")
 
 
+def two_streams() -> list[Synthetic]:
+    sizes = {"rtsp://porch/1": (64, 48), "rtsp://porch-1": (32, 24)}
+    return [
+        Synthetic(*size, frames=9, live=False, name=name) for name, size in sizes.items()
+    ]
+
+
+def test_streams_are_never_mixed_into_one_file(tmp_path):
+    with pytest.raises(UsageError, match=r"x\.mp4 is for one stream, and both 'rtsp://p") as caught:
+        Pipeline(two_streams(), sinks=[Recording(tmp_path / "x.mp4", 30)]).run()
+    assert "x-{stream}.mp4" in caught.value.hint
+    with pytest.raises(UsageError, match="is for one stream"):
+        Pipeline(two_streams(), sinks=[PictureFolder(tmp_path / "folder")]).run()
+    assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_each_stream_has_a_file_of_its_own(tmp_path):
+    sinks = [Recording(tmp_path / "x-{stream}.mp4", 30), PictureFolder(tmp_path / "{stream}")]
+    Pipeline(two_streams(), sinks=sinks).run()
+    clips = {path.name: Clip(path) for path in tmp_path.glob("*.mp4")}
+    assert {name: (clip.announced, clip.width) for name, clip in clips.items()} == {
+        "x-rtsp-porch-1.mp4": (9, 64),
+        "x-rtsp-porch-1-2.mp4": (9, 32),
+    } or {name: (clip.announced, clip.width) for name, clip in clips.items()} == {
+        "x-rtsp-porch-1.mp4": (9, 32),
+        "x-rtsp-porch-1-2.mp4": (9, 64),
+    }, "whichever came first"
+    for folder in ("rtsp-porch-1", "rtsp-porch-1-2"):
+        assert len(list((tmp_path / folder).glob("*.jpg"))) == 9
+
+
 def test_pictures_keep_their_names_and_inputs_are_not_overwritten(tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
@@ -231,6 +262,12 @@ def test_a_broker_that_is_away_holds_nothing_up():
         "mqtt: the broker was away",
     }
     assert "MQTT" in report.warnings[0]
+
+
+@pytest.mark.parametrize("topic", ["", "home/#", "home/+/porch", "a\0b"])
+def test_a_pattern_is_no_topic(topic):
+    with pytest.raises(UsageError, match="is no topic to publish on"):
+        MqttTopic("mqtt://127.0.0.1:1", topic)
 
 
 def test_a_callback_gets_every_frame():
