@@ -25,6 +25,7 @@ from unittest.mock import patch
 import cv2
 import numpy as np
 import onnx
+import pytest
 from brokers import DEADLINE_S, QUICK, Server, eventually
 from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
@@ -365,6 +366,7 @@ class AgentProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
             )
 
     def limits(self) -> list[str]:
@@ -391,7 +393,12 @@ class AgentProcess:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(DEADLINE_S)
+        try:
+            code = self.process.wait(DEADLINE_S)
+        except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGABRT)  # it writes where each thread is
+            self.process.wait()
+            pytest.fail(f"The agent did not end.\n{self.log}")
         self._await_workers()
         return code
 
