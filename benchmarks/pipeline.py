@@ -10,10 +10,10 @@ Every run is a process of its own, started afresh; the three alternate, and the 
 The ratios are ours over the peer, in seconds: 0.5 is twice as fast.
 
 Then a live source: thirty stamped frames a second and a model of 100 ms. The age of a frame when
-the sink is done with it is at most one period and the model at p99; that of a pipeline of threads on
-a real machine, and what the machine adds: the next frame is taken as late as a sleep ends late, and
-a frame changes hands twice. Two other threads measure both meanwhile, at p99, so that a busy machine
-is no excuse and no failure of ours. And memory: 18,000 frames, ten minutes' worth.
+the sink is done with it is at most one period and the model at p99; on a real machine, plus what
+the machine adds: the next frame is taken as late as a sleep ends late, and a frame changes hands
+twice. Two other threads measure both meanwhile, at p99, so that a busy machine is no excuse and no
+failure of ours. And memory: 18,000 frames, ten minutes' worth.
 
     python benchmarks/pipeline.py [--quick]
 """

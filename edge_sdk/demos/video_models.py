@@ -38,7 +38,9 @@ class Repository:
 
 
 NEAR_FACES = Repository("face-detection-short-range", "face_detection/face.toml", ("face",))
-FAR_FACES = Repository("face-detection-full-range", "face_detection/face_full_range.toml", ("face",))
+FAR_FACES = Repository(
+    "face-detection-full-range", "face_detection/face_full_range.toml", ("face",)
+)
 PERSON = Repository("selfie-segmentation", "selfie_segmentation/selfie.toml")
 
 

@@ -18,6 +18,7 @@ import socket
 import struct
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -124,17 +125,13 @@ class Line:
 
     def hang_up(self) -> None:
         """End the conversation; a ``receive`` in another thread returns at once."""
-        try:
+        with suppress(OSError):  # the other end was faster
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass  # the other end was faster
 
     def close(self) -> None:
         """Give back what it holds."""
-        try:
+        with suppress(OSError):  # what was never sent
             self._stream.close()
-        except OSError:
-            pass  # what was never sent
         self._socket.close()
         self._region.close()
 
@@ -154,7 +151,7 @@ class _Pickler(pickle.Pickler):
         """Arrays go beside the words, and without numpy's own names, which differ by version."""
         if type(thing) is np.ndarray and not thing.dtype.hasobject:
             whole = np.ascontiguousarray(thing)
-            plain = whole.reshape(-1).view(np.uint8) if whole.size else np.empty(0, np.uint8)
+            plain: Any = whole.reshape(-1).view(np.uint8) if whole.size else np.empty(0, np.uint8)
             return _array, (pickle.PickleBuffer(plain), thing.dtype, thing.shape)
         return NotImplemented
 

@@ -1,4 +1,4 @@
-"""The child of ``edge_sdk.pipeline.stages.OwnProcess``: makes a stage, and works while it is told to.
+"""The child of ``edge_sdk.pipeline.stages.OwnProcess``: makes a stage and works as it is told.
 
 It is started afresh, by a command line: a process that was forked after OpenCV or XNNPACK were used
 has locks whose holders do not exist in it, and hangs. What it prints goes to stderr. It ends when
@@ -14,7 +14,6 @@ import os
 import pickle
 import select
 import socket
-import sys
 import threading
 import time
 import traceback
@@ -101,7 +100,7 @@ class Failed:
     notes: list[tuple[str, tuple[Any, ...]]]
 
 
-starting = False
+starting = threading.Event()
 """Whether this is such a child, still importing the program that wants it."""
 
 
@@ -112,8 +111,7 @@ def main(end: int, memory: int) -> None:
         end: descriptor of our end of the socket.
         memory: of the shared memory.
     """
-    global starting
-    starting = True
+    starting.set()
     parent = socket.socket(fileno=end)
     threading.Thread(target=_follow, args=(parent.dup(),), daemon=True).start()
     line = Line(parent, Region(memory))
@@ -124,7 +122,7 @@ def main(end: int, memory: int) -> None:
         if isinstance(made, Failed):
             line.send(made)
             return
-        starting = False
+        starting.clear()
         line.send(Made())
         try:
             while True:
@@ -199,11 +197,12 @@ def _did(stage: Any, frames: list[Frame], running: _Running) -> Did:
 def _difference(given: Frame, picture: Any, after: Frame) -> Frame:
     """The frame without what the parent has. A picture may have been drawn on where it lies."""
     same = after.picture is given.picture and np.array_equal(picture, given.picture)
+    new: Any = Kept.AS_IT_WAS if same else after.picture
     answers = {
         name: Kept.AS_IT_WAS if name in given.answers and answer is given.answers[name] else answer
         for name, answer in after.answers.items()
     }
-    return replace(after, picture=Kept.AS_IT_WAS if same else after.picture, answers=answers)
+    return replace(after, picture=new, answers=answers)
 
 
 def restored(given: Frame, difference: Frame) -> Frame:

@@ -26,7 +26,7 @@ from edge_sdk.pipeline import stage_process
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.passing import Line, Region
 from edge_sdk.pipeline.pipeline import Refused, Running, placed
-from edge_sdk.pipeline.stage_process import Did, Failed, Made, Make, Work
+from edge_sdk.pipeline.stage_process import Failed, Made, Make, Work
 
 _PATIENCE_S = 2.0
 """How long a child may take to end by itself before it is told to, and then made to."""
@@ -102,7 +102,7 @@ class OwnProcess:
             self._ready()
         except _Death as death:
             raise self._dead(death) from None
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever its making raised
             raise placed(error, self.name) from error.__cause__
 
     def process(self, frame: Frame) -> Frame:
@@ -119,7 +119,7 @@ class OwnProcess:
         return self._ask(list(frames))
 
     def _start(self) -> _Child:
-        if stage_process.starting:
+        if stage_process.starting.is_set():
             raise UsageError(
                 f"The program starts its pipeline while {self.name!r} imports it.",
                 'Put what it does under  if __name__ == "__main__":',
@@ -149,9 +149,7 @@ class OwnProcess:
         self._pass_on(answer.notes)
         if isinstance(answer, Failed):
             raise _raised(answer)
-        return [
-            stage_process.restored(*each) for each in zip(frames, answer.frames, strict=True)
-        ]
+        return [stage_process.restored(*each) for each in zip(frames, answer.frames, strict=True)]
 
     def _hear(self, work: Work | None = None) -> Any:
         """The next word of the child, to what it is told. Raises _Death if it has none."""
@@ -305,4 +303,3 @@ def _wish(make: Callable[..., Any] | str, args: tuple[Any, ...], *, foreign: boo
         ours: dict[str, Any] = dict(spawn.get_preparation_data(function))
         main = {key: ours[key] for key in ours if key.startswith(("init_main", "sys_argv"))}
     return Make(module, function, args, main)
-

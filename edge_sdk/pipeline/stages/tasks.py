@@ -42,7 +42,7 @@ class Tasks:
 class OpenedTasks(Tasks):
     """``Tasks`` that opens its model and closes it at the end of the run.
 
-        OwnProcess(OpenedTasks, "faces-1.0.0.edge", "faces", name="faces", python="tasks/bin/python")
+        OwnProcess(OpenedTasks, "faces-1.0.0.edge", "faces", name="faces", python="…/python")
 
     Args:
         path, video: as for ``open_tasks``.

@@ -99,9 +99,7 @@ def test_recordings_that_cannot_be(tmp_path):
 
 def two_streams() -> list[Synthetic]:
     sizes = {"rtsp://porch/1": (64, 48), "rtsp://porch-1": (32, 24)}
-    return [
-        Synthetic(*size, frames=9, live=False, name=name) for name, size in sizes.items()
-    ]
+    return [Synthetic(*size, frames=9, live=False, name=name) for name, size in sizes.items()]
 
 
 def test_streams_are_never_mixed_into_one_file(tmp_path):
