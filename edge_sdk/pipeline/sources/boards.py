@@ -14,7 +14,7 @@ from typing import Any
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.picture_file import quiet
 from edge_sdk.pipeline.sources.limited import OPEN_TIMEOUT_S, Limited
-from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource
+from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
@@ -150,8 +150,7 @@ class GStreamerSource(LiveSource):
         if not capture.isOpened():
             raise self._does_not_start("")
         self.fps = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
-        opened: Capture = capture
-        return opened
+        return Quiet(cv2, capture)
 
     def _does_not_start(self, how: str) -> UnavailableError:
         tried = shlex.quote(self._pipeline.replace("appsink", "fakesink"))
