@@ -3,8 +3,8 @@
 Threads are enough as long as the work is OpenCV's or an engine's, which let go of Python's lock. A
 stage that computes in Python itself holds it, and all the others wait. In a process of its own it
 holds nobody back; a stage that crashes takes nothing with it, and one that hangs can be ended. The
-price is that every frame is copied over and what has changed of it back: about a millisecond at
-1280 x 720 (``benchmarks/stage_process.py``).
+price is that every frame is copied over and what has changed of it back: about two milliseconds
+at 1280 x 720 (``benchmarks/stage_process.py``).
 """
 
 from __future__ import annotations
