@@ -8,7 +8,9 @@ import io
 import json
 import socket
 import threading
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -197,6 +199,34 @@ def test_the_page_shows_what_comes():
         thread.join()
     with pytest.raises(OSError):
         get(page, "/")
+
+
+def test_the_page_shows_one_stream_at_a_time():
+    page = LivePage(port=0)
+    sources = [
+        Synthetic(64, 48, fps=60, name="rtsp://porch/1?a=b&c"),
+        Synthetic(32, 24, fps=60, name="garden"),
+    ]
+    pipeline = Pipeline(sources, sinks=[page])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    try:
+        while len(names := json.loads(get(page, "/streams.json")[1])) < 2:
+            time.sleep(0.01)
+        assert sorted(names) == ["garden", "rtsp://porch/1?a=b&c"]
+        sizes = {"rtsp://porch/1?a=b&c": (48, 64, 3), "garden": (24, 32, 3)}
+        for name in [*names, *names]:
+            status, jpeg = get(page, f"/frame.jpg?stream={quote(name, safe='')}")
+            picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+            assert (status, picture.shape) == (200, sizes[name])
+        status, jpeg = get(page, "/frame.jpg")
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert picture.shape == sizes[names[0]]
+        assert get(page, "/frame.jpg?stream=cellar")[0] == 404
+        assert get(page, "/stream.mjpg?stream=cellar")[0] == 404
+    finally:
+        pipeline.stop()
+        thread.join()
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
