@@ -3,9 +3,6 @@
 It is started afresh, by a command line: a process that was forked after OpenCV or XNNPACK were used
 has locks whose holders do not exist in it, and hangs. What it prints goes to stderr. It ends when
 its parent hangs up, or is no more.
-
-The conversation: ``Make`` is answered by ``Made``, each ``Work`` by ``Did``; any of them by
-``Failed``.
 """
 
 from __future__ import annotations
@@ -17,9 +14,7 @@ import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from enum import Enum
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -30,77 +25,11 @@ from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.metrics import PipelineReport
 from edge_sdk.pipeline.passing import Bytes, Line, Region
+from edge_sdk.pipeline.stage_words import Did, Failed, Made, Make, difference
 from edge_sdk.processing.picture import Picture
 
-_PIECE = 1 << 17
-"""Bytes that are compared at once; they stay in the processor's cache."""
 GRACE_S = 5.0
 """How long a stage may go on after its parent is gone."""
-
-
-class Kept(Enum):
-    """Stands for what has not changed and therefore does not go back."""
-
-    AS_IT_WAS = 0
-
-
-@dataclass(frozen=True)
-class Make:
-    """The stage to make.
-
-    Attributes:
-        module, function: what makes it, and what it is called with.
-        main: how to import the program's own module, as ``multiprocessing`` does; None if the stage
-            is not of it.
-    """
-
-    module: str
-    function: str
-    args: tuple[Any, ...]
-    main: dict[str, Any] | None = None
-
-
-@dataclass(frozen=True)
-class Made:
-    """It is ready."""
-
-
-@dataclass(frozen=True)
-class Work:
-    """Frames to work on; several only for a stage that takes several."""
-
-    frames: list[Frame]
-
-
-@dataclass(frozen=True)
-class Did:
-    """What came of it.
-
-    Attributes:
-        frames: in the same order, with ``Kept`` in place of what they were given with.
-        notes: what the stage told the pipeline: a method of its metrics or ``stop``, and arguments.
-    """
-
-    frames: list[Frame]
-    notes: list[tuple[str, tuple[Any, ...]]]
-
-
-@dataclass(frozen=True)
-class Failed:
-    """It raised.
-
-    Attributes:
-        error: pickled; None if that cannot be done with it.
-        kind, text: what it was called and said.
-        trace: where.
-        notes: as of ``Did``.
-    """
-
-    error: bytes | None
-    kind: str
-    text: str
-    trace: str
-    notes: list[tuple[str, tuple[Any, ...]]]
 
 
 starting = threading.Event()
@@ -193,7 +122,7 @@ def _did(stage: Any, frames: list[Frame], running: _Running, kept: list[Bytes]) 
     else:
         after = [stage.process(frame) for frame in frames]
     return Did(
-        frames=[_difference(*each) for each in zip(frames, before, after, strict=True)],
+        frames=[difference(*each) for each in zip(frames, before, after, strict=True)],
         notes=running.told(),
     )
 
@@ -204,38 +133,6 @@ def _kept(kept: list[Bytes], at: int, picture: Picture) -> Bytes:
         kept[at:] = [np.empty(picture.size, np.uint8)]
     np.copyto(kept[at], picture.reshape(-1))
     return kept[at]
-
-
-def _equal(one: Bytes, other: Picture) -> bool:
-    """Whether the bytes are the same, piece by piece: all at once makes an array of the answers."""
-    flat = other.reshape(-1)
-    pieces = range(0, one.size, _PIECE)
-    return all(np.array_equal(one[at : at + _PIECE], flat[at : at + _PIECE]) for at in pieces)
-
-
-def _difference(given: Frame, before: Bytes, after: Frame) -> Frame:
-    """The frame without what the parent has. A picture may have been drawn on where it lies."""
-    same = after.picture is given.picture and _equal(before, given.picture)
-    new: Any = Kept.AS_IT_WAS if same else after.picture
-    answers = {
-        name: Kept.AS_IT_WAS if name in given.answers and answer is given.answers[name] else answer
-        for name, answer in after.answers.items()
-    }
-    return replace(after, picture=new, answers=answers)
-
-
-def restored(given: Frame, difference: Frame) -> Frame:
-    """The frame that the child has sent the difference of."""
-    picture: Any = difference.picture
-    answers = {
-        name: given.answers[name] if answer is Kept.AS_IT_WAS else answer
-        for name, answer in difference.answers.items()
-    }
-    return replace(
-        difference,
-        picture=given.picture if picture is Kept.AS_IT_WAS else picture,
-        answers=answers,
-    )
 
 
 def _pickled(error: BaseException) -> bytes | None:
@@ -289,18 +186,3 @@ class _Running:
             "A stage in a process of its own cannot ask for the pipeline's report.",
             "Pipeline.report() in the program itself",
         )
-
-
-def command(python: str, paths: Sequence[str], end: int, memory: int) -> list[str]:
-    """The command line of a child.
-
-    Args:
-        python: the interpreter.
-        paths: where it imports from, before its own places.
-        end, memory: as ``main``.
-    """
-    begin = (
-        f"import sys; sys.path[:0] = {list(paths)!r}; "
-        f"from edge_sdk.pipeline.stage_process import main; main({end}, {memory})"
-    )
-    return [python, "-c", begin]

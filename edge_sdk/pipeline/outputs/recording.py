@@ -16,6 +16,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.picture_file import can_write_picture, write_picture
+from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.pipeline.sinks import VideoFile
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
@@ -51,7 +52,12 @@ class Recording:
         self._videos: dict[str, _Video] = {}
         self._paths = _Paths(self.path)
         self._files = ExitStack()
+        self._running: Running | None = None
         self._cv2 = import_cv2("Writing a video")
+
+    def begin(self, running: Running) -> None:
+        """Called by the pipeline."""
+        self._running = running
 
     def take(self, frame: Frame) -> None:
         """Write the frame. Raises as ``VideoFile.write``, and UsageError for a second stream."""
@@ -62,11 +68,20 @@ class Recording:
             file = VideoFile(self._paths.of(frame.stream), self._fps)
             video = _Video(self._files.enter_context(file), size, frame.taken_s)
             self._videos[frame.stream] = video
+            self._tell_if_cut(file.path, *size)
         elif size != video.size:  # a camera may come back at another size; a video has but one
             picture = self._cv2.resize(picture, video.size, interpolation=self._cv2.INTER_AREA)
         for _ in range(self._times(frame, video)):
             video.file.write(picture, "bgr")
             video.written += 1
+
+    def _tell_if_cut(self, path: Path, width: int, height: int) -> None:
+        even = width & ~1, height & ~1
+        if even != (width, height) and self._running is not None:
+            self._running.metrics.warn(
+                f"{path} is {even[0]} x {even[1]}, and not {width} x {height}: its codec wants even "
+                "sides, so the last row or column is cut."
+            )
 
     def _times(self, frame: Frame, video: _Video) -> int:
         if not self._live:

@@ -10,11 +10,7 @@ at 1280 x 720 (``benchmarks/stage_process.py``).
 from __future__ import annotations
 
 import pickle
-import signal
-import socket
-import subprocess
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from multiprocessing import spawn
@@ -24,12 +20,9 @@ from typing import Any, Literal
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline import stage_process
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.passing import Line, Region
 from edge_sdk.pipeline.pipeline import Refused, Running, placed
-from edge_sdk.pipeline.stage_process import Failed, Made, Make, Work
-
-_PATIENCE_S = 2.0
-"""How long a child may take to end by itself before it is told to, and then made to."""
+from edge_sdk.pipeline.stage_child import StageChild
+from edge_sdk.pipeline.stage_words import Failed, Made, Make, Work, restored
 
 
 class OwnProcess:
@@ -77,7 +70,7 @@ class OwnProcess:
         self._limit_s = limit_s
         self._python = str(python or sys.executable)
         self._paths = [str(path) for path in paths] if python else [*map(str, paths), *sys.path]
-        self._child: _Child | None = None
+        self._child: StageChild | None = None
         self._deaths = 0
         self._running: Running | None = None
 
@@ -118,13 +111,13 @@ class OwnProcess:
         """The frames as the stage gives them back. Raises as ``process``."""
         return self._ask(list(frames))
 
-    def _start(self) -> _Child:
+    def _start(self) -> StageChild:
         if stage_process.starting.is_set():
             raise UsageError(
                 f"The program starts its pipeline while {self.name!r} imports it.",
                 'Put what it does under  if __name__ == "__main__":',
             )
-        child = _Child(self._python, self._paths)
+        child = StageChild(self._python, self._paths)
         with suppress(OSError):  # it has ended already: whoever listens next, is told
             child.line.send(self._make)
         return child
@@ -149,7 +142,7 @@ class OwnProcess:
         self._pass_on(answer.notes)
         if isinstance(answer, Failed):
             raise _raised(answer)
-        return [stage_process.restored(*each) for each in zip(frames, answer.frames, strict=True)]
+        return [restored(*each) for each in zip(frames, answer.frames, strict=True)]
 
     def _hear(self, work: Work | None = None) -> Any:
         """The next word of the child, to what it is told. Raises _Death if it has none."""
@@ -199,61 +192,6 @@ class OwnProcess:
 
 class _Death(Exception):
     """The child is no more; says how it ended."""
-
-
-class _Child:
-    """The process, and the line to it."""
-
-    def __init__(self, python: str, paths: Sequence[str]) -> None:
-        region = Region()
-        ours, theirs = socket.socketpair()
-        given = theirs.fileno(), region.descriptor
-        try:
-            with theirs:
-                self._process = subprocess.Popen(
-                    stage_process.command(python, paths, *given),
-                    stdin=subprocess.DEVNULL,
-                    stdout=2,  # stdout is for results
-                    pass_fds=given,
-                    start_new_session=True,  # Ctrl-C is the parent's to hear
-                )
-        except OSError as error:
-            ours.close()
-            region.close()
-            raise UnavailableError(
-                f"No process can be started with {python}: {error.strerror or error}.",
-                f"{python} -V; free -m; ulimit -u   # is it there, is memory, are processes?",
-            ) from error
-        self.line = Line(ours, region)
-        self.pid = self._process.pid
-        self._ending = threading.Lock()
-        self._ended = False
-
-    def end(self, patience_s: float = _PATIENCE_S) -> str:
-        """Make sure that it is gone, and its memory; answers how it ended, in words.
-
-        Two may call it at once: who ends the run, and the thread that waited for an answer.
-        """
-        self.line.hang_up()
-        for tell in (self._process.terminate, self._process.kill):
-            try:
-                self._process.wait(patience_s)
-            except subprocess.TimeoutExpired:
-                tell()
-        code = self._process.wait()
-        with self._ending:
-            if not self._ended:
-                self.line.close()
-                self._ended = True
-        return _ending(code)
-
-
-def _ending(code: int) -> str:
-    if code >= 0:
-        return f"it ended with exit code {code}"
-    with suppress(ValueError):
-        return f"it was ended by {signal.Signals(-code).name}"
-    return f"it was ended by signal {-code}"
 
 
 class StageTrace(Exception):

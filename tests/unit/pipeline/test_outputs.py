@@ -99,6 +99,13 @@ def test_recordings_that_cannot_be(tmp_path):
         Recording(tmp_path / "none" / "x.mp4")
 
 
+def test_a_recording_of_odd_sides_says_what_is_cut(tmp_path):
+    path = tmp_path / "odd.mp4"
+    report = Pipeline(Synthetic(65, 49, frames=3, live=False), sinks=[Recording(path, 30)]).run()
+    assert (Clip(path).width, Clip(path).height) == (64, 48)
+    assert "is 64 x 48, and not 65 x 49" in report.warnings[0]
+
+
 def two_streams() -> list[Synthetic]:
     sizes = {"rtsp://porch/1": (64, 48), "rtsp://porch-1": (32, 24)}
     return [Synthetic(*size, frames=9, live=False, name=name) for name, size in sizes.items()]
