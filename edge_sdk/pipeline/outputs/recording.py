@@ -79,8 +79,8 @@ class Recording:
         even = width & ~1, height & ~1
         if even != (width, height) and self._running is not None:
             self._running.metrics.warn(
-                f"{path} is {even[0]} x {even[1]}, and not {width} x {height}: its codec wants even "
-                "sides, so the last row or column is cut."
+                f"{path} is {even[0]} x {even[1]}, and not {width} x {height}: its codec wants "
+                "even sides, so the last row or column is cut."
             )
 
     def _times(self, frame: Frame, video: _Video) -> int:
