@@ -11,8 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
-
 from edge_sdk.errors import EdgeError
 from edge_sdk.pipeline import Frame, Pipeline
 from edge_sdk.pipeline.outputs import Callback
