@@ -94,7 +94,7 @@ class OwnProcess:
         try:
             self._ready()
         except _Death as death:
-            raise self._dead(death) from None
+            raise self._unborn(death) from None
         except Exception as error:  # noqa: BLE001 - whatever its making raised
             raise placed(error, self.name) from error.__cause__
 
@@ -172,7 +172,13 @@ class OwnProcess:
         try:
             self._ready()
         except _Death as again:
-            raise self._dead(again) from None
+            raise self._unborn(again) from None
+
+    def _unborn(self, death: _Death) -> UnavailableError:
+        return UnavailableError(
+            f"The process of {self.name!r} died before its stage was made: {death}.",
+            f"{self._python} -c 'import edge_sdk.pipeline'   # whether it can be imported there",
+        )
 
     def _dead(self, death: _Death) -> UnavailableError:
         times = f" {self._deaths} times in a row" if self._deaths > 1 else ""

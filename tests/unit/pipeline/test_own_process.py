@@ -220,7 +220,11 @@ def test_under_a_fake_clock():
         ("lens", UnavailableError, "In 'apart': There is no lens."),
         ("exit", UsageError, "In 'apart': SystemExit: 3."),
         ("none", UsageError, "In 'apart': tests.stages_apart:fails_to_be_made makes a NoneType"),
-        ("die", UnavailableError, "The process of 'apart' died: it ended with exit code 9"),
+        (
+            "die",
+            UnavailableError,
+            "The process of 'apart' died before its stage was made",
+        ),
     ],
 )
 def test_one_that_cannot_be_made(reason, kind, said):
@@ -239,8 +243,17 @@ def test_what_cannot_be_put_into_another_process():
         through(OwnProcess("no.such.module:Stage", name="x"))
     with pytest.raises(UnavailableError, match="No process can be started with /no/python"):
         through(OwnProcess(Changes, name="x", python="/no/python"))
+    with pytest.raises(UnavailableError, match="died before its stage was made") as caught:
+        # A Python that has nothing of ours: not even where the program finds it.
+        through(OwnProcess("a.module:Stage", name="x", python=_bare_python()))
+    assert "-c 'import edge_sdk.pipeline'" in caught.value.hint
     with pytest.raises(UsageError, match="outside of its run"):
         OwnProcess(Changes, name="x").process(Frame(np.zeros((1, 1, 3), np.uint8), Path("x")))
+
+
+def _bare_python() -> str:
+    """The Python that this venv was made with."""
+    return str(Path(sys.base_prefix) / "bin" / "python3")
 
 
 def test_a_model_in_a_process_of_its_own_after_engine_and_opencv_were_used_here():
