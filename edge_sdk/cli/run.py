@@ -10,7 +10,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.cli.auditing import Trail, add_audit, audit_of
 from edge_sdk.cli.command import Outcome
+from edge_sdk.cli.loading import add_loading, load_model
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,21 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="pictures, folders of pictures, videos; .npy or .npz for a model that takes arrays",
     )
-    parser.add_argument(
-        "--delegate", metavar="NAME,…", default="", help="delegates in order of preference"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="fail unless the model runs where it was asked to"
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads for CPU kernels")
-    parser.add_argument("--variant", metavar="ID", help="which build of the artifact")
-    parser.add_argument("--backend", metavar="NAME", help="which engine")
-    parser.add_argument(
-        "--preprocess", type=Path, metavar="SPEC.toml", help="pre- and postprocessing, bare model"
-    )
-    parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="class names, one a line, bare model"
-    )
+    add_loading(parser)
     parser.add_argument(
         "--draw",
         type=Path,
@@ -59,6 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE.jsonl", help="write one JSON object per frame"
     )
+    add_audit(parser)
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -68,8 +57,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
     if args.output:
         check_writable(args.output)
-    with _load(args) as session:
-        runner = _Runner(session)
+    with load_model(args) as session, audit_of(args) as trail:
+        runner = _Runner(session, trail)
         started = time.perf_counter()
         if session.processing.preprocess is None:
             answers, sources = _run_arrays(runner, args)
@@ -94,43 +83,26 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome(report, describe(report))
 
 
-def _load(args: argparse.Namespace) -> Session:
-    import edge_sdk
-    from edge_sdk.processing import read_labels, read_processing
-    from edge_sdk.runtime.model_file import is_artifact
-
-    if is_artifact(args.model) and (args.preprocess or args.labels):
-        flag = "--preprocess" if args.preprocess else "--labels"
-        raise UsageError(f"{args.model} brings its own processing.", f"Leave out {flag}.")
-    before, after = read_processing(args.preprocess) if args.preprocess else (None, None)
-    return edge_sdk.load(
-        args.model,
-        delegates=[name for name in args.delegate.split(",") if name],
-        strict=args.strict,
-        threads=args.threads,
-        variant=args.variant,
-        backend=args.backend,
-        preprocess=before,
-        postprocess=after,
-        labels=read_labels(args.labels) if args.labels else (),
-    )
-
-
 class _Runner:
-    """A session with a stopwatch around its inference."""
+    """A session with a stopwatch around its inference, and a trail of what it answered."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, trail: Trail) -> None:
         self.session = session
+        self._trail = trail
         self.milliseconds: list[float] = []
 
-    def look(self, picture: Any) -> Any:
+    def look(self, picture: Any, source: Path, index: int) -> Any:
         """``session.predict``, taken apart to time the middle."""
         inputs, geometry = self.session.processing.before(picture)
-        return self.session.processing.after(self._infer(inputs), geometry)
+        answer = self.session.processing.after(self._infer(inputs), geometry)
+        self._trail.record(self.session, picture, answer, source, index)
+        return answer
 
-    def run(self, inputs: Mapping[str, Any]) -> Result | Tensors:
+    def run(self, inputs: Mapping[str, Any], source: Path, index: int) -> Result | Tensors:
         """The same for a model that takes arrays."""
-        return _as_word(self.session.processing.after(self._infer(inputs)))
+        answer = self.session.processing.after(self._infer(inputs))
+        self._trail.record(self.session, inputs, answer, source, index)
+        return _as_word(answer)
 
     def _infer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         started = time.perf_counter_ns()
@@ -177,7 +149,7 @@ def _run_pictures(
         label = source.path.name if len(sources) == 1 else f"{at + 1}/{len(sources)}"
         with open_sink(target, source) if target else nullcontext() as sink:
             for frame in _told(source.frames(), label, source):
-                found = runner.look(frame.picture)
+                found = runner.look(frame.picture, source.path, frame.index)
                 answers.append(
                     Answer(
                         source=str(source.path),
@@ -222,9 +194,8 @@ def _run_arrays(
     for path in args.inputs:
         before = len(answers)
         for index, inputs in enumerate(read_arrays(path, session.engine_signature)):
-            answers.append(
-                Answer(source=str(path), index=index, time_s=None, result=runner.run(inputs))
-            )
+            result = runner.run(inputs, path, index)
+            answers.append(Answer(source=str(path), index=index, time_s=None, result=result))
         count = len(answers) - before
         reports.append(SourceReport(path=str(path), kind="arrays", frames=count, announced=count))
     return answers, reports

@@ -4,6 +4,7 @@
 """
 
 from edge_sdk.spec.codec import decode, decode_manifest, encode
+from edge_sdk.spec.decision import ArrayDigest, Decision, Identity, Placed, OutputDigests
 from edge_sdk.spec.manifest import (
     SCHEMA,
     Agreement,
@@ -39,7 +40,7 @@ from edge_sdk.spec.report import (
     TriedInput,
     VariantReport,
 )
-from edge_sdk.spec.results import Area, Box, Boxes, Classes, ClassScore, Result
+from edge_sdk.spec.results import Area, Box, Boxes, Classes, ClassScore, Explained, Result
 from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
 from edge_sdk.spec.version import AGENT_VERSION
 from edge_sdk.spec.word import Word
@@ -49,6 +50,7 @@ __all__ = [
     "SCHEMA",
     "Agreement",
     "Area",
+    "ArrayDigest",
     "Attempt",
     "Box",
     "Boxes",
@@ -58,11 +60,14 @@ __all__ = [
     "ConversionReport",
     "Coverage",
     "DType",
+    "Decision",
     "Detection",
     "DeviceProfile",
     "Dim",
+    "Explained",
     "FileEntry",
     "Format",
+    "Identity",
     "GoldenCheck",
     "ImageInput",
     "InputCheck",
@@ -70,7 +75,9 @@ __all__ = [
     "LayerError",
     "LayerNoise",
     "Limits",
+    "Placed",
     "Manifest",
+    "OutputDigests",
     "Placement",
     "Postprocess",
     "Preprocess",
