@@ -4,10 +4,10 @@ A line is a ``Decision`` in JSON with one field more at its end::
 
     {"number":2,"previous":"<chain of line 1>",…,"chain":"<SHA-256 of this line without its chain>"}
 
-So a line that was changed is found where it is; one that was taken away, put in or moved is found at
-the next; one cut off at the end by the chain value that somebody has noted elsewhere (``head``). Who
-may write the file can forge all of it from some line on, but not so that it still contains a value
-noted before.
+So a line that was changed is found where it is; one that was taken away, put in or moved is found
+at the next; one cut off at the end by the chain value that somebody has noted elsewhere (``head``).
+Who may write the file can forge all of it from some line on, but not so that it still contains a
+value noted before.
 """
 
 from __future__ import annotations

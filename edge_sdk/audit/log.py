@@ -29,8 +29,8 @@ from edge_sdk.errors import UsageError
 from edge_sdk.files import disk_error
 from edge_sdk.processing import Mask
 from edge_sdk.spec import (
-    ArrayDigest,
     Area,
+    ArrayDigest,
     Boxes,
     Classes,
     Decision,
@@ -238,24 +238,32 @@ def _no_log(path: Path, why: str) -> UsageError:
 
 def _open(path: Path) -> int:
     """The file for appending, the owner's alone."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
         descriptor = os.open(path, flags, 0o600)
-        try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise UsageError(f"{path} is not an ordinary file.", "Name a file of yours.")
-            os.fchmod(descriptor, 0o600)
-            folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)  # a new name is data of the folder's
-            finally:
-                os.close(folder)
-        except BaseException:
-            os.close(descriptor)
-            raise
     except OSError as error:
         raise disk_error(error, path) from error
+    try:
+        _own(descriptor, path)
+    except BaseException:
+        os.close(descriptor)
+        raise
     return descriptor
+
+
+def _own(descriptor: int, path: Path) -> None:
+    """Make a new file ours for good."""
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        raise UsageError(f"{path} is not an ordinary file.", "Name a file of yours.")
+    try:
+        os.fchmod(descriptor, 0o600)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)  # a new name is data of the folder's
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise disk_error(error, path) from error
 
 
 def _locked(path: Path) -> int:

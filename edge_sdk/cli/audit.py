@@ -51,7 +51,7 @@ def describe(report: AuditReport) -> str:
     lines = []
     if report.first and report.last:
         lines.append(
-            f"{report.records} records hold, in {len(report.files)} file"
+            f"records  {report.records} hold, in {len(report.files)} file"
             f"{'s' * (len(report.files) > 1)}: number {report.first[0]} of {report.first[1]} to "
             f"number {report.last[0]} of {report.last[1]}"
         )

@@ -6,6 +6,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from edge_sdk.cli.auditing import add_audit, audit_of
 from edge_sdk.cli.command import Outcome
@@ -69,9 +70,7 @@ of a segmentation its mask."""
         metavar="N",
         help=f"how often to ask the model (default {DEFAULT_RUNS}); more give less noise",
     )
-    parser.add_argument(
-        "--seed", type=int, default=0, metavar="N", help="of the masks (default 0)"
-    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the masks (default 0)")
     parser.add_argument(
         "--hide",
         default="mean",
@@ -87,7 +86,6 @@ def run(args: argparse.Namespace) -> Outcome:
     from edge_sdk.files import check_writable
     from edge_sdk.pipeline import draw, read_picture, write_picture
     from edge_sdk.pipeline.picture_file import can_write_picture
-    from edge_sdk.processing import Mask
 
     if args.seed < 0:
         raise UsageError(f"--seed {args.seed} is none.", "Give 0 or more.")
@@ -118,12 +116,19 @@ def run(args: argparse.Namespace) -> Outcome:
             variant=session.variant,
             placement=session.placement,
             source=str(args.picture),
-            answer=answer.area() if isinstance(answer, Mask) else answer,
+            answer=_as_result(answer),
             explanation=explanation.word(),
             seconds=round(seconds, 3),
             drawn=str(args.out) if args.out else None,
         )
     return Outcome(report, describe(report))
+
+
+def _as_result(answer: Any) -> Result:
+    from edge_sdk.processing import Mask
+
+    result: Result = answer.area() if isinstance(answer, Mask) else answer
+    return result
 
 
 def describe(report: ExplainReport) -> str:

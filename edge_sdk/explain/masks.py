@@ -1,9 +1,9 @@
 """Random masks over a picture, smooth and in pairs: which parts are shown, and how much of each.
 
 A mask is a coarse grid of zeros and ones, laid over the picture at a random offset and enlarged
-bilinearly, so that no edge of its own is seen (RISE: Petsiuk, Das and Saenko, BMVC 2018). Each comes
-with its complement: every pixel is then shown as often as it is hidden, exactly, and what the score
-owes to the mere number of hidden pixels cancels out between the two.
+bilinearly, so that no edge of its own is seen (RISE: Petsiuk, Das and Saenko, BMVC 2018). Each
+comes with its complement: every pixel is then shown as often as it is hidden, exactly, and what the
+score owes to the mere number of hidden pixels cancels out between the two.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def mask_pairs(
         down, across = rng.random(2)
         rows, columns = _spread(height, size, down), _spread(width, size, across)
         grid = rng.integers(0, 2, (rows.shape[1], columns.shape[1])).astype(np.float32)
-        yield rows @ grid @ columns.T
+        mask: Floats = rows @ grid @ columns.T
+        yield mask
 
 
 def _spread(length: int, size: float, offset: float) -> Floats:

@@ -37,7 +37,7 @@ Hide: TypeAlias = Literal["mean", "blur", "black"]
 
 RUNS = 600
 LEAST_RUNS = 20
-CELLS = (4, 7, 11)
+CELLS = (5, 10)
 """Cells of a mask's grid along the shorter side, one grain after the other."""
 _MOST_PAIRS, _MOST_BYTES = 16, 32 << 20
 """Of inputs that are made at once."""
@@ -151,10 +151,9 @@ def _ask(
     session: Session, name: str, masks: Floats, shown: Array, hidden: Array, spec: ImageInput
 ) -> Iterator[dict[str, Array]]:
     """The outputs for each mask, then for each mask's complement."""
-    side = (len(masks), *spec.size)
+    share = masks
     if shown.ndim == 4:
-        side = (*side, 1) if spec.layout == "hwc" else (side[0], 1, *spec.size)
-    share = masks.reshape(side)
+        share = np.expand_dims(masks, 3 if spec.layout == "hwc" else 1)
     one, other = shown.astype(np.float32), hidden.astype(np.float32)
     mixed = np.concatenate([other + share * (one - other), one + share * (other - one)])
     if shown.dtype.kind in "iu":

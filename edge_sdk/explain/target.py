@@ -94,9 +94,13 @@ def find_target(
 def _own(processing: Processing, geometry: Geometry, score: Score) -> Target:
     def measure(outputs: Outputs) -> float:
         found = score(processing.after(outputs, geometry))
-        if not np.isscalar(found) or not np.isfinite(found):
+        try:
+            number = float(found)
+        except (TypeError, ValueError):
+            number = np.nan
+        if not np.isfinite(number):
             raise UsageError(f"The score is {found!r}, no finite number.", "Return a float.")
-        return float(found)
+        return number
 
     return Target(getattr(score, "__name__", "score").strip("<>"), None, measure)
 
@@ -121,7 +125,7 @@ def _index(asked: int | str, labels: tuple[str, ...], count: int) -> int:
     """The class that is meant: a label goes before a number that is written out."""
     if isinstance(asked, str) and asked in labels:
         return labels.index(asked)
-    if isinstance(asked, int) or asked.isascii() and asked.isdecimal():
+    if isinstance(asked, int) or (asked.isascii() and asked.isdecimal()):
         if 0 <= int(asked) < count:
             return int(asked)
         raise UsageError(

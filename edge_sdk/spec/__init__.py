@@ -4,7 +4,7 @@
 """
 
 from edge_sdk.spec.codec import decode, decode_manifest, encode
-from edge_sdk.spec.decision import ArrayDigest, Decision, Identity, Placed, OutputDigests
+from edge_sdk.spec.decision import ArrayDigest, Decision, Identity, OutputDigests, Placed
 from edge_sdk.spec.manifest import (
     SCHEMA,
     Agreement,

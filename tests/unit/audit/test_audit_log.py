@@ -55,7 +55,7 @@ def test_a_record_says_what_was_answered_by_what_and_holds_no_input(
     at = datetime(2026, 3, 1, 13, 0, 0, 250000, tzinfo=timezone(timedelta(hours=1)))
     with AuditLog(log, clock=lambda: at) as audit:
         answer = model.predict(frame)
-        why = model.explain(frame, runs=40)
+        why = model.explain(frame, runs=300)
         kept = audit.record(model, frame, answer, explanation=why, note="door 3")
     (line,) = log.read_bytes().splitlines()
     found = json.loads(line)
@@ -345,7 +345,8 @@ def test_a_full_disk_leaves_whole_lines(model: edge_sdk.Session, log: Path) -> N
         from edge_sdk.audit import AuditLog
         from edge_sdk.errors import UnavailableError
         from tests.planted_pictures import picture, session
-        with session(Path({str(log.with_name("m.onnx"))!r})) as model, AuditLog({str(log)!r}) as log:
+        source = Path({str(log.with_name("m.onnx"))!r})
+        with session(source) as model, AuditLog({str(log)!r}) as log:
             answer = model.predict(picture())
             signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
             resource.setrlimit(resource.RLIMIT_FSIZE, ({size + 100},) * 2)

@@ -21,8 +21,11 @@ FLOAT, BYTE = onnx.TensorProto.FLOAT, onnx.TensorProto.UINT8
 
 
 def share_inside(over: np.ndarray) -> float:
-    """Of what speaks for the target, how much lies in the region."""
-    for_it = np.maximum(over, 0)
+    """Of what speaks for the target at least half as much as anything, how much is in the region.
+
+    A mask's grain smears a map by its width, so that there is a slope around.
+    """
+    for_it = np.where(over >= over.max() / 2, over, 0)
     return float(for_it[region(*over.shape)].sum() / for_it.sum())
 
 
@@ -36,14 +39,16 @@ def test_the_map_points_at_the_planted_region(tmp_path: Path, rows: int | str, d
     assert (found.target, found.index) == (LABELS[0], 0)
     assert found.depends
     assert found.located
-    assert found.score > 0.9 > 0.5 > found.hidden_score
+    assert found.score > 0.9
+    assert found.hidden_score < 0.1
     assert share_inside(found.map) > 0.8  # the region is a ninth of the picture
     assert -1 <= found.map.min() < found.map.max() <= 1
+    assert np.mean(found.word().grid) == pytest.approx(found.map.mean(), rel=0.05)
     at = np.unravel_index(found.map.argmax(), found.map.shape)
     assert area[0].start <= at[0] < area[0].stop
     assert area[1].start <= at[1] < area[1].stop
-    outside = np.delete(found.map.mean(axis=1), range(0, 20))
-    assert abs(outside).max() < 0.1
+    assert abs(found.map[20:].mean()) < 0.1 * found.map.max()
+    assert found.map[area].mean() > 3 * found.map.mean()
 
 
 def test_batches_and_single_runs_give_the_same_map(tmp_path: Path) -> None:
@@ -67,11 +72,12 @@ def test_the_way_back_to_the_picture(tmp_path: Path, resize: str) -> None:
         columns = slice(round(x0 * width), round(x1 * width))
         made[rows, columns] = BRIGHT
         found = model.explain(made, 0)
-    over = np.maximum(found.over(height, width), 0)
+    over = found.over(height, width)
+    over[over < over.max() / 2] = 0
     assert over[rows, columns].sum() / over.sum() > 0.75
     focus = found.word().focus
     assert focus is not None
-    assert focus == pytest.approx((x0, max(0, y0), x1, y1), abs=0.12)
+    assert focus == pytest.approx((x0, max(0, y0), x1, y1), abs=0.15)
 
 
 def test_what_speaks_against_a_class_is_negative(tmp_path: Path) -> None:
@@ -100,9 +106,11 @@ def test_a_model_that_looks_at_all_alike_is_said_to(tmp_path: Path) -> None:
     """Hiding any part of one that wants brightness everywhere costs the same everywhere."""
     bright = np.full((SIDE, SIDE, 3), BRIGHT, np.uint8)
     with session(planted(tmp_path / "m.onnx", "all")) as model:
-        found = model.explain(bright, hide="black")
+        found = model.explain(bright, hide="black", runs=3000)
     assert found.depends
-    assert found.map.std() < 0.35 * found.map.mean()
+    assert found.map.min() > 0
+    left, top, right, bottom = found.word().focus or (0, 0, 0, 0)
+    assert (right - left) * (bottom - top) > 0.9
 
 
 def test_a_seed_gives_the_same_map_again(tmp_path: Path) -> None:
@@ -142,7 +150,7 @@ def test_a_score_of_ones_own_needs_no_postprocessing(tmp_path: Path) -> None:
             model.explain(picture())
         with pytest.raises(UsageError, match="no finite number"):
             model.explain(picture(), score=lambda outputs: float("nan"))
-        with pytest.raises(UsageError, match="Give one of the two|score of your own"):
+        with pytest.raises(UsageError, match="score of your own"):
             model.explain(picture(), 0, score=lambda outputs: 0.0)
 
 
@@ -151,7 +159,7 @@ def test_every_way_of_hiding_finds_it(tmp_path: Path, hide: str) -> None:
     with session(planted(tmp_path / "m.onnx")) as model:
         found = model.explain(picture(), hide=hide)
     assert found.hide == hide
-    assert share_inside(found.map) > 0.6
+    assert share_inside(found.map) > 0.75
 
 
 def test_the_drawing_glows_in_the_region_alone(tmp_path: Path) -> None:

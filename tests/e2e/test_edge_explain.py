@@ -1,0 +1,190 @@
+"""``edge explain`` and ``--audit`` as typed, on planted models and on a real photograph."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_sdk.cli.main import main
+from edge_sdk.pipeline import read_picture, write_picture
+from examples.assets import asset
+from tests.planted_pictures import LABELS, picture, planted
+from tests.tiny_models import onnx_affine
+
+ROOT = Path(__file__).resolve().parents[2]
+FACE = ROOT / "examples" / "face_detection"
+SPEC = """\
+[preprocess]
+input = "image"
+size = [32, 32]
+std = [1.0]
+[postprocess]
+kind = "classification"
+output = "scores"
+activation = "softmax"
+"""
+
+
+@pytest.fixture
+def planted_model(tmp_path: Path) -> list[object]:
+    (tmp_path / "spec.toml").write_text(SPEC)
+    (tmp_path / "labels.txt").write_text("\n".join(LABELS))
+    write_picture(tmp_path / "photo.png", picture(160, 240))
+    planted(tmp_path / "m.onnx")
+    words = (tmp_path / "m.onnx", tmp_path / "photo.png")
+    flags = ("--preprocess", tmp_path / "spec.toml", "--labels", tmp_path / "labels.txt")
+    return [*words, *flags]
+
+
+def edge(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    code = main([str(word) for word in words])
+    return code, *capfd.readouterr()
+
+
+def test_an_overlay_and_its_json(
+    planted_model: list[object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "why.png"
+    code, said, _ = edge(capfd, "explain", *planted_model, "--out", out, "--json")
+    assert code == 0
+    report = json.loads(said)
+    left, top, right, bottom = report["explanation"]["focus"]
+    assert left < 24 / 32 < right  # the middle of the region
+    assert top < 9 / 32 < bottom
+    assert (right - left) * (bottom - top) < 0.3
+    assert report["answer"]["top"][0]["label"] == "lit"
+    assert report["explanation"]["target"] == "lit"
+    assert report["drawn"] == str(out)
+    drawn = cv2.imread(str(out)).astype(int)
+    assert drawn.shape == (160, 240, 3)
+    glow = drawn[..., 2] - drawn[..., 0]
+    at = np.unravel_index(cv2.GaussianBlur(glow.astype(np.float32), (0, 0), 9).argmax(), (160, 240))
+    assert 20 <= at[0] < 70
+    assert 135 <= at[1] < 225
+
+
+def test_for_a_person(planted_model: list[object], capfd: pytest.CaptureFixture[str]) -> None:
+    code, said, _ = edge(capfd, "explain", *planted_model, "--class", "unlit", "--runs", 200)
+    assert code == 0
+    assert "photo.png  lit" in said
+    assert "why      unlit" in said
+    assert "on no part of it more than on others" in said
+    assert "runs     200 in " in said
+    assert "cpu" in said
+
+
+def test_a_real_face_on_a_real_photograph(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    photo = asset("photos") / "astronaut.png"
+    words = (asset("face-detection-short-range"), photo)
+    flags = ("--preprocess", FACE / "face.toml", "--labels", FACE / "labels.txt", "--json")
+    code, said, _ = edge(capfd, "explain", *words, *flags, "--out", tmp_path / "why.png")
+    assert code == 0
+    report = json.loads(said)
+    (face,) = report["answer"]["found"]
+    focus = dict(zip(("left", "top", "right", "bottom"), report["explanation"]["focus"]))  # noqa: B905
+    for low, high in (("left", "right"), ("top", "bottom")):
+        middle = (face[low] + face[high]) / 2
+        assert focus[low] < middle < focus[high]
+        assert abs((focus[low] + focus[high]) / 2 - middle) < 0.08
+        assert focus[high] - focus[low] < 2 * (face[high] - face[low])
+    assert report["explanation"]["hidden_score"] == 0
+    assert read_picture(tmp_path / "why.png").shape == (512, 512, 3)
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--class", "7"), "There is no class 7: the model has 2."),
+        (("--class", "litt"), "Did you mean 'lit'?"),
+        (("--runs", "2"), "too few"),
+        (("--hide", "grey"), "Nothing is hidden by 'grey'"),
+        (("--seed", "-1"), "--seed -1"),
+        (("--out", "why.txt"), "does not end as a picture"),
+        (("--out", "missing/why.png"), "cannot be written"),
+    ],
+    ids=["class", "label", "runs", "hide", "seed", "suffix", "folder"],
+)
+def test_bad_words(
+    planted_model: list[object],
+    flags: tuple[str, ...],
+    says: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, said, complaint = edge(capfd, "explain", *planted_model, *flags)
+    assert (code, said) == (2, "")
+    assert says in complaint
+
+
+def test_what_cannot_be_explained(
+    planted_model: list[object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "affine.onnx").write_bytes(onnx_affine())
+    photo = tmp_path / "photo.png"
+    code, _, complaint = edge(capfd, "explain", tmp_path / "affine.onnx", photo)
+    assert code == 2
+    assert "declares no preprocessing" in complaint
+    (tmp_path / "broken.png").write_bytes(photo.read_bytes()[:40])
+    model, _, *flags = planted_model
+    code, _, complaint = edge(capfd, "explain", model, tmp_path / "broken.png", *flags)
+    assert code == 2
+    assert "not a whole picture" in complaint
+    planted(tmp_path / "nan.onnx", nan=True)
+    code, _, complaint = edge(capfd, "explain", tmp_path / "nan.onnx", photo, *flags)
+    assert code == 3
+    assert "NaN" in complaint
+
+
+def test_a_trail_of_what_was_run_and_explained(
+    planted_model: list[object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, photo, *flags = planted_model
+    trail = tmp_path / "audit.jsonl"
+    assert edge(capfd, "run", model, photo, photo, *flags, "--audit", trail)[0] == 0
+    assert edge(capfd, "explain", model, photo, *flags, "--runs", 400, "--audit", trail)[0] == 0
+    lines = [json.loads(line) for line in trail.read_text().splitlines()]
+    assert [line["number"] for line in lines] == [1, 2, 3]
+    assert len({line["source_sha256"] for line in lines}) == 1
+    assert [line["explanation"] is None for line in lines] == [True, True, False]
+    assert lines[2]["explanation"]["target"] == "lit"
+    code, said, _ = edge(capfd, "audit", "verify", trail)
+    assert code == 0
+    assert "records  3 hold, in 1 file: number 1 of " in said
+    assert "verdict  whole" in said
+    trail.write_bytes(trail.read_bytes().replace(b'"label":"lit"', b'"label":"dim"', 1))
+    code, said, _ = edge(capfd, "audit", "verify", trail, "--json")
+    assert code == 1
+    assert json.loads(said)["bad"]["line"] == 1
+
+
+def test_a_trail_of_arrays(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "affine.onnx").write_bytes(onnx_affine())
+    np.save(tmp_path / "x.npy", np.ones((1, 4), np.float32))
+    trail = tmp_path / "audit.jsonl"
+    words = (tmp_path / "affine.onnx", tmp_path / "x.npy", "--audit", trail)
+    assert edge(capfd, "run", *words)[0] == 0
+    (line,) = map(json.loads, trail.read_text().splitlines())
+    assert line["inputs"]["x"]["shape"] == [1, 4]
+    assert line["answer"]["kind"] == "tensors"
+    assert line["source_sha256"]
+
+
+def test_where_no_trail_can_be_kept_nothing_is_run(
+    planted_model: list[object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, photo, *flags = planted_model
+    (tmp_path / "notes.txt").write_text("dear diary")
+    words = (model, photo, *flags, "--audit", tmp_path / "notes.txt", "--output", tmp_path / "o")
+    code, said, complaint = edge(capfd, "run", *words)
+    assert (code, said) == (2, "")
+    assert "no audit log that can be continued" in complaint
+    assert (tmp_path / "notes.txt").read_text() == "dear diary"
+    assert not (tmp_path / "o").exists()
