@@ -35,7 +35,7 @@ def mask_pairs(
         down, across = rng.random(2)
         rows, columns = _spread(height, size, down), _spread(width, size, across)
         grid = rng.integers(0, 2, (rows.shape[1], columns.shape[1])).astype(np.float32)
-        mask: Floats = rows @ grid @ columns.T
+        mask: Floats = (rows @ grid @ columns.T).astype(np.float32, copy=False)
         yield mask
 
 
