@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,6 +18,7 @@ from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.cli.run_report import Answer, SourceReport, Tensors
+    from edge_sdk.guard import InputGuard
     from edge_sdk.pipeline import Source
     from edge_sdk.runtime import Session
     from edge_sdk.spec import Result
@@ -47,6 +49,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE.jsonl", help="write one JSON object per frame"
     )
+    parser.add_argument(
+        "--guard",
+        type=Path,
+        metavar="LIMITS.toml",
+        help="ask only about inputs that keep these limits (ranges, brightness, sharpness, size, "
+        "rate); what is refused is counted",
+    )
     add_audit(parser)
 
 
@@ -58,7 +67,7 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.output:
         check_writable(args.output)
     with load_model(args) as session, audit_of(args) as trail:
-        runner = _Runner(session, trail)
+        runner = _Runner(session, trail, _guard(session, args.guard))
         started = time.perf_counter()
         if session.processing.preprocess is None:
             answers, sources = _run_arrays(runner, args)
@@ -72,6 +81,7 @@ def run(args: argparse.Namespace) -> Outcome:
             frames=len(answers),
             fps=round(len(answers) / elapsed, 2),
             latency_ms=latency(runner.milliseconds),
+            guard=None if runner.guard is None else runner.guard.report(),
             sources=tuple(sources),
             warnings=tuple(source.warning for source in sources if source.warning),
             results=tuple(answers),
@@ -83,13 +93,34 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome(report, describe(report))
 
 
-class _Runner:
-    """A session with a stopwatch around its inference, and a trail of what it answered."""
+def _guard(session: Session, limits: Path | None) -> InputGuard | None:
+    if limits is None:
+        return None
+    from edge_sdk.guard import InputGuard, read_limits
 
-    def __init__(self, session: Session, trail: Trail) -> None:
+    return InputGuard(session, read_limits(limits))
+
+
+class _Runner:
+    """A session with a stopwatch around its inference, a guard before it, and a trail behind."""
+
+    def __init__(self, session: Session, trail: Trail, guard: InputGuard | None) -> None:
         self.session = session
+        self.guard = guard
         self._trail = trail
         self.milliseconds: list[float] = []
+
+    def refusal(self, inputs: Any, stream: str, at_s: float = 0.0) -> str:
+        """Why the guard, if there is one, does not want this to be asked; empty if it does."""
+        if self.guard is None:
+            return ""
+        from edge_sdk.guard import RefusedInput
+
+        try:
+            self.guard.admit(inputs, stream=stream, at_s=at_s)
+        except RefusedInput as refused:
+            return refused.reason
+        return ""
 
     def look(self, picture: Any, source: Path, index: int) -> Any:
         """``session.predict``, taken apart to time the middle."""
@@ -145,10 +176,15 @@ def _run_pictures(
     answers: list[Answer] = []
     reports: list[SourceReport] = []
     for at, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        before = len(answers)
+        before, refused = len(answers), Counter[str]()
         label = source.path.name if len(sources) == 1 else f"{at + 1}/{len(sources)}"
         with open_sink(target, source) if target else nullcontext() as sink:
             for frame in _told(source.frames(), label, source):
+                if reason := runner.refusal(frame.picture, str(at), frame.time_s or 0.0):
+                    refused[reason] += 1
+                    if sink is not None:
+                        sink.write(draw(frame.picture, Boxes(found=())))
+                    continue
                 found = runner.look(frame.picture, source.path, frame.index)
                 answers.append(
                     Answer(
@@ -166,6 +202,7 @@ def _run_pictures(
                 kind="video" if isinstance(source, Clip) else "picture",
                 frames=len(answers) - before,
                 announced=source.announced,
+                refused=dict(refused),
                 drawn=str(target) if target else None,
             )
         )
@@ -192,12 +229,23 @@ def _run_arrays(
     if args.draw:
         raise UsageError("There is no picture to draw on.", "Leave out --draw.")
     for path in args.inputs:
-        before = len(answers)
+        before, refused, count = len(answers), Counter[str](), 0
         for index, inputs in enumerate(read_arrays(path, session.engine_signature)):
+            count += 1
+            if reason := runner.refusal(inputs, f"{path} {index}"):
+                refused[reason] += 1
+                continue
             result = runner.run(inputs, path, index)
             answers.append(Answer(source=str(path), index=index, time_s=None, result=result))
-        count = len(answers) - before
-        reports.append(SourceReport(path=str(path), kind="arrays", frames=count, announced=count))
+        reports.append(
+            SourceReport(
+                path=str(path),
+                kind="arrays",
+                frames=len(answers) - before,
+                announced=count,
+                refused=dict(refused),
+            )
+        )
     return answers, reports
 
 

@@ -182,6 +182,20 @@ class Session:
             outputs[name] = array if read is None else read(array)
         return outputs
 
+    def check(self, inputs: Mapping[str, Array]) -> None:
+        """Whether ``run`` would take these inputs: names, types, shapes; nothing is run.
+
+        Raises:
+            UsageError: as ``run``.
+        """
+        self._open_model()
+        if not isinstance(inputs, Mapping):
+            raise self._no_mapping(inputs)
+        if set(inputs) != {name for name, *_ in self._feeds}:
+            raise self._wrong_names(inputs)
+        for name, _, _, convert in self._feeds:
+            convert(inputs[name])
+
     def run_batch(
         self, inputs: Mapping[str, Array], *, rows: int | None = None
     ) -> dict[str, Array]:

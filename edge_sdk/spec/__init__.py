@@ -5,6 +5,7 @@
 
 from edge_sdk.spec.codec import decode, decode_manifest, encode
 from edge_sdk.spec.decision import ArrayDigest, Decision, Identity, OutputDigests, Placed
+from edge_sdk.spec.guard import GuardReport, InputLimits
 from edge_sdk.spec.manifest import (
     SCHEMA,
     Agreement,
@@ -69,7 +70,9 @@ __all__ = [
     "Format",
     "Identity",
     "GoldenCheck",
+    "GuardReport",
     "ImageInput",
+    "InputLimits",
     "InputCheck",
     "Latency",
     "LayerError",

@@ -1,4 +1,4 @@
-"""``edge explain`` and ``--audit`` as typed, on planted models and on a real photograph."""
+"""``edge explain``, ``--audit`` and ``--guard`` as typed, on planted and on real models."""
 
 from __future__ import annotations
 
@@ -188,3 +188,54 @@ def test_where_no_trail_can_be_kept_nothing_is_run(
     assert "no audit log that can be continued" in complaint
     assert (tmp_path / "notes.txt").read_text() == "dear diary"
     assert not (tmp_path / "o").exists()
+
+
+def test_what_the_guard_refuses_is_not_run_and_is_told(
+    planted_model: list[object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, photo, *flags = planted_model
+    write_picture(tmp_path / "cap.png", np.full((40, 40, 3), 3, np.uint8))
+    (tmp_path / "limits.toml").write_text("min_luma = 20\nmost_per_s = 1\n")
+    words = (model, photo, tmp_path / "cap.png", photo, *flags)
+    guard = ("--guard", tmp_path / "limits.toml")
+    code, said, _ = edge(capfd, "run", *words, *guard, "--draw", tmp_path / "drawn")
+    assert code == 0
+    assert "cap.png    refused: 1 blank" in said
+    assert "guard: 2 passed, 1 refused: 1 blank" in said
+    code, said, _ = edge(capfd, "run", *words, *guard, "--json", "--audit", tmp_path / "a.jsonl")
+    report = json.loads(said)
+    assert report["guard"] == {"passed": 2, "refused": {"blank": 1}}
+    assert [source["frames"] for source in report["sources"]] == [1, 0, 1]
+    assert report["frames"] == len(report["results"]) == 2
+    assert len((tmp_path / "a.jsonl").read_text().splitlines()) == 2
+    code, said, _ = edge(capfd, "run", model, tmp_path / "cap.png", *flags, *guard, "--json")
+    assert code == 0
+    assert json.loads(said)["latency_ms"] == {"p50": None, "p99": None}
+
+
+def test_the_guard_on_a_video_and_on_arrays(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "limits.toml").write_text("most_per_s = 5\n")
+    words = (asset("face-detection-short-range"), asset("carphone"))
+    flags = ("--preprocess", FACE / "face.toml", "--labels", FACE / "labels.txt")
+    drawn = ("--draw", tmp_path / "drawn.mp4")
+    guard = ("--guard", tmp_path / "limits.toml")
+    code, said, complaint = edge(capfd, "run", *words, *flags, *guard, *drawn, "--json")
+    assert code == 0
+    report = json.loads(said)
+    refused = report["guard"]["refused"]["too many a second"]
+    assert report["frames"] + refused == 120
+    assert 18 <= report["frames"] <= 26  # four seconds and a bit
+    assert report["warnings"] == []  # nothing of the video is missing
+    assert "missing" not in complaint
+    (tmp_path / "affine.onnx").write_bytes(onnx_affine())
+    np.save(tmp_path / "x.npy", np.array([[1, 2, 3, 4], [1, 2, 3, 400]], np.float32))
+    (tmp_path / "limits.toml").write_text("[ranges]\nx = [0, 5]\n")
+    code, said, _ = edge(capfd, "run", tmp_path / "affine.onnx", tmp_path / "x.npy", *guard)
+    assert code == 0
+    assert "guard: 1 passed, 1 refused: 1 out of range: x" in said
+    (tmp_path / "limits.toml").write_text("[rangs]\nx = [0, 5]\n")
+    code, _, complaint = edge(capfd, "run", tmp_path / "affine.onnx", tmp_path / "x.npy", *guard)
+    assert code == 2
+    assert "Did you mean 'ranges'" in complaint

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -45,6 +46,13 @@ def run(name: str, *words: object, cwd: Path = ROOT) -> str:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     return done.stdout
+
+
+def _command(process: Path) -> str:
+    try:
+        return os.fsdecode((process / "cmdline").read_bytes())
+    except OSError:
+        return ""  # it has ended meanwhile
 
 
 @pytest.fixture
@@ -123,11 +131,7 @@ def test_fleet_in_a_script(light: Path, tmp_path: Path) -> None:
     rollout, device = said.splitlines()
     assert rollout == "light@1.0.0: done"
     assert re.fullmatch(r"pi-1 serves light@1\.0\.0, \d+ answers so far", device)
-    left = [
-        path
-        for path in Path("/proc").glob("[0-9]*/cmdline")
-        if path.exists() and str(tmp_path).encode() in path.read_bytes()
-    ]
+    left = [line for line in map(_command, Path("/proc").glob("[0-9]*")) if str(tmp_path) in line]
     assert not left  # fleet, broker and agent have ended
 
 
