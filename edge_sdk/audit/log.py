@@ -77,7 +77,7 @@ class AuditLog:
         """
         if max_bytes < 1 or keep < 1:
             raise UsageError("An audit log needs room.", "AuditLog(…, max_bytes=16 << 20, keep=4)")
-        self.path = Path(path)
+        self.path = Path(path).absolute()  # it is renamed later, wherever the program is then
         self._max_bytes, self._keep, self._sync, self._clock = max_bytes, keep, sync, clock
         self._mutex = Lock()
         self._known: WeakKeyDictionary[Session, tuple[Identity, Placed]] = WeakKeyDictionary()

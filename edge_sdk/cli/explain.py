@@ -87,8 +87,6 @@ def run(args: argparse.Namespace) -> Outcome:
     from edge_sdk.pipeline import draw, read_picture, write_picture
     from edge_sdk.pipeline.picture_file import can_write_picture
 
-    if args.seed < 0:
-        raise UsageError(f"--seed {args.seed} is none.", "Give 0 or more.")
     if args.out:
         if not can_write_picture(args.out):
             raise UsageError(

@@ -61,7 +61,7 @@ def explain(
         picture, target, score, runs, seed, hide: as there.
         progress: told of the runs that are done, and of how many there will be.
     """
-    _check(session, runs, hide)
+    _check(session, runs, seed, hide)
     processing = session.processing
     shown, geometry = processing.before(picture)
     ((name, whole),) = shown.items()
@@ -121,7 +121,7 @@ def hidden_picture(picture: Picture, hide: Hide) -> Picture:
     return blurred
 
 
-def _check(session: Session, runs: int, hide: str) -> None:
+def _check(session: Session, runs: int, seed: int, hide: str) -> None:
     if session.processing.preprocess is None:
         inputs = ", ".join(map(str, session.signature.inputs))
         several = len(session.signature.inputs) > 1
@@ -136,6 +136,8 @@ def _check(session: Session, runs: int, hide: str) -> None:
         raise UsageError(
             f"{runs} runs are too few to tell anything.", f"Give {LEAST_RUNS} or more, say {RUNS}."
         )
+    if seed < 0:
+        raise UsageError(f"The seed {seed} is none.", "Give 0 or more.")
     if hide not in get_args(Hide):
         raise UsageError(f"Nothing is hidden by {hide!r}.", nearest(hide, get_args(Hide)))
 

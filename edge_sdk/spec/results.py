@@ -104,7 +104,7 @@ class Explained(Word, frozen=True, kw_only=True):
         if not self.depends:
             return head + "it does not depend on the picture; hiding any of it changes nothing"
         if self.focus is None:
-            return head + "it depends on the picture, and on no part of it more than on others"
+            return head + "it depends on the picture, but no part of it stands out in its favour"
         left, top, right, bottom = (round(100 * edge) for edge in self.focus)
         return head + f"it rests on what is at {left}-{right} % across, {top}-{bottom} % down"
 

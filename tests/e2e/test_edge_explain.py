@@ -72,7 +72,7 @@ def test_for_a_person(planted_model: list[object], capfd: pytest.CaptureFixture[
     assert code == 0
     assert "photo.png  lit" in said
     assert "why      unlit" in said
-    assert "on no part of it more than on others" in said
+    assert "no part of it stands out in its favour" in said
     assert "runs     200 in " in said
     assert "cpu" in said
 
@@ -104,7 +104,7 @@ def test_a_real_face_on_a_real_photograph(
         (("--class", "litt"), "Did you mean 'lit'?"),
         (("--runs", "2"), "too few"),
         (("--hide", "grey"), "Nothing is hidden by 'grey'"),
-        (("--seed", "-1"), "--seed -1"),
+        (("--seed", "-1"), "The seed -1 is none"),
         (("--out", "why.txt"), "does not end as a picture"),
         (("--out", "missing/why.png"), "cannot be written"),
     ],

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -23,7 +24,8 @@ from edge_sdk.audit.chain import FIRST
 from edge_sdk.cli.main import main
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.processing import Geometry, Mask
-from edge_sdk.spec import Classes, ClassScore
+from edge_sdk.spec import Classes, ClassScore, Identity
+from tests import picture_models
 from tests.planted_pictures import picture, planted, session
 from tests.tiny_models import onnx_affine
 
@@ -78,6 +80,27 @@ def test_a_record_says_what_was_answered_by_what_and_holds_no_input(
     assert (found["number"], found["previous"]) == (1, FIRST)
     assert kept.number == 1
     assert len(line) < 4000  # digests, scores, and 64 means: no picture
+
+
+def test_an_artifact_is_named_by_name_version_and_digest(tmp_path: Path, log: Path) -> None:
+    digest = picture_models.artifact(tmp_path / "light.edge", version="2.3.4")
+    for ready in ("loaded", "lazy"):
+        with edge_sdk.load(tmp_path / "light.edge", ready=ready) as light, AuditLog(log) as audit:
+            answer = light.predict(np.full((4, 4), 200, np.uint8))
+            kept = audit.record(light, np.full((4, 4), 200, np.uint8), answer)
+        assert kept.model == Identity(name="light", version="2.3.4", digest=digest)
+        assert kept.variant == "tflite-fp32"
+        assert kept.placement.actual == ("xnnpack",)
+    assert verify(log).records == 2
+
+
+def test_threads_share_a_log(model: edge_sdk.Session, log: Path) -> None:
+    with AuditLog(log, sync=False, max_bytes=20000, keep=9) as audit, ThreadPoolExecutor(4) as pool:
+        for _ in pool.map(lambda i: audit.record(model, picture(), ANSWER, index=i), range(80)):
+            pass
+    found = verify(log)
+    assert found.passed
+    assert found.records == 80
 
 
 def test_outputs_and_masks_leave_digests_and_sizes_alone(tmp_path: Path, log: Path) -> None:

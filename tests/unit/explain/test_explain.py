@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ import pytest
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
+from edge_sdk.cli.explain import DEFAULT_RUNS
+from edge_sdk.explain import RUNS
 from edge_sdk.explain.masks import mask_pairs
 from edge_sdk.explain.target import overlap
 from edge_sdk.pipeline import draw
@@ -239,8 +242,12 @@ def test_a_model_that_takes_no_picture(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("options", "says"),
-    [({"runs": 3}, "too few"), ({"hide": "grey"}, "Nothing is hidden by 'grey'")],
-    ids=["runs", "hide"],
+    [
+        ({"runs": 3}, "too few"),
+        ({"hide": "grey"}, "Nothing is hidden by 'grey'"),
+        ({"seed": -1}, "The seed -1"),
+    ],
+    ids=["runs", "hide", "seed"],
 )
 def test_options_that_cannot_be(tmp_path: Path, options: dict, says: str) -> None:
     with session(planted(tmp_path / "m.onnx")) as model, pytest.raises(UsageError, match=says):
@@ -281,3 +288,8 @@ def test_overlap_of_boxes() -> None:
     assert overlap(box(0, 0.5), box(0, 0.5)) == 1
     assert overlap(box(0, 0.5), box(0.25, 0.75)) == pytest.approx(1 / 3)
     assert overlap(box(0, 0.5), box(0.5, 1)) == 0
+
+
+def test_the_defaults_are_the_same_wherever_they_stand() -> None:
+    runs = inspect.signature(edge_sdk.Session.explain).parameters["runs"].default
+    assert runs == RUNS == DEFAULT_RUNS
