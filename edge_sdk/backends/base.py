@@ -6,7 +6,8 @@ the engine's own order and types. Names, units, quantized integers and pictures 
 business; keep them out of here, or every engine will have its own idea of them.
 
 To add an engine: write a module with a ``BACKEND`` that satisfies ``Backend``, name it in
-``edge_sdk.backends.MODULES``, and run ``tests/contract/test_backends.py`` over it.
+``edge_sdk.backends.MODULES``, and run ``tests/contract/test_backends.py`` over it. In a program of
+your own, ``edge_sdk.backends.register`` makes it known (``examples/own_backend.py``).
 """
 
 from __future__ import annotations

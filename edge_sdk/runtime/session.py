@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -30,13 +30,14 @@ from edge_sdk.errors import UsageError
 from edge_sdk.machine.memory import give_back_memory
 from edge_sdk.processing import Mask, Processing
 from edge_sdk.runtime.tensors import Feed, Reading, reading
-from edge_sdk.spec import Attempt, Boxes, Classes, Placement, Signature
+from edge_sdk.spec import Attempt, Boxes, Classes, Identity, Placement, Signature
 from edge_sdk.spec.tensor import Dim
 from edge_sdk.text import nearest
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from edge_sdk.explain import Explanation, Score
     from edge_sdk.runtime.ahead import Ahead
 
 MAX_PENDING = 4
@@ -77,6 +78,7 @@ class Session:
         finite: bool = False,
         requested: tuple[str, ...] = (),
         disqualified: Sequence[Attempt] = (),
+        identify: Callable[[], Identity] | None = None,
     ) -> None:
         """Wrap a loaded model.
 
@@ -86,6 +88,7 @@ class Session:
             finite: refuse inputs that hold a NaN or an infinity.
             requested: the delegates that were asked for, disqualified ones included.
             disqualified: delegates that the model ran on at first and that gave wrong numbers.
+            identify: says which model it is; without, the variant's name is all that is known.
         """
         self.signature = signature
         self.engine_signature = engine_signature
@@ -94,6 +97,7 @@ class Session:
         self.raw = raw
         self._finite = finite
         self._requested = requested
+        self._identify = identify or (lambda: Identity(name=variant))
         declared_inputs = {tensor.name: tensor for tensor in signature.inputs}
         declared_outputs = {tensor.name: tensor for tensor in signature.outputs}
         feeds = [
@@ -117,6 +121,11 @@ class Session:
         """Where the model's operations run, next to where they were asked to."""
         found = self._open_model().placement()
         return with_disqualified(found, self._requested, self._disqualified)
+
+    @property
+    def identity(self) -> Identity:
+        """Which model this is: name, version and digest. A bare model's file is read for it."""
+        return self._identify()
 
     @property
     def signatures(self) -> tuple[str, ...]:
@@ -172,6 +181,20 @@ class Session:
         for (name, read), array in zip(self._readings, self._run(arrays)):  # noqa: B905 - strict costs 0.1 us
             outputs[name] = array if read is None else read(array)
         return outputs
+
+    def check(self, inputs: Mapping[str, Array]) -> None:
+        """Whether ``run`` would take these inputs: names, types, shapes; nothing is run.
+
+        Raises:
+            UsageError: as ``run``.
+        """
+        self._open_model()
+        if not isinstance(inputs, Mapping):
+            raise self._no_mapping(inputs)
+        if set(inputs) != {name for name, *_ in self._feeds}:
+            raise self._wrong_names(inputs)
+        for name, _, _, convert in self._feeds:
+            convert(inputs[name])
 
     def run_batch(
         self, inputs: Mapping[str, Array], *, rows: int | None = None
@@ -249,6 +272,50 @@ class Session:
         inputs, geometry = self.processing.before(frame)
         return self.processing.after(self.run(inputs), geometry)
 
+    def explain(
+        self,
+        picture: Any,
+        target: int | str | None = None,
+        *,
+        score: Score | None = None,
+        runs: int = 600,
+        seed: int = 0,
+        hide: Literal["mean", "blur", "black"] = "mean",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Explanation:
+        """Which parts of a picture a score owes itself to; asks the model ``runs`` times.
+
+        Args:
+            picture: as for ``predict``.
+            target: a class, by index or label; None takes the class, the box or the mask that the
+                model is surest of.
+            score: instead, a function from what ``predict`` answers to a number.
+            runs: more give a map with less noise; its error falls with the square root.
+            seed: of the masks; the same gives the same map.
+            hide: what stands for a hidden part: the picture's mean colour, a blur of it, or black.
+            progress: told of the runs that are done, and of how many there will be.
+
+        Returns:
+            A map at the model's size, its meaning in ``Explanation``. ``pipeline.draw`` draws it.
+
+        Raises:
+            UsageError: the model does not take one picture, the picture is none or has nothing that
+                could be hidden, or there is no such class.
+            UnavailableError: the model answered something that is not a number.
+        """
+        from edge_sdk.explain import explain
+
+        return explain(
+            self,
+            picture,
+            target,
+            score=score,
+            runs=runs,
+            seed=seed,
+            hide=hide,
+            progress=progress,
+        )
+
     def entry(self, name: str) -> Session:
         """Another entry point of this very model: its weights and its state are shared.
 
@@ -280,6 +347,7 @@ class Session:
             finite=self._finite,
             requested=self._requested,
             disqualified=self._disqualified,
+            identify=self._identify,
         )
 
     def reset(self) -> None:
