@@ -15,9 +15,19 @@ _BLOCK_BYTES = 1 << 20
 
 
 def cache_folder() -> Path:
-    """Where edgeloop keeps what it can make again: ``$XDG_CACHE_HOME/edgeloop``."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgeloop"
+    """Where edgeloop keeps what it can make again: ``$XDG_CACHE_HOME/edgeloop``.
+
+    Who has no home (no HOME, and a user id without a name, as containers have them) has no cache
+    either: it is then a folder that cannot be made, which costs what any such folder costs. Not one
+    in ``/tmp``, where others could put what this process is to believe.
+    """
+    if root := os.environ.get("XDG_CACHE_HOME"):
+        return Path(root) / "edgeloop"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path(os.devnull)
+    return home / ".cache" / "edgeloop"
 
 
 def sha256(data: bytes) -> str:

@@ -27,6 +27,8 @@ from typing import Any
 from edge_sdk.backends import libraries, processor
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import (
+    EARLIER,
+    OWN,
     TFLITE_LIBRARIES,
     TFLITE_OPTIONS,
     known_options,
@@ -92,11 +94,13 @@ class LiteRtInterpreter:
         prepared: Prepared | None = None
         prepare = partial(self.prepare, model, delegates, threads)
         attempts: list[Attempt] = []
+        own = False
         for request in delegates:
-            if request.name in ("xnnpack", "cpu"):
+            if request.name in OWN:
+                own = True
                 continue
-            if prepared is not None:
-                attempts.append(refused(request, "an earlier delegate of the list is active"))
+            if own or prepared is not None:
+                attempts.append(refused(request, EARLIER))
                 continue
             try:
                 elsewhere = self._elsewhere(model, delegates, request, threads, attempts)
@@ -258,7 +262,10 @@ def as_ours(error: Exception, engine: LiteRtInterpreter) -> UsageError | Unavail
             f"The model needs the operation {operation}, for which this {engine.title} is too old.",
             f"pip install --upgrade {engine.distribution}",
         )
-    return UnavailableError(f"{engine.title} cannot prepare the model: {text}")
+    return UnavailableError(
+        f"{engine.title} cannot prepare the model: {text}",
+        "Convert it again, or take another engine: edge doctor lists those that are here",
+    )
 
 
 INTERPRETER = LiteRtInterpreter()

@@ -66,7 +66,12 @@ class Feed:
         if not isinstance(value, np.ndarray):
             raise UsageError(
                 f"The input {self.name!r} is a {type(value).__name__}, not an array.",
-                f"numpy.asarray(…, numpy.{self._declared.dtype})",
+                f"numpy.asarray(…, {self._wanted})",
+            )
+        if isinstance(value, np.ma.MaskedArray):
+            raise UsageError(
+                f"The input {self.name!r} is a masked array; an engine would see what is masked.",
+                "x.filled(…) says what stands in for it.",
             )
         if not self._engine.accepts(value.shape):
             wanted = "x".join(map(str, self._engine.shape)) or "scalar"
@@ -87,8 +92,10 @@ class Feed:
         if value.dtype != self._accepts[0] or self._engine.quantization is None:
             names = " or ".join(dict.fromkeys(d.name for d in self._accepts))
             raise UsageError(
-                f"The input {self.name!r} has dtype {value.dtype}; the model takes {names}.",
-                f"x.astype(numpy.{self._declared.dtype}), scaled as the model was trained",
+                f"The input {self.name!r} has dtype {value.dtype}; the model takes {names}"
+                + (" (of str)." if self._declared.dtype == "string" else "."),
+                f"x.astype({self._wanted})"
+                + ("" if self._declared.dtype == "string" else ", scaled as the model was trained"),
             )
         if np.isnan(value).any():
             raise UsageError(
@@ -108,6 +115,11 @@ class Feed:
         if len(shape) == len(wanted) + 1 and _fits(wanted, shape[1:]):
             return "Run many with session.run_batch(…)."
         return "Reshape or resize it before."
+
+    @property
+    def _wanted(self) -> str:
+        """The dtype in the caller's language."""
+        return "object" if self._declared.dtype == "string" else f"numpy.{self._declared.dtype}"
 
     @property
     def _is_recast(self) -> bool:
