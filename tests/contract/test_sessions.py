@@ -193,13 +193,13 @@ def longest_stall(session: edge_sdk.Session) -> tuple[float, float]:
 
 
 def test_python_goes_on_while_the_engine_computes(opened: Open, engine: Engine) -> None:
-    """Held, the lock stops the other thread for the whole call, each time."""
+    """Held, the lock stops the other thread for the whole call; so may a busy machine, at times."""
     with opened(engine.matrices(100), threads=1) as session:
         session.run({"x": np.zeros((256, 256), np.float32)})
         measured = [longest_stall(session) for _ in range(5)]
-    best, call = min(measured, key=lambda one: one[0] / one[1])
-    assert call > 0.02
-    assert (best < 0.6 * call) is engine.lets_go, f"stalls and calls: {measured}"
+    assert min(call for _, call in measured) > 0.02
+    free = [stall < 0.6 * call for stall, call in measured]
+    assert any(free) if engine.lets_go else not all(free), f"stalls and calls: {measured}"
 
 
 def test_closing_waits_for_who_is_inside(opened: Open, engine: Engine) -> None:
