@@ -10,7 +10,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.backends.processor import flags
@@ -56,8 +58,12 @@ _ARM_CORES = {
 """(implementer, part) as /proc/cpuinfo numbers them."""
 
 
-def profile() -> DeviceProfile:
-    """Describe this machine. Imports every engine that is installed, but starts none."""
+def profile(deadly: Mapping[str, str] = MappingProxyType({})) -> DeviceProfile:
+    """Describe this machine. Imports every engine that is installed, but starts none.
+
+    Args:
+        deadly: engines that are not to be imported, and why.
+    """
     cores = cpuinfo_text()
     return DeviceProfile(
         name=device_name(kernel_text(Path("/proc/device-tree/model"))) or platform.node(),
@@ -68,7 +74,12 @@ def profile() -> DeviceProfile:
         cpu_features=cpu_features(cores),
         cores=len(os.sched_getaffinity(0)),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        runtimes=tuple(describe_runtime(name) for name in MODULES),
+        runtimes=tuple(
+            Runtime(backend=name, version=None, reason=deadly[name])
+            if name in deadly
+            else describe_runtime(name)
+            for name in MODULES
+        ),
         edgeloop=AGENT_VERSION,
     )
 
