@@ -62,6 +62,18 @@ def tree(folder: Path) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
+def memory_file() -> BinaryIO:
+    """A file that has no name and takes no room on a disk, where the system has such; ``close`` it.
+
+    Elsewhere (macOS) it is one in the folder for temporary files.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("edgeloop"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile("w+b")
+
+
 class FileBytes:
     """A file's bytes, read as they are sliced. ``close`` it.
 

@@ -21,7 +21,7 @@ from edge_sdk.backends.base import DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
 from edge_sdk.backends.probe import THROUGH
 from edge_sdk.errors import UnavailableError
-from edge_sdk.files import sha256
+from edge_sdk.files import memory_file, sha256
 
 PROBE_SECONDS = 60
 """How long a library may take for loading, preparing and one run; the first run may compile."""
@@ -54,7 +54,7 @@ def find(request: DelegateRequest) -> Path:
         UnavailableError: there is none, or it is not built for this machine.
     """
     name = request.name if request.library else TFLITE_LIBRARIES[request.name]
-    path = next((place for place in _places(name, request.library) if place.is_file()), None)
+    path = next((place for place in places(name, given=request.library) if place.is_file()), None)
     if path is None:
         where = "" if request.library else f"; {request.name} needs it, from its maker's driver"
         raise UnavailableError(f"its library cannot be loaded: {name}: No such file here{where}")
@@ -62,7 +62,13 @@ def find(request: DelegateRequest) -> Path:
     return path.resolve()
 
 
-def _places(name: str, given: bool) -> Iterator[Path]:
+def places(name: str, *, given: bool) -> Iterator[Path]:
+    """Where a library would be found, the first place first.
+
+    Args:
+        name: the file's name, or its path.
+        given: whether that is what somebody wrote, who may mean a file in the current folder.
+    """
     if given:
         yield Path(name)
     if "/" not in name:
@@ -165,7 +171,7 @@ def _as_file(model: Path | bytes) -> Iterator[str]:
     if isinstance(model, Path):
         yield str(model)
         return
-    with os.fdopen(os.memfd_create("model"), "wb") as file:
+    with memory_file() as file:
         file.write(model)
         file.flush()
         yield f"/proc/{os.getpid()}/fd/{file.fileno()}"

@@ -21,6 +21,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
+from edge_sdk.backends import vulkan
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import EARLIER, OWN, known_options, truth, wants_only_plain_cpu
 from edge_sdk.backends.litert_compiled_model import CompiledLiteRtModel, plain_words, unprepared
@@ -185,7 +186,7 @@ def on_gpu(
             active=True,
             operations=total - left,
             reason=f"on {adapter}: {_SOFTWARE}" if "adapterType=CPU" in adapter else "",
-            driver=adapter,
+            driver=", ".join(filter(None, (adapter, vulkan.drivers()))),
         ),
     ]
     seen = {each.delegate for each in attempts}
@@ -247,11 +248,16 @@ def _compiled(model: Path | bytes, *, gpu: bool, **options: Any) -> tuple[Any, l
     return compiled, said
 
 
+_vulkan: list[str] = []
+"""Why Vulkan cannot be loaded: LiteRT says so at the first try alone."""
+
+
 def _no_gpu(said: str) -> str:
     """Why the GPU does not take the model, from what LiteRT says of it."""
     if "No adapters found" not in said:
         return f"it could not take the model: {said}"
-    why = f": {found[0]}" if (found := re.search(r"Couldn't load Vulkan[^;]*", said)) else ""
+    _vulkan.extend(f": {each}" for each in re.findall(r"Couldn't load Vulkan[^;]*", said))
+    why = next(iter(_vulkan), "")
     return (
         f"No adapters found: no graphics processor that Vulkan reaches{why}; its driver may be "
         "lacking, see edge doctor"

@@ -15,6 +15,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from edge_sdk.files import memory_file
+
 _ENGINES = re.compile(
     rb"\s*(?:\x1b\[[\d;]*m)?"
     rb"(?:(?:INFO|WARNING|ERROR|VERBOSE|FATAL|Warning|Error): |[IWEF]\d{4} \d\d:\d\d:|\xe2\x94\x94"
@@ -42,7 +44,7 @@ def without_notices() -> Iterator[None]:
 def overheard() -> Iterator[list[bytes]]:
     """Keep what an engine prints to stderr inside; its lines are in the list afterwards."""
     said: list[bytes] = []
-    with _one_at_a_time, os.fdopen(os.memfd_create("stderr"), "w+b") as file:
+    with _one_at_a_time, memory_file() as file:
         try:
             real = os.dup(2)
         except OSError:  # started with stderr closed: nobody reads it

@@ -30,7 +30,7 @@ from pathlib import Path
 from zlib import crc32
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import sha256, whole_file
+from edge_sdk.files import memory_file, sha256, whole_file
 
 SUFFIX = ".xnnpack"
 PART = ".part"
@@ -62,17 +62,15 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
         ready = folder / f"{digest}-{version}{SUFFIX}"
         if found := ready.is_file():
             os.utime(ready)  # it is what was used last
-        else:
-            made = os.memfd_create("weights")
     except OSError:
         yield None
         return
-    if found:
-        yield ready
+    if found or not hasattr(os, "memfd_create"):
+        yield ready if found else None
         return
-    with os.fdopen(made, "rb") as file:
-        yield Path(f"/proc/self/fd/{made}")
-        if os.fstat(made).st_size:
+    with memory_file() as file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")
+        if os.fstat(file.fileno()).st_size:
             with suppress(OSError, EdgeError):  # a full disk costs the cache, not the session
                 file.seek(0)
                 with whole_file(ready) as copy:

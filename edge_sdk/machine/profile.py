@@ -17,6 +17,7 @@ from types import MappingProxyType
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.backends.processor import flags
 from edge_sdk.errors import UnavailableError
+from edge_sdk.machine.cores import usable_cores
 from edge_sdk.machine.kernel_files import kernel_text
 from edge_sdk.spec import AGENT_VERSION, DeviceProfile, Runtime
 
@@ -72,7 +73,7 @@ def profile(deadly: Mapping[str, str] = MappingProxyType({})) -> DeviceProfile:
         python=platform.python_version(),
         cpu=cpu_name(cores) or "unknown",
         cpu_features=cpu_features(cores),
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
         runtimes=tuple(
             Runtime(backend=name, version=None, reason=deadly[name])
@@ -98,7 +99,7 @@ def describe_runtime(name: str) -> Runtime:
 
 def processor() -> str:
     """The processor and how many of its cores this process may use: ``Cortex-A76, 4 cores``."""
-    count = len(os.sched_getaffinity(0))
+    count = usable_cores()
     name = cpu_name(cpuinfo_text()) or platform.machine()
     return f"{name}, {count} core{'' if count == 1 else 's'}"
 

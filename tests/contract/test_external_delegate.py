@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from engines import refusal
 from tiny_models import REAL, affine, artifact, tflite_adds, tflite_affine
 
 import edge_sdk
@@ -294,24 +295,35 @@ def session_fallback(stub: Path, model: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("delegate", "library", "given"),
+    ("backend", "delegate", "library", "given"),
     [
-        ("edgetpu?device=usb:0", "libedgetpu.so.1", {"device": "usb:0"}),
+        ("litert", "edgetpu?device=usb:0", "libedgetpu.so.1", {"device": "usb:0"}),
         (
+            "litert",
             "qnn?backend_type=htp&htp_precision=1",
             "libQnnTFLiteDelegate.so",
             {"backend_type": "htp", "htp_precision": "1"},
         ),
+        (
+            "tensorflow",
+            "gpu?inference_preference=1",
+            "libtensorflowlite_gpu_delegate.so",
+            {"inference_preference": "1"},
+        ),
     ],
+    ids=["edgetpu", "qnn", "gpu"],
 )
 def test_a_name_finds_its_library_and_hands_on_its_options(
     model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    backend: str,
     delegate: str,
     library: str,
     given: dict[str, str],
 ) -> None:
+    if (missing := refusal(backend)) is not None:
+        pytest.skip(missing.message)
     record = tmp_path / "record.txt"
     source = tmp_path / "recorder.c"
     text = SOURCE.read_text(encoding="utf-8")
@@ -320,7 +332,7 @@ def test_a_name_finds_its_library_and_hands_on_its_options(
     compiled(source, tmp_path / library)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
     name = delegate.partition("?")[0]
-    with loaded(model, delegate) as session:
+    with edge_sdk.load(model, delegates=[delegate], backend=backend) as session:
         assert session.placement.actual[0] == name
         np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
     lines = record.read_text(encoding="utf-8").splitlines()
