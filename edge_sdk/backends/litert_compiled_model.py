@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -33,6 +34,7 @@ from edge_sdk.backends.litert_model import (
     taken,
     tensor_spec,
     tensors_of,
+    unchanged,
 )
 from edge_sdk.backends.notices import complaints, overheard
 from edge_sdk.backends.partitions import shares
@@ -187,7 +189,11 @@ class CompiledLiteRtModel(CompiledEntry):
         self.lock = Lock()
         self.compiled = compiled
         self._anew = anew
-        self._model = model
+        self._shown = unchanged(model, partial(unprepared, model))
+        requested = [DelegateRequest(name=name) for name in placement.requested]
+        self._interpreter = unchanged(
+            model, partial(INTERPRETER.prepare, model, requested, placement.threads)
+        )
         self._placement = placement
         self._attempts = tuple(attempts)
         self._settled = settled
@@ -206,7 +212,7 @@ class CompiledLiteRtModel(CompiledEntry):
         with self.lock:
             self._check_open()
             if name not in self._entries:
-                self._entries[name] = CompiledEntry(self, unprepared(self._model), name)
+                self._entries[name] = CompiledEntry(self, self._shown(), name)
             return self._entries[name]
 
     def failed(self, error: Exception) -> UsageError | UnavailableError:
@@ -228,8 +234,7 @@ class CompiledLiteRtModel(CompiledEntry):
         self._check_open()
         if self._settled:
             return self._placement_of(self._attempts, self._placement.operations)
-        requested = [DelegateRequest(name=name) for name in self._placement.requested]
-        interpreter, before = INTERPRETER.prepare(self._model, requested, self._placement.threads)
+        interpreter, before = self._interpreter()
         _, xnnpack, plain = shares(interpreter, before)
         attempts = list(self._attempts)
         if xnnpack.operations:
@@ -244,7 +249,7 @@ class CompiledLiteRtModel(CompiledEntry):
     def reset(self) -> None:
         """See ``LoadedModel.reset``: costs a load where the model has variables."""
         self._check_open()
-        if not has_variables(unprepared(self._model)):
+        if not has_variables(self._shown()):
             return  # asked only here: going through the operations costs a third of a load
         with self.lock:
             self._check_open()

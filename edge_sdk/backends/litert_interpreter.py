@@ -34,7 +34,7 @@ from edge_sdk.backends.delegates import (
     known_options,
     wants_only_plain_cpu,
 )
-from edge_sdk.backends.litert_model import LiteRtModel, Prepared, one_line
+from edge_sdk.backends.litert_model import LiteRtModel, Prepared, one_line, unchanged
 from edge_sdk.backends.notices import without_notices
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement
@@ -92,7 +92,7 @@ class LiteRtInterpreter:
             if not request.library:
                 known_options(self.name, request, self._options(request.name))
         prepared: Prepared | None = None
-        prepare = partial(self.prepare, model, delegates, threads)
+        prepare = unchanged(model, partial(self.prepare, model, delegates, threads))
         attempts: list[Attempt] = []
         own = False
         for request in delegates:
@@ -107,7 +107,7 @@ class LiteRtInterpreter:
                 if elsewhere is not None:
                     return elsewhere
                 loaded, found = self._load(request, model, threads)
-                interpreter, nodes = prepare(loaded)
+                interpreter, nodes = self.prepare(model, delegates, threads, loaded)
             except UnavailableError as error:
                 attempts.append(refused(request, error.message))
             except (ValueError, RuntimeError) as error:
@@ -117,7 +117,8 @@ class LiteRtInterpreter:
             else:
                 if _took_some(interpreter, nodes):
                     prepared = interpreter, nodes
-                    prepare = partial(self._prepare_with, request, model, delegates, threads)
+                    again = partial(self._prepare_with, request, model, delegates, threads)
+                    prepare = unchanged(model, again)
                     driver = libraries.driver_in_process(found)
                     attempts.append(Attempt(delegate=request.name, active=True, driver=driver))
                 else:

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Placement, Quantization, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim
 
+T = TypeVar("T")
 Prepared = tuple[Any, int]
 """An interpreter with its tensors allocated, and how many nodes it had before XNNPACK took some."""
 
@@ -246,6 +248,38 @@ class LiteRtModel(EntryPoint):
     def _check_open(self) -> None:
         if self._interpreter is None:
             closed()
+
+
+def unchanged(model: Path | bytes, make: Callable[[], T]) -> Callable[[], T]:
+    """``make``, which reads a model anew, for as long as it is still the one that was loaded.
+
+    A file may be replaced below a session, by an update: another model must not take its place
+    there, under the old one's name and signature.
+
+    Raises:
+        UnavailableError: by what is returned; it is another file now, or there is none.
+    """
+    if isinstance(model, bytes):
+        return make
+    path, before = model, _identity(model)
+
+    def again() -> T:
+        if _identity(path) != before:
+            raise UnavailableError(
+                f"{path} is no longer the file that was loaded, so it cannot be read once more.",
+                "Load what lies there now: edge_sdk.load(…)",
+            )
+        return make()
+
+    return again
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
 def taken(delegate: str, share: Share, *, driver: str = "") -> Attempt:

@@ -348,6 +348,24 @@ def test_a_state_lasts_until_it_is_reset(engine: Engine, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
+def test_a_file_that_is_replaced_does_not_take_the_models_place(
+    engine: Engine, tmp_path: Path, replaced: bool
+) -> None:
+    """A reset reads a stateful model anew: not the one that an update has put there meanwhile."""
+    with opened_in(tmp_path, engine, tflite_counter()) as session:
+        session.run({"x": ONE})
+        path = tmp_path / f"model{engine.suffix}"
+        path.unlink()
+        if replaced:
+            path.write_bytes(tflite_two_entries())
+        with pytest.raises(UnavailableError, match="no longer the file that was loaded") as caught:
+            session.reset()
+        assert "load" in caught.value.hint
+        np.testing.assert_array_equal(session.run({"x": ONE})["y"], START + 2)
+
+
+@pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
 def test_entry_points_share_the_state(engine: Engine, tmp_path: Path) -> None:
     with opened_in(tmp_path, engine, tflite_counter(), finite=True) as session:
         assert session.signatures == ("add", "scaled")
