@@ -128,8 +128,13 @@ class Feed:
         return self._engine.quantization is None and kind in "if" and kind == self._accepts[0].kind
 
     def _recast(self, value: Array) -> Array:
-        cast = np.ascontiguousarray(value, self.dtype).reshape(value.shape)
-        if self.dtype.kind == "i" and not np.array_equal(cast, value):
+        with np.errstate(over="ignore"):  # looked for below
+            cast = np.ascontiguousarray(value, self.dtype).reshape(value.shape)
+        if self.dtype.kind == "i":
+            held = np.array_equal(cast, value)
+        else:
+            held = not (np.isinf(cast) & np.isfinite(value)).any()
+        if not held:
             raise UsageError(
                 f"The input {self.name!r} holds numbers that {self.dtype.name} cannot hold.",
                 f"The engine of this build takes {self.dtype.name}: keep within its range.",
