@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.errors import UsageError
 from edge_sdk.spec import Format, Placement, Signature
 
 Array = npt.NDArray[Any]
@@ -136,6 +137,13 @@ class Backend(Protocol):
             UsageError: this is not a model this engine reads, or an option that it does not know.
             UnavailableError: the model needs an operation that this engine lacks.
         """
+
+
+def closed(*_: Any, **__: Any) -> Any:
+    """Stands in for an engine's calls once the model is closed: another thread may be about to
+    make one, and entry points outlive it.
+    """
+    raise UsageError("The model is closed.", "Load it again: edge_sdk.load(…)")
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

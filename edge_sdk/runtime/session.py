@@ -112,9 +112,10 @@ class Session:
         self._model: LoadedModel | None = model
         self._run: Callable[[Sequence[Array]], list[Array]]
         self._one: _One | None
-        self._attach(model, disqualified)
         self._ahead: Ahead | None = None
-        self._ahead_lock = Lock()
+        self._ending = False
+        self._changing = Lock()
+        self._attach(model, disqualified)
 
     @property
     def placement(self) -> Placement:
@@ -239,8 +240,9 @@ class Session:
             UsageError: the session is closed.
             UnavailableError: there is no room, and it was not to be waited for.
         """
-        self._open_model()
-        with self._ahead_lock:
+        with self._changing:
+            if self._ending:
+                raise _is_closed()
             if self._ahead is None:
                 from edge_sdk.runtime.ahead import Ahead
 
@@ -364,6 +366,7 @@ class Session:
         """
         from edge_sdk.runtime.tensors import zeros
 
+        self._open_model()
         inputs = zeros(self.engine_signature)
         if inputs is not None:
             self._run(inputs)
@@ -375,13 +378,19 @@ class Session:
         Calls in other threads come to their end first; those of ``run_async`` that wait are
         cancelled.
         """
-        if self._model is not None:
-            if self._ahead is not None:
-                self._ahead.close()
+        with self._changing:
+            if self._ending:
+                return
+            self._ending, ahead = True, self._ahead
+        if ahead is not None:
+            ahead.close()
+        with self._changing:
             model, self._model, self._one, self._run = self._model, None, None, _closed
-            model.close()
-            del model
-            give_back_memory()
+        if model is None:
+            return
+        model.close()
+        del model
+        give_back_memory()
 
     def __enter__(self) -> Session:
         return self
@@ -396,18 +405,20 @@ class Session:
 
     def _attach(self, model: LoadedModel, disqualified: Sequence[Attempt]) -> None:
         """Run this model from now on, unless the session is closed."""
-        if self._model is None:
-            return
-        self._model, self._disqualified = model, tuple(disqualified)
-        self._run = model.run
-        self._one = None
-        if len(self._feeds) == len(self._readings) == 1:
-            self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
+        with self._changing:
+            if self._model is None:
+                return
+            self._model, self._disqualified = model, tuple(disqualified)
+            self._run = model.run
+            self._one = None
+            if len(self._feeds) == len(self._readings) == 1:
+                self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
 
     def _open_model(self) -> LoadedModel:
-        if self._model is None:
-            raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
-        return self._model
+        model = self._model
+        if model is None:
+            raise _is_closed()
+        return model
 
     def _no_mapping(self, inputs: object) -> UsageError:
         return UsageError(
@@ -444,4 +455,8 @@ def with_disqualified(
 
 
 def _closed(_: Sequence[Array]) -> list[Array]:
-    raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
+    raise _is_closed()
+
+
+def _is_closed() -> UsageError:
+    return UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
