@@ -6,11 +6,8 @@ What it does that one must know:
   is true of a plain CPU as well. How many operations the GPU left, and on which adapter it runs, it
   says only in its log, so the log is heard.
 * It computes in half precision on the GPU, unless told ``enforce_f32``.
-* ``run_by_index`` holds Python's lock for the whole inference: no other thread of the program runs
-  meanwhile. The Interpreter (``litert``) lets it go, and is what edgeloop takes by default.
-* It says nothing of quantization, open lengths or operations; an Interpreter that is never prepared
-  is asked for those.
-* Buffers take no 64-bit numbers, no int16 and no text.
+
+What one must know of a model once it is there is in ``litert_compiled_model``.
 """
 
 from __future__ import annotations
@@ -19,30 +16,21 @@ import atexit
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-import numpy as np
-
-from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import known_options, truth, wants_only_plain_cpu
+from edge_sdk.backends import vulkan
+from edge_sdk.backends.base import DelegateRequest, LoadedModel
+from edge_sdk.backends.delegates import EARLIER, OWN, known_options, truth, wants_only_plain_cpu
+from edge_sdk.backends.litert_compiled_model import CompiledLiteRtModel, plain_words, unprepared
 from edge_sdk.backends.litert_interpreter import INTERPRETER, REFUSALS, as_ours, refused
-from edge_sdk.backends.litert_model import (
-    has_variables,
-    one_line,
-    signature_names,
-    taken,
-    tensor_spec,
-)
-from edge_sdk.backends.notices import complaints, overheard
-from edge_sdk.backends.partitions import shares
+from edge_sdk.backends.notices import overheard
+from edge_sdk.backends.processor import cpuinfo, flags
 from edge_sdk.backends.weight_cache import prepared_weights, remembered_digest
-from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.spec import Attempt, Format, Placement, Signature
+from edge_sdk.errors import UnavailableError
+from edge_sdk.spec import Attempt, Format, Placement
 
 GPU_OPTIONS = (
     "enforce_f32",
@@ -54,7 +42,6 @@ GPU_OPTIONS = (
 )
 """LiteRT's own names, each true or false."""
 
-_PASSED = {"float16", "float32", "int8", "uint8", "int32", "bool"}
 _ADAPTER = re.compile(r"Selected adapter: (.+)")
 _LEFT = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations")
 _SOFTWARE = "a software adapter, no graphics processor"
@@ -98,11 +85,13 @@ class LiteRtCompiled:
             known = GPU_OPTIONS if request.name == "gpu" else ()
             if not request.library:
                 known_options(self.name, request, known)
+        own = False
         for request in delegates:
-            if request.name in ("xnnpack", "cpu"):
+            if request.name in OWN:
+                own = True
                 continue
-            if request.name != "gpu":
-                attempts.append(refused(request, _refusal(request)))
+            if own or request.name != "gpu":
+                attempts.append(refused(request, EARLIER if own else _refusal(request)))
                 continue
             try:
                 return on_gpu(model, delegates, request, threads, attempts)
@@ -122,186 +111,29 @@ class LiteRtCompiled:
         from ai_edge_litert.compiled_model import CpuKernelMode, CpuOptions
 
         plain = wants_only_plain_cpu(delegates)
-        shown = _unprepared(model)
-        with ExitStack() as until_built:
-            weights = None
-            if cache is not None and not plain:
-                engine = f"{self.name} {self.version()}"
-                weights = until_built.enter_context(
-                    prepared_weights(cache, digest or remembered_digest(cache, model), engine)
-                )
+        kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
+        shown = unprepared(model)
+
+        def compiled(weights: str = "") -> Any:
             options = CpuOptions(
-                num_threads=threads,
-                kernel_mode=CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK,
-                xnnpack_weight_cache_path="" if weights is None else str(weights),
+                num_threads=threads, kernel_mode=kernels, xnnpack_weight_cache_path=weights
             )
-            try:
-                compiled, _ = _compiled(model, gpu=False, cpu_options=options)
-            except RuntimeError as error:
-                raise as_ours(error, INTERPRETER) from error
-            again = CpuOptions(num_threads=threads, kernel_mode=options.kernel_mode)
-            return CompiledLiteRtModel(
-                compiled,
-                shown,
-                model,
-                _requested(self, delegates, threads),
-                attempts,
-                anew=lambda: _compiled(model, gpu=False, cpu_options=again)[0],
-            )
+            return _compiled(model, gpu=False, cpu_options=options)[0]
 
+        def ready(made: Any) -> LoadedModel:
+            placement = _requested(self, delegates, threads)
+            return CompiledLiteRtModel(made, shown, model, placement, attempts, anew=compiled)
 
-class CompiledLiteRtModel(LoadedModel):
-    """One compiled model, its buffers, and what runs where."""
-
-    def __init__(
-        self,
-        compiled: Any,
-        shown: Any,
-        model: Path | bytes,
-        placement: Placement,
-        attempts: Sequence[Attempt],
-        *,
-        anew: Callable[[], Any],
-        settled: bool = False,
-    ) -> None:
-        self._compiled = compiled
-        self._anew = anew
-        self._model = model
-        self._placement = placement
-        self._attempts = tuple(attempts)
-        self._settled = settled
-        self._lock = Lock()
-        details = compiled.get_signature_by_index(0)
-        self._key = details["key"]
-        names = signature_names(shown)
-        by_name = {
-            names.get(int(each["index"]), each["name"]): each
-            for each in (*shown.get_input_details(), *shown.get_output_details())
-        }
-        self.signature = Signature(
-            inputs=tuple(tensor_spec(by_name[name], names) for name in details["inputs"]),
-            outputs=tuple(tensor_spec(by_name[name], names) for name in details["outputs"]),
-            name=self._key if next(iter(shown.get_signature_list()), "") else "serving_default",
-        )
-        for tensor in (*self.signature.inputs, *self.signature.outputs):
-            if tensor.dtype not in _PASSED:
-                raise UnavailableError(
-                    f"{tensor.name!r} of the model is {tensor.dtype}, which LiteRT's CompiledModel "
-                    "does not pass on.",
-                    "Load it with the Interpreter: backend='litert'",
-                )
-        self._open = any(isinstance(n, str) for t in self.signature.inputs for n in t.shape)
-        self._shapes = [tuple(int(n) for n in by_name[name]["shape"]) for name in details["inputs"]]
-        self._inputs: list[Any] = []
-        self._outputs: list[Any] = []
-        self._readings: list[tuple[Any, int, Any, tuple[int, ...]]] = []
-        said: list[bytes] = []
         try:
-            with overheard() as said:
-                self._make_room()
-                # Buffers have an environment of their own, which is made, and tells, at the first
-                # that is written.
-                for buffer, tensor, shape in zip(
-                    self._inputs[:1], self.signature.inputs, self._shapes, strict=False
-                ):
-                    buffer.write(np.zeros(shape, tensor.dtype))
-        except (ValueError, RuntimeError) as error:
-            reason = RuntimeError(f"{one_line(error)} {complaints(said)}".strip())
-            raise as_ours(reason, INTERPRETER) from error
-
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """See ``LoadedModel.run``."""
-        self._lock.acquire()  # not ``with``, which would cost as much again
-        try:
-            if self._open and (shapes := [array.shape for array in inputs]) != self._shapes:
-                with overheard():  # what it complains of, it raises as well
-                    self._fit(shapes)
-            for buffer, array in zip(self._inputs, inputs):  # noqa: B905 - strict costs 0.1 us
-                buffer.write(array)
-            self._compiled.run_by_index(0, self._inputs, self._outputs)
-            return [
-                buffer.read(count, dtype).reshape(shape)
-                for buffer, count, dtype, shape in self._readings
-            ]
-        except (ValueError, RuntimeError) as error:
-            active = [each.delegate for each in self._attempts if each.active]
-            if active:
-                raise UnavailableError(
-                    f"LiteRT failed with the delegate {active[0]!r}: {one_line(error)}",
-                    "Load the model without it.",
-                ) from error
-            raise UsageError(
-                f"LiteRT cannot run the model on these inputs: {one_line(error)}",
-                "Check the inputs' shapes and values.",
-            ) from error
-        finally:
-            self._lock.release()
-
-    def placement(self) -> Placement:
-        """See ``LoadedModel.placement``. What XNNPACK has is what the same engine's Interpreter
-        gives it: both hand it the same graph by the same rules."""
-        if self._settled:
-            return self._placement_of(self._attempts, self._placement.operations)
-        requested = [DelegateRequest(name=name) for name in self._placement.requested]
-        interpreter, before = INTERPRETER.prepare(self._model, requested, self._placement.threads)
-        _, xnnpack, plain = shares(interpreter, before)
-        attempts = list(self._attempts)
-        if xnnpack.operations:
-            attempts.append(taken("xnnpack", xnnpack))
-        elif "xnnpack" in self._placement.requested:
-            reason = "it has no kernel for any operation here"
-            attempts.append(Attempt(delegate="xnnpack", active=False, reason=reason))
-        if plain.operations:
-            attempts.append(taken("cpu", plain))
-        return self._placement_of(attempts, xnnpack.operations + plain.operations)
-
-    def reset(self) -> None:
-        """See ``LoadedModel.reset``: costs a load where the model has variables."""
-        if not has_variables(_unprepared(self._model)):
-            return  # asked only here: going through the operations costs a third of a load
-        with self._lock:
-            self._compiled = self._anew()
-            with overheard():
-                self._fit(self._shapes)
-
-    def close(self) -> None:
-        """See ``LoadedModel.close``."""
-        with self._lock:
-            self._inputs, self._outputs, self._readings = [], [], []
-            if self._compiled is not None:
-                with overheard():
-                    self._compiled.close()
-                    self._compiled = None
-
-    def _placement_of(self, attempts: Sequence[Attempt], operations: int | None) -> Placement:
-        return Placement(
-            backend=self._placement.backend,
-            backend_version=self._placement.backend_version,
-            requested=self._placement.requested,
-            attempts=tuple(attempts),
-            operations=operations,
-            threads=self._placement.threads,
-        )
-
-    def _make_room(self) -> None:
-        """Buffers for the shapes as they are, and how to read the outputs."""
-        self._inputs = self._compiled.create_input_buffers(0)
-        self._outputs = self._compiled.create_output_buffers(0)
-        details = self._compiled.get_output_tensor_details(self._key)
-        self._readings = []
-        names = self._compiled.get_signature_by_index(0)["outputs"]
-        for buffer, name, tensor in zip(self._outputs, names, self.signature.outputs, strict=True):
-            shape = tuple(int(n) for n in details[name]["shape"])
-            self._readings.append(
-                (buffer, int(np.prod(shape, dtype=np.int64)), np.dtype(tensor.dtype), shape)
-            )
-
-    def _fit(self, shapes: list[tuple[int, ...]]) -> None:
-        self._shapes = []  # unknown, until all of it has gone well
-        for index, shape in enumerate(shapes):
-            self._compiled.resize_input_tensor(index, shape)
-        self._make_room()
-        self._shapes = shapes
+            if cache is None or plain:
+                return ready(compiled())
+            known = digest or remembered_digest(cache, model)
+            # Weights are laid out for the kernels, and those are chosen by the processor.
+            here = " ".join((self.name, self.version(), *sorted(flags(cpuinfo()))))
+            with prepared_weights(cache, known, here) as weights:
+                return ready(compiled("" if weights is None else str(weights)))
+        except RuntimeError as error:
+            raise as_ours(error, INTERPRETER) from error
 
 
 def on_gpu(
@@ -330,7 +162,7 @@ def on_gpu(
     plain = wants_only_plain_cpu(delegates)
     kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
     try:
-        shown = _unprepared(model)
+        shown = unprepared(model)
         build = partial(
             _compiled,
             model,
@@ -340,7 +172,7 @@ def on_gpu(
         )
         compiled, said = build()
     except (ValueError, RuntimeError) as error:
-        raise UnavailableError(f"it could not take the model: {one_line(error)}") from error
+        raise UnavailableError(_no_gpu(str(error))) from error
     text = b"".join(said).decode(errors="replace")
     adapter = found[1].strip() if (found := _ADAPTER.search(text)) else "unknown adapter"
     total = sum(1 for _ in shown._get_ops_details())
@@ -354,14 +186,14 @@ def on_gpu(
             active=True,
             operations=total - left,
             reason=f"on {adapter}: {_SOFTWARE}" if "adapterType=CPU" in adapter else "",
-            driver=adapter,
+            driver=", ".join(filter(None, (adapter, vulkan.drivers()))),
         ),
     ]
     seen = {each.delegate for each in attempts}
     attempts += [
-        refused(other, _EARLIER)
+        refused(other, EARLIER)
         for other in delegates
-        if other.name not in ("xnnpack", "cpu") and other.name not in seen
+        if other.name not in OWN and other.name not in seen
     ]
     rest = "cpu" if plain else "xnnpack"
     if left:
@@ -375,9 +207,6 @@ def on_gpu(
     return CompiledLiteRtModel(
         compiled, shown, model, placement, attempts, anew=lambda: build()[0], settled=True
     )
-
-
-_EARLIER = "an earlier delegate of the list is active"
 
 
 @lru_cache(maxsize=1)
@@ -415,22 +244,24 @@ def _compiled(model: Path | bytes, *, gpu: bool, **options: Any) -> tuple[Any, l
                     str(model), environment=environment, options=settings
                 )
     except (RuntimeError, ValueError) as error:
-        raise RuntimeError(f"{one_line(error)} {complaints(said)}".strip()) from error
+        raise RuntimeError(plain_words(error, said)) from error
     return compiled, said
 
 
-def _unprepared(model: Path | bytes) -> Any:
-    """An Interpreter that is only asked what the model is. Raises what is wrong with it."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
+_vulkan: list[str] = []
+"""Why Vulkan cannot be loaded: LiteRT says so at the first try alone."""
 
-    content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
-    try:
-        return Interpreter(
-            **content,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-    except (ValueError, RuntimeError) as error:
-        raise as_ours(error, INTERPRETER) from error
+
+def _no_gpu(said: str) -> str:
+    """Why the GPU does not take the model, from what LiteRT says of it."""
+    if "No adapters found" not in said:
+        return f"it could not take the model: {said}"
+    _vulkan.extend(f": {each}" for each in re.findall(r"Couldn't load Vulkan[^;]*", said))
+    why = next(iter(_vulkan), "")
+    return (
+        f"No adapters found: no graphics processor that Vulkan reaches{why}; its driver may be "
+        "lacking, see edge doctor"
+    )
 
 
 def _refusal(request: DelegateRequest) -> str:
