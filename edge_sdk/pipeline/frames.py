@@ -182,7 +182,7 @@ def open_sources(paths: Iterable[Path | str]) -> list[Source]:
     sources: list[Source] = []
     for path in map(Path, paths):
         if path.is_dir():
-            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_picture(cv2, p)]
+            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_meant(cv2, p)]
             if not stills:
                 raise UsageError(
                     f"There are no pictures in the folder {path}.", f"ls {path}   # name the files"
@@ -206,6 +206,14 @@ def open_sources(paths: Iterable[Path | str]) -> list[Source]:
 def _is_picture(cv2: Any, path: Path) -> bool:
     with quiet(cv2):
         return bool(cv2.haveImageReader(str(path)))
+
+
+def _is_meant(cv2: Any, path: Path) -> bool:
+    """Whether a file in a folder is one of its pictures: one that is called so and is none, since
+    it is empty or damaged, is not passed over in silence. Hidden files are other programs' own.
+    """
+    named = can_write_picture(path) and not path.name.startswith(".")
+    return named or _is_picture(cv2, path)
 
 
 def _unreadable(path: Path) -> UsageError:

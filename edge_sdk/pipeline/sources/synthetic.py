@@ -37,9 +37,9 @@ class Synthetic:
         name: str = "synthetic",
     ) -> None:
         if width < 8 or height < 8 or not fps > 0 or (frames is not None and frames < 1):
+            count = "" if frames is None else f", {frames} frames"
             raise UsageError(
-                f"There is no test card of {width} x {height}, {fps:g} frames a second, "
-                f"{frames} frames.",
+                f"There is no test card of {width} x {height}, {fps:g} frames a second{count}.",
                 "synthetic:640x480@30x300",
             )
         self.name, self.live, self.fps = name, live, fps

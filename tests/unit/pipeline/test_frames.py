@@ -85,6 +85,7 @@ def test_a_folder_stands_for_its_pictures_by_name(tmp_path, video):
     for name in ("b.png", "a.jpg", "c.bmp"):
         write_picture(tmp_path / name, picture(9))
     (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "._a.jpg").write_text("what some systems keep beside a picture")
     (tmp_path / "sub").mkdir()
     sources = open_sources([tmp_path, video])
     assert [source.path.name for source in sources] == ["a.jpg", "b.png", "c.bmp", "clip.mp4"]

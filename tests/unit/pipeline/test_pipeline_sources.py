@@ -93,14 +93,19 @@ def test_a_cut_off_video_says_so(tmp_path):
 def test_a_folder_leaves_out_what_is_damaged_and_says_so(tmp_path):
     for name in "abc":
         write_picture(tmp_path / f"{name}.png", np.full((9, 9, 3), 77, np.uint8))
+    (tmp_path / "d.jpg").touch()
+    (tmp_path / "e.jpg").write_text("no picture")
     cut = tmp_path / "b.png"
     cut.write_bytes(cut.read_bytes()[:50])
     source = open_source(tmp_path)
     assert isinstance(source, FolderSource)
     frames, report = watched(source, 9)
     assert [frame.source.name for frame in frames] == ["a.png", "c.png"]
-    assert report.dropped == {f"{tmp_path.name}: a damaged picture": 1}
-    assert "b.png" in report.warnings[0]
+    assert report.dropped == {f"{tmp_path.name}: a damaged picture": 3}
+    assert [said.split()[0] for said in report.warnings] == [
+        str(tmp_path / name) for name in ("b.png", "d.jpg", "e.jpg")
+    ]
+    assert "is empty" in report.warnings[1]
     for name in "ac":
         (tmp_path / f"{name}.png").write_bytes(cut.read_bytes())
     with pytest.raises(UsageError, match="not a whole picture"):
@@ -118,7 +123,7 @@ def test_the_test_card_keeps_time_and_moves():
     assert np.array_equal(frames[7].picture, Synthetic(64, 48).picture(7))
     assert open_source("synthetic").live
     assert not open_source("synthetic:64x48x5").live
-    with pytest.raises(UsageError, match="no test card"):
+    with pytest.raises(UsageError, match="no test card of 0 x 48, 30 frames a second[.]"):
         Synthetic(0, 48)
 
 
