@@ -21,6 +21,9 @@ from edge_sdk.processing.spec_file import plain, refuse_unknown
 from edge_sdk.spec.guard import InputLimits
 from edge_sdk.toml_file import read_toml
 
+WHITE = 255
+"""The luma of what is brightest; nothing deviates from its mean by more than half of it."""
+
 
 def read_limits(path: Path | str) -> InputLimits:
     """Read a file of limits.
@@ -44,9 +47,18 @@ def read_limits(path: Path | str) -> InputLimits:
 
 def check_limits(limits: InputLimits) -> InputLimits:
     """The same. Raises UsageError if nothing can pass them."""
+    if not limits.max_burnt <= 1:
+        raise UsageError(
+            f"max_burnt is {limits.max_burnt:g}, and no share of a picture.", "0.3 is 30 %."
+        )
+    # Asked so that a NaN, which would let everything pass, is refused.
     if (
-        limits.min_luma >= limits.max_luma
-        or limits.max_burnt < 0
+        not 0 <= limits.max_burnt
+        or not limits.min_luma < limits.max_luma
+        or limits.min_luma > WHITE
+        or limits.max_luma < 0
+        or not 0 <= limits.min_contrast <= WHITE / 2
+        or not 0 <= limits.min_sharpness < math.inf
         or any(low > high for low, high in zip(limits.min_size, limits.max_size, strict=True))
         or (limits.most_per_s is not None and not 0 < limits.most_per_s < math.inf)
     ):

@@ -152,8 +152,17 @@ def test_a_refused_input_takes_no_token(pictures: edge_sdk.Session) -> None:
         (InputLimits(min_luma=9, max_luma=3), "No picture can pass"),
         (InputLimits(min_size=(9, 9), max_size=(8, 8)), "No picture can pass"),
         (InputLimits(most_per_s=0), "No picture can pass"),
+        (InputLimits(min_luma=float("nan")), "No picture can pass"),
+        (InputLimits(min_luma=256, max_luma=300), "No picture can pass"),
+        (InputLimits(min_sharpness=float("nan")), "No picture can pass"),
+        (InputLimits(min_contrast=200), "No picture can pass"),
+        (InputLimits(max_burnt=30), "max_burnt is 30"),
+        (InputLimits(max_burnt=float("nan")), "max_burnt is nan"),
     ],
-    ids=["name", "range", "nan", "luma", "size", "rate"],
+    ids=[
+        *("name", "range", "nan", "luma", "size", "rate"),
+        *("luma nan", "whiter than white", "sharpness nan", "contrast", "percent", "burnt nan"),
+    ],
 )
 def test_limits_that_nothing_passes(
     arrays: edge_sdk.Session, limits: InputLimits, says: str
