@@ -84,5 +84,5 @@ def read_uri(uri: str) -> tuple[str, int]:
     except ValueError:
         host = port = None
     if parts.scheme != "tcp" or not host or port is None or parts.path:
-        raise UsageError(f"{uri} is no address to listen on.", f"--listen {DEFAULT_LISTEN}")
+        raise UsageError(f"{uri} is no address to listen on.", f"For example {DEFAULT_LISTEN}")
     return host, port

@@ -14,7 +14,7 @@ from typing import Any
 from edge_sdk.demos.assets import checkout
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.voice.activity import Activity
-from edge_sdk.voice.audio import RATE_HZ, Samples, pcm_blocks, wav_blocks
+from edge_sdk.voice.audio import RATE_HZ, Samples, piped_blocks, wav_blocks
 from edge_sdk.voice.commands import Commands
 from edge_sdk.voice.listener import Command, Listener
 from edge_sdk.voice.vocabulary import HOUSE, read_vocabulary
@@ -139,7 +139,7 @@ def sound(
             "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -",
         )
     else:
-        yield "the standard input", _until_interrupted(pcm_blocks(sys.stdin.buffer))
+        yield "the standard input", _until_interrupted(piped_blocks(sys.stdin.buffer))
 
 
 def first_seconds(blocks: Iterable[Samples], seconds: float | None) -> Iterator[Samples]:

@@ -80,7 +80,7 @@ def wav_blocks(path: Path | str) -> Iterator[Samples]:
             pcm = file.readframes(promised)
     except (wave.Error, EOFError) as error:
         raise UsageError(
-            f"{path} is not a wav of plain samples: {error or 'it ends in its header'}.",
+            f"{path} is not a wav of plain samples: {str(error) or 'it ends in its header'}.",
             f"file {path}   # says what it is; sox {path} -b 16 converted.wav converts it",
         ) from error
     whole = promised * channels * _WIDTH
@@ -100,6 +100,28 @@ def pcm_blocks(pipe: BinaryIO, rate_hz: int = RATE_HZ, channels: int = 1) -> Ite
     frame = channels * _WIDTH
     size = max(1, int(rate_hz * BLOCK_S)) * frame
     return _blocks(pipe, resampler, size, frame)
+
+
+def piped_blocks(pipe: BinaryIO) -> Iterator[Samples]:
+    """``pcm_blocks`` of 16 kHz mono from another program, which may fail, or write a header first.
+
+    Raises:
+        UsageError: nothing came, or it is a wav.
+    """
+    heard = 0
+    for block in pcm_blocks(pipe):
+        if not heard and block[:2].tobytes() == b"RIFF":
+            raise UsageError(
+                "What comes through the pipe is a wav, not raw samples.",
+                "edge demo voice --input FILE.wav; arecord and sox pipe raw samples with -t raw",
+            )
+        heard += len(block)
+        yield block
+    if not heard:
+        raise UsageError(
+            "Nothing came through the pipe.",
+            "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -",
+        )
 
 
 def _blocks(pipe: BinaryIO, resampler: Resampler, size: int, frame: int) -> Iterator[Samples]:

@@ -107,7 +107,22 @@ def test_a_file_that_is_no_sound(edge: Edge, tmp_path: Path, content: bytes) -> 
 
 def test_no_time_and_no_such_address(edge: Edge) -> None:
     assert edge("demo", "voice", "--seconds", "0").code == 2
-    assert edge("demo", "voice", "--wyoming", "udp://x").code == 2
+    done = edge("demo", "voice", "--wyoming", "udp://x")
+    assert done.code == 2
+    assert "tcp://127.0.0.1:10400" in done.err
+    assert "--listen" not in done.err  # this command has no such option
+
+
+def test_a_pipe_out_of_which_nothing_comes(models: tuple[Path, Path]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_sdk", "demo", "voice", "--input", "-"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Nothing came through the pipe" in done.stderr
 
 
 def test_the_same_whatever_the_blocks(models: tuple[Path, Path], spoken: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.voice.audio import Resampler, pcm_blocks, wav_blocks
+from edge_sdk.voice.audio import Resampler, pcm_blocks, piped_blocks, wav_blocks
 from edge_sdk.voice.microphone import Microphone
 from edge_sdk.voice.ring import Ring
 
@@ -49,12 +49,26 @@ def test_a_pipe_that_ends_inside_a_sample_gives_the_whole_ones() -> None:
     assert sum(map(len, pcm_blocks(io.BytesIO(pcm)))) == 8000
 
 
+@pytest.mark.parametrize("case", ["nothing", "a wav"])
+def test_a_pipe_that_brings_no_samples(tmp_path: Path, case: str) -> None:
+    """arecord that finds no card writes nothing; without ``-t raw`` it writes a wav."""
+    whole = write(tmp_path / "whole.wav", tone(16_000, 0.5), 16_000).read_bytes()
+    with pytest.raises(UsageError, match="pipe") as refused:
+        list(piped_blocks(io.BytesIO(b"" if case == "nothing" else whole)))
+    assert "-t raw" in refused.value.hint
+
+
+def test_a_pipe_of_samples_is_heard_whole() -> None:
+    pcm = tone(16_000, 0.5)
+    assert np.array_equal(np.concatenate(list(piped_blocks(io.BytesIO(pcm.tobytes())))), pcm[:, 0])
+
+
 def damaged(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     whole = write(tmp_path / "whole.wav", tone(16_000, 0.5), 16_000).read_bytes()
     made = {
         "empty": (b"", "is empty"),
         "garbage": (bytes(range(256)) * 9, "is not a wav"),
-        "header": (whole[:30], "is not a wav"),
+        "header": (whole[:30], "is not a wav of plain samples: [a-z]"),
         "cut": (whole[:-1000], "is cut off: 15000 of 16000 bytes"),
     }
     found = {}
