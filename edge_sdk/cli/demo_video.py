@@ -98,6 +98,13 @@ def run(args: argparse.Namespace) -> Outcome:
         faces_model=args.faces_model,
         person_model=args.person_model,
         say=lambda line: print(line, file=sys.stderr, flush=True),
+        progress=_progress if sys.stderr.isatty() else None,
     )
     report = demo.run()
     return Outcome(report, described(report))
+
+
+def _progress(done: int, count: int) -> None:
+    """A line on a terminal's stderr, gone when all is done."""
+    text = "" if done == count else f"{done} frames" if not count else f"{done}/{count} frames"
+    print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -113,7 +113,8 @@ def compose(keyboard: Keyboard) -> dict[str, Any]:
 
 def _show(composer: Composer) -> None:
     """The line, what is suggested below it, and the cursor where the next letter goes."""
-    width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 80
+    width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
+    width = width or 80  # a serial line does not say, and 0 stands for that
     shown = printable(composer.text)[-(width - 2) :] if composer.text else ""
     offered = "   ".join(f"{at} {word}" for at, word in enumerate(composer.suggestions, 1))
     below = f"\r\n\x1b[2m{printable(offered)[: width - 1]}\x1b[0m" if offered else "\r\n"

@@ -12,6 +12,7 @@ Who runs the models, ours or MediaPipe Tasks, is ``video_models``.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from edge_sdk.pipeline.outputs import (
 from edge_sdk.pipeline.outputs.page import parse_address
 from edge_sdk.pipeline.pipeline import FrameSink, FrameSource
 from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
-from edge_sdk.pipeline.sources import FolderSource, open_source
+from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
 from edge_sdk.spec import Boxes, Word
 from edge_sdk.text import table
@@ -45,6 +46,8 @@ Effect = Literal["faces", "background", "both"]
 CLIP = "carphone"
 TOPIC = "edgeloop/video"
 """Where answers go if no topic is named."""
+
+_TELL_S = 0.5
 
 
 class VideoReport(Word, frozen=True, kw_only=True):
@@ -85,6 +88,8 @@ class VideoDemo:
     Attributes:
         source: what ``open_source`` takes; None is the repository's clip.
         say: prints a line for a person.
+        progress: is told how many frames are done, and of how many (0: nobody knows), a few times
+            a second; None tells nobody.
     """
 
     say: Callable[[str], None]
@@ -103,6 +108,7 @@ class VideoDemo:
     lines: Path | None = None
     faces_model: Path | None = None
     person_model: Path | None = None
+    progress: Callable[[int, int], None] | None = None
 
     def run(self) -> VideoReport:
         """Run it to its end.
@@ -116,7 +122,7 @@ class VideoDemo:
         shown = self._shown(source)
         page = next((each for each in shown if isinstance(each, LivePage)), None)
         target = self._target(source, shown=bool(shown))
-        counted = _Counted()
+        counted = _Counted(self.progress, _length(source))
         sinks: list[FrameSink] = [counted, *self._told()]
         if target is not None:
             sinks.append(_recorder(target, source))
@@ -124,7 +130,10 @@ class VideoDemo:
             pipeline = Pipeline(source, self._stages(source, stack), [*sinks, *shown])
             if page is not None:
                 self.say(f"Look at {page.url}   Ctrl-C ends it.")
-            found = self._play(pipeline, until_told=bool(shown) or source.live)
+            try:
+                found = self._play(pipeline, until_told=bool(shown) or source.live)
+            finally:
+                counted.rest()
         return VideoReport(
             input=self.source or CLIP,
             effect=self.effect,
@@ -267,17 +276,35 @@ def _ms(value: float | None) -> str:
 
 
 class _Counted:
-    """Counts the frames with faces in them."""
+    """Counts the frames, and those with faces in them; tells a person how far it is."""
 
     name = "counted"
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Callable[[int, int], None] | None, length: int) -> None:
         self.with_faces = 0
+        self._progress, self._length = progress, length
+        self._frames, self._told_s = 0, time.monotonic()
 
     def take(self, frame: Frame) -> None:
         """Count one."""
         found = frame.answers.get("faces")
         self.with_faces += isinstance(found, Boxes) and bool(found.found)
+        self._frames += 1
+        if self._progress is not None and time.monotonic() - self._told_s > _TELL_S:
+            self._told_s = time.monotonic()
+            self._progress(self._frames, self._length)
+
+    def rest(self) -> None:
+        """All is done: a line about how far it is would be in the way."""
+        if self._progress is not None:
+            self._progress(self._length, self._length)
+
+
+def _length(source: FrameSource) -> int:
+    """How many frames will come, 0 where nobody knows."""
+    if isinstance(source, FolderSource):
+        return len(source.stills)
+    return source.clip.announced if isinstance(source, ClipSource) and not source.live else 0
 
 
 def _until_told(pipeline: Pipeline) -> PipelineReport:
@@ -309,9 +336,9 @@ def _until_told(pipeline: Pipeline) -> PipelineReport:
 
 def _broker_and_topic(text: str) -> tuple[str, str]:
     """``mqtt://HOST[:PORT]/TOPIC`` as the broker's URL and the topic."""
-    scheme, _, rest = text.partition("://")
+    scheme, has_scheme, rest = text.partition("://")
     address, _, topic = rest.partition("/")
-    return f"{scheme}://{address}", topic or TOPIC
+    return f"{scheme}://{address}" if has_scheme else text, topic or TOPIC
 
 
 def _is_stills(source: FrameSource) -> bool:

@@ -13,11 +13,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+from edge_sdk.backends import MODULES
 from edge_sdk.demos.assets import asset, checkout, mediapipe_python
 from edge_sdk.demos.processes import edge
+from edge_sdk.errors import UsageError
 from edge_sdk.pipeline import Stage
 from edge_sdk.pipeline.stages import Model, OwnProcess
 from edge_sdk.runtime import Session, load
+from edge_sdk.text import nearest
 
 MEDIAPIPE = "mediapipe"
 
@@ -66,6 +69,10 @@ def asking(
     Raises:
         EdgeError: the model or the engine cannot be had.
     """
+    if backend not in (None, MEDIAPIPE, *MODULES):
+        raise UsageError(
+            f"There is no backend {backend!r}.", nearest(str(backend), [MEDIAPIPE, *MODULES])
+        )
     if backend == MEDIAPIPE:
         artifact = model or _described(otherwise, stack)
         return _by_tasks(name, artifact, video=video, stack=stack)

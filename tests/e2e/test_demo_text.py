@@ -172,6 +172,7 @@ def test_a_person_at_a_terminal(folder: Path, tmp_path: Path) -> None:
     os.close(ours)
     assert b"learnt into" in screen
     assert b"1 you" in screen
+    assert b"\x1b[JThank y\r" in screen  # the line is whole, though such a terminal has no width
     assert found["letters"] == len("Thank you so much") + 1
     assert found["keys"] == 8 + 8 + 5
     assert "much" in json.loads((tmp_path / "me.json").read_text())["words"]

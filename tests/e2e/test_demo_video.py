@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -280,6 +283,24 @@ def test_a_file_that_is_stopped_halfway_leaves_nothing(here: Path) -> None:
     assert list(here.iterdir()) == []
 
 
+def test_a_person_at_a_terminal_sees_how_far_it_is(here: Path) -> None:
+    """Standard error is a terminal; nothing of the line is left at the end."""
+    terminal, end = pty.openpty()
+    words = ["--input", "synthetic:1280x720@30x200", "--output", "out.mp4"]
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_sdk", "demo", "video", *words],
+        stdout=subprocess.PIPE,
+        stderr=end,
+        check=True,
+    )
+    os.close(end)
+    said = os.read(terminal, 65536).decode()
+    os.close(terminal)
+    assert re.search(r"\r\x1b\[K\d+ frames", said), said
+    assert said.endswith("\r\x1b[K")
+    assert b"200 of 200 frames" in done.stdout
+
+
 def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:
     empty, cut = here / "empty.mp4", here / "cut.mp4"
     empty.touch()
@@ -304,7 +325,9 @@ def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:
         (["--mqtt", "http://127.0.0.1/x"], 2, "no scheme of a broker"),
         (["--mqtt", "mqtt://127.0.0.1/home/#"], 2, "is no topic"),
         (["--mqtt", "mqtt://127.0.0.1/x", "--mqtt-password-file", "none"], 2, "password file"),
+        (["--mqtt", "porch"], 2, "'porch' has no scheme of a broker"),
         (["--backend", "tensorrt"], 2, "tensorrt"),
+        (["--backend", "mediapip"], 2, "Did you mean 'mediapipe'"),
     ]
     for words, code, said in cases:
         done = edge("demo", "video", *words)
