@@ -10,6 +10,7 @@ from pathlib import Path
 
 from edge_sdk.demos.processes import Server, command, ended_with_us, wait_for
 from edge_sdk.files import whole_file
+from edge_sdk.pipeline import open_sources
 from edge_sdk.spec import encode
 from edge_sdk.spec.enrolment import Enrolment
 from fleet.client import find_fleet
@@ -19,6 +20,7 @@ from fleet.words import ArtifactReport, DeviceReport, EnrollRequest, RolloutRepo
 
 def main(artifact: str, inputs: str, folder: str) -> None:
     """Run it."""
+    open_sources([inputs])  # without pictures the agent would wait for some
     here = Path(folder)
     here.mkdir(parents=True)
     ports = ("--listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0")

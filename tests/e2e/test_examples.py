@@ -135,6 +135,22 @@ def test_fleet_in_a_script(light: Path, tmp_path: Path) -> None:
     assert not left  # fleet, broker and agent have ended
 
 
+def test_a_fleet_without_pictures_does_not_begin(light: Path, tmp_path: Path) -> None:
+    """A folder of class folders holds none itself: nobody is to wait for the agent to find any."""
+    picture_models.write_pictures(tmp_path / "pictures" / "dark", 60)
+    command = [sys.executable, "-m", "examples.fleet_in_a_script", light]
+    done = subprocess.run(
+        [*command, tmp_path / "pictures", tmp_path / "fleet"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert "There are no pictures in the folder" in done.stderr
+    assert not (tmp_path / "fleet").exists()
+
+
 def test_the_page_on_explanations(light: Path, tmp_path: Path) -> None:
     page = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
     mark = re.escape("<!-- executed by tests/e2e/test_examples.py -->")
