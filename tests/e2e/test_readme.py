@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -33,6 +34,28 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rng = np.random.default_rng(5)
     np.save(folder / "input.npy", rng.random((1, 128, 128, 3), np.float32) * 2 - 1)
     return folder
+
+
+def test_every_page_is_in_the_table_of_what_is_where() -> None:
+    table = README.partition("## What is where")[2]
+    pages = [f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")]
+    assert [page for page in pages if f"]({page})" not in table] == []
+
+
+def test_figures_are_those_that_were_measured() -> None:
+    """Of docs/benchmarks.md, which is made of these."""
+    text, voice, word = (
+        json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_bytes())["ratios"]
+        for name in ("text", "voice", "wake_word")
+    )
+    saved = [1 - text[f"{book}: keys a letter, learning"] for book in ("proceedings", "novel")]
+    slowest = max(text[f"{book}: p99 of 20 ms a key"] for book in ("proceedings", "novel"))
+    for figure in (
+        f"{saved[0]:.1%} and {saved[1]:.1%}; {20 * slowest:.0f} ms a key".replace("%", " %"),
+        f"known {450 * word['okay_nabu: p99 delay of 450 ms']:.0f} ms after",
+        f"{0.05 * voice['all of it, of 0.05 of a core']:.1%} of a core".replace("%", " %"),
+    ):
+        assert figure in README
 
 
 def test_the_commands_do_what_they_say(reader: Path) -> None:
