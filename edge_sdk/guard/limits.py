@@ -53,7 +53,7 @@ def check_limits(limits: InputLimits) -> InputLimits:
         )
     # Asked so that a NaN, which would let everything pass, is refused.
     if (
-        not 0 <= limits.max_burnt
+        not limits.max_burnt >= 0
         or not limits.min_luma < limits.max_luma
         or limits.min_luma > WHITE
         or limits.max_luma < 0

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.pipeline.channel import Channel, Policy
 from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.metrics import Metrics, PipelineReport
+from edge_sdk.text import nearest
 
 FILE_CAPACITY, LIVE_CAPACITY = 4, 1
 _PATIENCE_S = 10.0
@@ -121,7 +122,7 @@ class Pipeline:
         clock: where time and threads come from.
 
     Raises:
-        UsageError: nothing to pull from, or two stages or sources of one name.
+        UsageError: nothing to pull from, two stages or sources of one name, or no such policy.
     """
 
     def __init__(
@@ -147,6 +148,10 @@ class Pipeline:
                 f"Two sources are called {double!r}.", "Rename one: source.name = 'left'"
             )
         self.clock: Clock = clock or WallClock()
+        _refuse_unknown("policy", policy, (*get_args(Policy), None))
+        _refuse_unknown("on_error", on_error, ("stop", "skip"))
+        if capacity is not None and capacity < 1:
+            raise UsageError(f"A queue of {capacity} holds nothing.", "Give 1 or more, or None.")
         live = any(source.live for source in self.sources)
         self._policy: Policy = policy or ("latest" if live else "block")
         self._capacity = capacity or (LIVE_CAPACITY if live else FILE_CAPACITY)
@@ -157,7 +162,7 @@ class Pipeline:
         self._channels: list[Channel[Frame]] = [self._channel(lane[0].name) for lane in self._lanes]
         self._channels.append(self._channel("sinks"))
         self._failure: BaseException | None = None
-        self._stopping = False
+        self._begun = self._stopping = False
         self._stopped = self.clock.condition()
         self._open_sources = len(self.sources)
         self._idle = self.clock.condition()
@@ -191,6 +196,9 @@ class Pipeline:
         Raises:
             EdgeError: a source, stage or sink failed; the message names it.
         """
+        if self._begun:
+            raise UsageError("A pipeline runs once.", "Make another: Pipeline(…).run()")
+        self._begun = True
         with ExitStack() as stack:
             parts: list[Any] = [*self._sinks, *(stage for lane in self._lanes for stage in lane)]
             for part in parts:
@@ -299,14 +307,14 @@ class Pipeline:
         for frame in frames:
             started = self.clock.now()
             try:
-                passed.append(stage.process(frame))
+                passed += _frames(stage, [stage.process(frame)])
             except Refused as refusal:
                 self.metrics.drop(stage.name, refusal.reason)
             except Exception as error:
                 if self._on_error == "stop":
                     raise placed(error, stage.name, frame) from error
                 self.metrics.drop(stage.name, f"failed with {type(error).__name__}")
-                self.metrics.warn(str(placed(error, stage.name, frame)))
+                self.metrics.warn(_message(placed(error, stage.name, frame)))
             finally:
                 self.metrics.work(stage.name, self.clock.now() - started)
         return passed
@@ -314,7 +322,9 @@ class Pipeline:
     def _through_at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
         started = self.clock.now()
         try:
-            passed: list[Frame] = stage.process_many(frames)
+            passed = _frames(stage, stage.process_many(frames))
+            if len(passed) != len(frames):
+                raise UsageError(f"It answered {len(passed)} frames for {len(frames)}.")
         except Refused as refusal:
             self.metrics.drop(stage.name, refusal.reason, len(frames))
             return []
@@ -322,7 +332,7 @@ class Pipeline:
             if self._on_error == "stop":
                 raise placed(error, stage.name, frames[0]) from error
             self.metrics.drop(stage.name, f"failed with {type(error).__name__}", len(frames))
-            self.metrics.warn(str(placed(error, stage.name, frames[0])))
+            self.metrics.warn(_message(placed(error, stage.name, frames[0])))
             return []
         each_s = (self.clock.now() - started) / len(frames)
         for _ in frames:
@@ -342,6 +352,23 @@ class Pipeline:
                 self.metrics.finish(self.clock.now() - frame.taken_s)
 
 
+def _refuse_unknown(option: str, given: str | None, choices: Sequence[str | None]) -> None:
+    if given not in choices:
+        names = [name for name in choices if name is not None]
+        raise UsageError(f"There is no {option} {given!r}.", nearest(str(given), names))
+
+
+def _frames(stage: Stage, answered: list[Any]) -> list[Frame]:
+    """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
+    for each in answered:
+        if not isinstance(each, Frame):
+            raise UsageError(
+                f"It answered {type(each).__name__}, not a Frame.",
+                f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",
+            )
+    return answered
+
+
 def _double(names: Sequence[str]) -> str | None:
     return next((name for name in names if names.count(name) > 1), None)
 
@@ -355,6 +382,11 @@ def _lanes(stages: Sequence[Stage]) -> list[list[Stage]]:
         else:
             lanes.append([stage])
     return lanes
+
+
+def _message(error: BaseException) -> str:
+    """Without its hint: a report tells what happened, and the run goes on."""
+    return error.message if isinstance(error, EdgeError) else str(error)
 
 
 def placed(error: BaseException, name: str, frame: Frame | None = None) -> BaseException:

@@ -174,7 +174,8 @@ def test_a_stage_that_raises_may_be_skipped():
     report = pipeline.run()
     assert report.done == 9
     assert report.dropped == {"model: failed with ValueError": 1}
-    assert "frame 7" in report.warnings[0]
+    (warning,) = report.warnings
+    assert warning == "In 'model', at frame 7 of camera: ValueError: seven."
 
 
 def test_a_source_and_a_sink_that_fail_are_named():
@@ -230,6 +231,40 @@ def test_what_cannot_be_a_pipeline():
         Pipeline(Camera(), [Work(clock), Work(clock)])
     with pytest.raises(UsageError, match="Two sources are called 'camera'"):
         Pipeline([Camera(), Camera()])
+    with pytest.raises(UsageError, match="no policy 'lastest'") as caught:
+        Pipeline(Camera(), policy="lastest")  # a queue without bounds, if it were taken
+    assert "Did you mean 'latest'" in caught.value.hint
+    with pytest.raises(UsageError, match="no on_error 'ignore'"):
+        Pipeline(Camera(), on_error="ignore")
+    for capacity in (0, -1):  # none could ever be put into them
+        with pytest.raises(UsageError, match=f"A queue of {capacity}"):
+            Pipeline(Camera(), capacity=capacity)
+    pipeline = Pipeline(Camera(3), clock=clock)
+    pipeline.run()
+    with pytest.raises(UsageError, match="runs once"):
+        pipeline.run()
+
+
+@pytest.mark.parametrize("answered", [None, PICTURE], ids=["nothing", "a picture"])
+def test_a_stage_that_answers_no_frame_has_the_blame_and_not_the_next(answered: object):
+    clock = FakeClock()
+    forgot = Work(clock, name="forgot", does=lambda _: answered)
+    with pytest.raises(UsageError, match=r"In 'forgot', at frame 0 .* answered .*, not a Frame"):
+        Pipeline(Camera(3), [forgot, Work(clock)], [Kept(clock)], clock=clock).run()
+
+
+def test_a_batch_must_come_back_whole():
+    clock = FakeClock()
+
+    class Greedy(Work):
+        most = 4
+
+        def process_many(self, frames: list[Frame]) -> list[Frame]:
+            return frames[:1]
+
+    stages = [Work(clock, 0.001, "first"), Greedy(clock, name="greedy")]
+    with pytest.raises(UsageError, match=r"In 'greedy'.*answered 1 frames for"):
+        Pipeline(Camera(20, 0.0, live=False), stages, clock=clock).run()
 
 
 def test_the_same_on_the_wall_clock():

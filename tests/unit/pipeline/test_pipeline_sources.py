@@ -123,7 +123,7 @@ def test_the_test_card_keeps_time_and_moves():
     assert np.array_equal(frames[7].picture, Synthetic(64, 48).picture(7))
     assert open_source("synthetic").live
     assert not open_source("synthetic:64x48x5").live
-    with pytest.raises(UsageError, match="no test card of 0 x 48, 30 frames a second[.]"):
+    with pytest.raises(UsageError, match=r"no test card of 0 x 48, 30 frames a second\."):
         Synthetic(0, 48)
 
 
