@@ -307,7 +307,7 @@ class Pipeline:
         for frame in frames:
             started = self.clock.now()
             try:
-                passed += _frames(stage, [stage.process(frame)])
+                passed += _frames(stage, [stage.process(frame)], 1)
             except Refused as refusal:
                 self.metrics.drop(stage.name, refusal.reason)
             except Exception as error:
@@ -322,9 +322,7 @@ class Pipeline:
     def _through_at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
         started = self.clock.now()
         try:
-            passed = _frames(stage, stage.process_many(frames))
-            if len(passed) != len(frames):
-                raise UsageError(f"It answered {len(passed)} frames for {len(frames)}.")
+            passed = _frames(stage, stage.process_many(frames), len(frames))
         except Refused as refusal:
             self.metrics.drop(stage.name, refusal.reason, len(frames))
             return []
@@ -358,8 +356,13 @@ def _refuse_unknown(option: str, given: str | None, choices: Sequence[str | None
         raise UsageError(f"There is no {option} {given!r}.", nearest(str(given), names))
 
 
-def _frames(stage: Stage, answered: list[Any]) -> list[Frame]:
+def _frames(stage: Stage, answered: list[Any], count: int) -> list[Frame]:
     """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
+    if len(answered) != count:
+        raise UsageError(
+            f"It answered {len(answered)} frames for {count}.",
+            "To drop frames of a batch, raise Refused for all, or let most be 1.",
+        )
     for each in answered:
         if not isinstance(each, Frame):
             raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.draw import draw
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.stages.tracker import Tracks
@@ -25,8 +26,17 @@ class Drawing:
         self._of = of
 
     def process(self, frame: Frame) -> Frame:
-        """The frame with the drawing; as it is where there is nothing to draw."""
-        found = frame.answers.get(self._of)
+        """The frame with the drawing; as it is where the answer is none that can be drawn.
+
+        Raises:
+            UsageError: there is no such answer.
+        """
+        if self._of not in frame.answers:
+            raise UsageError(
+                f"Answers of the stage {self._of!r} are to be drawn, and there are none.",
+                f"Stages before: {', '.join(frame.answers) or 'none'}.",
+            )
+        found = frame.answers[self._of]
         if isinstance(found, Tracks):
             found = Boxes(found=tuple(track.box for track in found.tracks if not track.unseen))
         if not isinstance(found, Boxes | Classes | Mask):
@@ -48,8 +58,13 @@ class SideBySide:
         self.keep = _Keep()
 
     def process(self, frame: Frame) -> Frame:
-        """The frame, twice as wide."""
+        """The frame, twice as wide. Raises UsageError if nothing was kept."""
         cv2 = import_cv2("Side by side")
+        if ORIGINAL not in frame.answers:
+            raise UsageError(
+                "There is nothing to show beside the picture.",
+                "beside = SideBySide(); stages=[beside.keep, …, beside]",
+            )
         before: Frame = frame.answers[ORIGINAL]
         left = before.picture if before.colour == frame.colour else before.turned()
         height, width = frame.picture.shape[:2]

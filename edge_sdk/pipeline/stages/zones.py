@@ -19,6 +19,8 @@ from edge_sdk.spec import Word
 Point = tuple[float, float]
 
 _COUNTS_FROM = 3
+_FARTHEST = (-1.0, 2.0)
+"""A zone may reach over the picture's edges; what lies farther away was meant in pixels."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,15 @@ class _Counter:
         return ZoneCount(inside=tuple(sorted(self.inside)), forward=self.forward, back=self.back)
 
 
+def _fault(zone: Region | Line) -> str:
+    points = zone.corners if isinstance(zone, Region) else (zone.start, zone.end)
+    if len(points) < 3 if isinstance(zone, Region) else zone.start == zone.end:
+        return "is no area or no line"
+    if not all(_FARTHEST[0] <= value <= _FARTHEST[1] for point in points for value in point):
+        return "lies far outside: its points are fractions of the picture, 0..1"
+    return ""
+
+
 class Zones:
     """Counts by regions and lines; ``frame.answers[name]`` maps their names to ``ZoneCount``.
 
@@ -104,7 +115,8 @@ class Zones:
         point: which point of an object says where it is.
 
     Raises:
-        UsageError: two of one name, a region of fewer than three corners, a line without length.
+        UsageError: two of one name, a region of fewer than three corners, a line without length,
+            pixels for fractions.
     """
 
     inline = True
@@ -121,11 +133,9 @@ class Zones:
         self._of, self._zones, self._point = of, tuple(zones), point
         names = [zone.name for zone in zones]
         for zone in zones:
-            bad = len(zone.corners) < 3 if isinstance(zone, Region) else zone.start == zone.end
-            if bad or names.count(zone.name) > 1:
-                why = "is no area or no line" if bad else "is there twice"
+            if fault := _fault(zone) or ("is there twice" if names.count(zone.name) > 1 else ""):
                 raise UsageError(
-                    f"The zone {zone.name!r} {why}.",
+                    f"The zone {zone.name!r} {fault}.",
                     "Region('door', ((0, 0), (.5, 0), (.5, 1))), Line('gate', (0, .5), (1, .5))",
                 )
         self._counters: dict[str, dict[str, _Counter]] = {}

@@ -28,6 +28,7 @@ from edge_sdk.pipeline.stages import (
     Line,
     Model,
     Region,
+    SideBySide,
     Tracker,
     Zones,
 )
@@ -251,7 +252,14 @@ def test_a_line_has_ends_and_sides():
     assert notched.holds((0.2, 0.9))
     assert notched.holds((0.9, 0.2))
     assert not notched.holds((0.9, 0.9))
-    for bad in ([Region("a", ((0, 0), (1, 1)))], [Line("b", (0, 0), (0, 0))], [line, line]):
+    for bad in (
+        [Region("a", ((0, 0), (1, 1)))],
+        [Region("pixels", ((0, 0), (320, 0), (320, 240)))],
+        [Line("b", (0, 0), (0, 0))],
+        [Line("pixels", (0, 240), (640, 240))],
+        [Line("nan", (0, float("nan")), (1, 1))],
+        [line, line],
+    ):
         with pytest.raises(UsageError, match="The zone"):
             Zones(bad)
     with pytest.raises(UsageError, match="objects of a tracker"):
@@ -350,8 +358,17 @@ def test_answers_are_drawn_in_their_colours():
     assert np.array_equal(shown.rgb(), same.picture)
     assert shown.rgb()[2, 2] == pytest.approx([200, 30, 30])
     assert (shown.rgb() != (200, 30, 30)).any()
-    alone = Drawing("nothing").process(frame(picture=picture))
+    alone = Drawing("count").process(frame(picture=picture).answered("count", 3))
     assert alone.picture is picture
+    with pytest.raises(UsageError, match="the stage 'fuond' are to be drawn") as caught:
+        Drawing("fuond").process(frame(picture=picture))
+    assert "found" in caught.value.hint
+
+
+def test_beside_what_was_never_kept():
+    with pytest.raises(UsageError, match="nothing to show beside") as caught:
+        SideBySide().process(frame())
+    assert "beside.keep" in caught.value.hint
 
 
 def test_a_model_without_preprocessing_is_no_stage(tmp_path):
