@@ -8,8 +8,11 @@ What it does that one must know:
 * It computes in half precision on the GPU, unless told ``enforce_f32``.
 * ``run_by_index`` holds Python's lock for the whole inference: no other thread of the program runs
   meanwhile. The Interpreter (``litert``) lets it go, and is what edgeloop takes by default.
-* It says nothing of quantization, open lengths or operations; an Interpreter that is never prepared
-  is asked for those.
+* It takes models that are cut short, or need operations that it lacks, and fails at the first run.
+  So an Interpreter is made, which looks at the file, and the tensors' shapes are asked for, which
+  has all operations prepared; once, if weights are kept.
+* It says nothing of quantization and open lengths, which are read from the file
+  (``tflite_tensors``), nor of operations, for which an Interpreter is asked as well.
 * Buffers take no 64-bit numbers, no int16 and no text.
 """
 
@@ -31,15 +34,10 @@ import numpy as np
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import known_options, truth, wants_only_plain_cpu
 from edge_sdk.backends.litert_interpreter import INTERPRETER, REFUSALS, as_ours, refused
-from edge_sdk.backends.litert_model import (
-    has_variables,
-    one_line,
-    signature_names,
-    taken,
-    tensor_spec,
-)
+from edge_sdk.backends.litert_model import DEFAULT_SIGNATURE, has_variables, one_line, taken
 from edge_sdk.backends.notices import complaints, overheard
 from edge_sdk.backends.partitions import shares
+from edge_sdk.backends.tflite_tensors import Tensors, read
 from edge_sdk.backends.weight_cache import prepared_weights, remembered_digest
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature
@@ -54,6 +52,8 @@ GPU_OPTIONS = (
 )
 """LiteRT's own names, each true or false."""
 
+_NO_FLATBUFFER = "Flatbuffer"
+"""How an Interpreter's complaint begins about what is no model."""
 _PASSED = {"float16", "float32", "int8", "uint8", "int32", "bool"}
 _ADAPTER = re.compile(r"Selected adapter: (.+)")
 _LEFT = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations")
@@ -122,7 +122,7 @@ class LiteRtCompiled:
         from ai_edge_litert.compiled_model import CpuKernelMode, CpuOptions
 
         plain = wants_only_plain_cpu(delegates)
-        shown = _unprepared(model)
+        tensors = _tensors(model)
         with ExitStack() as until_built:
             weights = None
             if cache is not None and not plain:
@@ -130,6 +130,9 @@ class LiteRtCompiled:
                 weights = until_built.enter_context(
                     prepared_weights(cache, digest or remembered_digest(cache, model), engine)
                 )
+            known = weights is not None and weights.is_file()  # kept of what has been looked at
+            if not known:
+                _unprepared(model)
             options = CpuOptions(
                 num_threads=threads,
                 kernel_mode=CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK,
@@ -142,27 +145,37 @@ class LiteRtCompiled:
             again = CpuOptions(num_threads=threads, kernel_mode=options.kernel_mode)
             return CompiledLiteRtModel(
                 compiled,
-                shown,
+                tensors,
                 model,
                 _requested(self, delegates, threads),
                 attempts,
                 anew=lambda: _compiled(model, gpu=False, cpu_options=again)[0],
+                known=known,
             )
 
 
 class CompiledLiteRtModel(LoadedModel):
-    """One compiled model, its buffers, and what runs where."""
+    """One compiled model, its buffers, and what runs where.
+
+    Args:
+        tensors: what goes in and comes out.
+        attempts: delegates other than XNNPACK that were tried.
+        anew: compiles it again.
+        settled: whether the attempts are all there is to tell.
+        known: whether it is known that all its operations can be prepared.
+    """
 
     def __init__(
         self,
         compiled: Any,
-        shown: Any,
+        tensors: Tensors,
         model: Path | bytes,
         placement: Placement,
         attempts: Sequence[Attempt],
         *,
         anew: Callable[[], Any],
         settled: bool = False,
+        known: bool = False,
     ) -> None:
         self._compiled = compiled
         self._anew = anew
@@ -173,15 +186,10 @@ class CompiledLiteRtModel(LoadedModel):
         self._lock = Lock()
         details = compiled.get_signature_by_index(0)
         self._key = details["key"]
-        names = signature_names(shown)
-        by_name = {
-            names.get(int(each["index"]), each["name"]): each
-            for each in (*shown.get_input_details(), *shown.get_output_details())
-        }
         self.signature = Signature(
-            inputs=tuple(tensor_spec(by_name[name], names) for name in details["inputs"]),
-            outputs=tuple(tensor_spec(by_name[name], names) for name in details["outputs"]),
-            name=self._key if next(iter(shown.get_signature_list()), "") else "serving_default",
+            inputs=tuple(tensors.named[name] for name in details["inputs"]),
+            outputs=tuple(tensors.named[name] for name in details["outputs"]),
+            name=self._key if tensors.signature else DEFAULT_SIGNATURE,
         )
         for tensor in (*self.signature.inputs, *self.signature.outputs):
             if tensor.dtype not in _PASSED:
@@ -191,7 +199,7 @@ class CompiledLiteRtModel(LoadedModel):
                     "Load it with the Interpreter: backend='litert'",
                 )
         self._open = any(isinstance(n, str) for t in self.signature.inputs for n in t.shape)
-        self._shapes = [tuple(int(n) for n in by_name[name]["shape"]) for name in details["inputs"]]
+        self._shapes = [tensors.shapes[name] for name in details["inputs"]]
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._readings: list[tuple[Any, int, Any, tuple[int, ...]]] = []
@@ -199,6 +207,8 @@ class CompiledLiteRtModel(LoadedModel):
         try:
             with overheard() as said:
                 self._make_room()
+                if not known:
+                    compiled.get_output_tensor_details(self._key)  # prepares all operations
                 # Buffers have an environment of their own, which is made, and tells, at the first
                 # that is written.
                 for buffer, tensor, shape in zip(
@@ -287,14 +297,22 @@ class CompiledLiteRtModel(LoadedModel):
         """Buffers for the shapes as they are, and how to read the outputs."""
         self._inputs = self._compiled.create_input_buffers(0)
         self._outputs = self._compiled.create_output_buffers(0)
-        details = self._compiled.get_output_tensor_details(self._key)
         self._readings = []
-        names = self._compiled.get_signature_by_index(0)["outputs"]
-        for buffer, name, tensor in zip(self._outputs, names, self.signature.outputs, strict=True):
-            shape = tuple(int(n) for n in details[name]["shape"])
+        for buffer, tensor, shape in zip(
+            self._outputs, self.signature.outputs, self._output_shapes(), strict=True
+        ):
             self._readings.append(
                 (buffer, int(np.prod(shape, dtype=np.int64)), np.dtype(tensor.dtype), shape)
             )
+
+    def _output_shapes(self) -> list[tuple[int, ...]]:
+        """As they are now. Where they are fixed the engine is not asked: that costs what a run does."""
+        fixed = [tensor.shape for tensor in self.signature.outputs]
+        if not self._open and all(isinstance(n, int) for shape in fixed for n in shape):
+            return fixed  # type: ignore[return-value]
+        details = self._compiled.get_output_tensor_details(self._key)
+        names = self._compiled.get_signature_by_index(0)["outputs"]
+        return [tuple(int(n) for n in details[name]["shape"]) for name in names]
 
     def _fit(self, shapes: list[tuple[int, ...]]) -> None:
         self._shapes = []  # unknown, until all of it has gone well
@@ -330,7 +348,7 @@ def on_gpu(
     plain = wants_only_plain_cpu(delegates)
     kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
     try:
-        shown = _unprepared(model)
+        tensors, shown = _tensors(model), _unprepared(model)
         build = partial(
             _compiled,
             model,
@@ -373,7 +391,7 @@ def on_gpu(
         attempts.append(Attempt(delegate="xnnpack", active=False, reason="nothing was left for it"))
     placement = _requested(BACKEND, delegates, threads, operations=total)
     return CompiledLiteRtModel(
-        compiled, shown, model, placement, attempts, anew=lambda: build()[0], settled=True
+        compiled, tensors, model, placement, attempts, anew=lambda: build()[0], settled=True
     )
 
 
@@ -417,6 +435,14 @@ def _compiled(model: Path | bytes, *, gpu: bool, **options: Any) -> tuple[Any, l
     except (RuntimeError, ValueError) as error:
         raise RuntimeError(f"{one_line(error)} {complaints(said)}".strip()) from error
     return compiled, said
+
+
+def _tensors(model: Path | bytes) -> Tensors:
+    """What goes in and comes out. Raises what is wrong with the model."""
+    if (found := read(model)) is None:
+        _unprepared(model)  # says it better
+        raise as_ours(ValueError(_NO_FLATBUFFER), INTERPRETER)
+    return found
 
 
 def _unprepared(model: Path | bytes) -> Any:

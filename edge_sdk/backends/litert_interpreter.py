@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -62,7 +63,8 @@ class LiteRtInterpreter:
 
     def version(self) -> str:
         """See ``Backend.version``."""
-        processor.check(self.name, self.title)
+        if self.module not in sys.modules:  # one that is imported did not end the process
+            processor.check(self.name, self.title)
         try:
             import_module(self.module)
             return str(import_module(self.module.partition(".")[0]).__version__)
@@ -85,7 +87,7 @@ class LiteRtInterpreter:
         digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``. The Interpreter keeps no prepared weights."""
-        self.version()
+        backend_version = self.version()
         for request in delegates:
             if not request.library:
                 known_options(self.name, request, self._options(request.name))
@@ -124,7 +126,7 @@ class LiteRtInterpreter:
             raise as_ours(error, self) from error
         placement = Placement(
             backend=self.name,
-            backend_version=self.version(),
+            backend_version=backend_version,
             requested=tuple(r.name for r in delegates),
             attempts=(),
             operations=0,

@@ -276,14 +276,6 @@ def has_variables(interpreter: Any) -> bool:
     )
 
 
-def signature_names(interpreter: Any) -> dict[int, str]:
-    """Tensor index to its name in the first subgraph's signature; empty without one."""
-    for name, tensors in interpreter._get_full_signature_list().items():
-        if not interpreter._interpreter.GetSubgraphIndexFromSignature(name):
-            return _names(tensors)
-    return {}
-
-
 def _names(tensors: dict[str, dict[str, int]]) -> dict[int, str]:
     return {
         int(index): str(name)
