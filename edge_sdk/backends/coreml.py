@@ -57,6 +57,10 @@ class CoreMl:
         """See ``Backend.delegates``."""
         return tuple(UNITS)
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``: unproven, as all of it."""
+        return False
+
     def open(
         self,
         model: Path | bytes,

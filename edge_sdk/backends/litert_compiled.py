@@ -82,6 +82,10 @@ class LiteRtCompiled:
         """See ``Backend.delegates``. Whether there is a GPU shows only when it is asked for."""
         return ("xnnpack", "cpu")
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``."""
+        return True
+
     def open(
         self,
         model: Path | bytes,
@@ -306,7 +310,7 @@ class CompiledLiteRtModel(LoadedModel):
             )
 
     def _output_shapes(self) -> list[tuple[int, ...]]:
-        """As they are now. Where they are fixed the engine is not asked: that costs what a run does."""
+        """As they are now; the engine is asked only if they are open, since that costs a run."""
         fixed = [tensor.shape for tensor in self.signature.outputs]
         if not self._open and all(isinstance(n, int) for shape in fixed for n in shape):
             return fixed  # type: ignore[return-value]

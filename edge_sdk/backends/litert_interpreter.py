@@ -77,6 +77,10 @@ class LiteRtInterpreter:
         """See ``Backend.delegates``."""
         return ("xnnpack", "cpu")
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``."""
+        return False
+
     def open(
         self,
         model: Path | bytes,

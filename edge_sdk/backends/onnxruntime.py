@@ -66,6 +66,10 @@ class OnnxRuntime:
         here = set(onnxruntime.get_available_providers()) - onnx_plugins.registered()
         return tuple(name for name, provider in ONNX_PROVIDERS.items() if provider in here)
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``."""
+        return False
+
     def open(
         self,
         model: Path | bytes,

@@ -20,7 +20,7 @@ from edge_sdk.spec import Quantization, TensorSpec
 
 _Bytes = bytes | mmap.mmap
 
-_DTYPES = (
+_DTYPES: tuple[Any, ...] = (
     *("float32", "float16", "int32", "uint8", "int64", "string", "bool", "int16", "complex64"),
     *("int8", "float64", "complex128", "uint64", "resource", "variant", "uint32", "uint16"),
     *("int4", "bfloat16"),

@@ -20,10 +20,11 @@ Definitions, since benchmarks differ in them:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -127,12 +128,14 @@ class Timed:
         session: what is called.
         inputs: what it is fed.
         times: of its calls so far, in nanoseconds.
+        turns: the median call of each of its turns, in nanoseconds.
     """
 
     def __init__(self, session: Session, inputs: Mapping[str, Array], clock: Clock) -> None:
         self.session = session
         self.inputs = inputs
         self.times: list[int] = []
+        self.turns: list[float] = []
         self._clock = clock
 
     def warm_up(self, seconds: float) -> None:
@@ -143,12 +146,14 @@ class Timed:
             self.call()
             calls += 1
 
-    def take_turn(self) -> None:
-        """Call it again and again for ``TURN_SECONDS``."""
-        end = self._clock() + TURN_SECONDS * 1e9
+    def take_turn(self, seconds: float = TURN_SECONDS) -> None:
+        """Call it again and again for that long."""
+        end = self._clock() + seconds * 1e9
+        before = len(self.times)
         self.times.append(self.call())
         while self._clock() < end:
             self.times.append(self.call())
+        self.turns.append(median(self.times[before:]))
 
     def call(self) -> int:
         """How long one call takes."""
@@ -204,9 +209,18 @@ class Subject(Timed):
         )
 
 
+T = TypeVar("T", bound=Timed)
+
+
 def take_turns(
-    subjects: Sequence[Timed], seconds: float, clock: Clock, around: Surroundings | None = None
-) -> None:
+    subjects: Sequence[T],
+    seconds: float,
+    clock: Clock,
+    around: Surroundings | None = None,
+    *,
+    turn_seconds: float = TURN_SECONDS,
+    falls_out: Callable[[Sequence[T]], Collection[T]] = lambda _: (),
+) -> Sequence[T]:
     """Warm all up and let them take turns, forwards and backwards, until the time is up.
 
     Args:
@@ -214,21 +228,31 @@ def take_turns(
         seconds: for all of them together.
         clock: what tells the time.
         around: who watches the machine meanwhile; None for nobody.
+        turn_seconds: for one turn.
+        falls_out: asked after each pass for those of the rest that need not go on. It is over when
+            one is left of several.
+
+    Returns:
+        Those that are left, in their order.
     """
     share = seconds / len(subjects)
     end = clock() + seconds * 1e9
     for subject in subjects:
         subject.warm_up(share * WARM_UP_SHARE)
-    order = subjects
-    rounds = 0
-    while rounds < 2 or clock() < end:
-        for subject in order:
+    left = list(subjects)
+    passes = 0
+    while passes < 2 or clock() < end:
+        for subject in left[:: -1 if passes % 2 else 1]:
             if around is None:
-                subject.take_turn()
+                subject.take_turn(turn_seconds)
             else:
-                around.take_turn(subject)
-        order = order[::-1]
-        rounds += 1
+                around.take_turn(subject, turn_seconds)
+        passes += 1
+        out = falls_out(left)
+        left = [each for each in left if each not in out]
+        if len(left) == 1 < len(subjects):
+            break
+    return left
 
 
 def time_sessions(
