@@ -20,17 +20,17 @@ Definitions, since benchmarks differ in them:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from time import perf_counter_ns
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from edge_sdk.backends import backend
 from edge_sdk.backends.base import Array, numpy_dtype
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.machine.memory import resident_bytes
 from edge_sdk.machine.surroundings import Surroundings
 from edge_sdk.runtime.opening import open_session
@@ -171,16 +171,11 @@ class Subject(Timed):
 
     def __init__(self, path: Path, configuration: Configuration, clock: Clock) -> None:
         self.configuration = configuration
+        self._path = path
         backend(configuration.backend).version()
         self._memory_before = resident_bytes()
         start = clock()
-        session = open_session(
-            path,
-            variant=configuration.variant,
-            backend=configuration.backend,
-            delegates=configuration.delegates,
-            threads=configuration.threads,
-        )
+        session = self._opened()
         self._load_ns = clock() - start
         super().__init__(session, {}, clock)
 
@@ -191,6 +186,30 @@ class Subject(Timed):
         self.inputs = inputs or random_inputs(self.session.signature, shapes)
         self._first_ns = self.call()
         self._memory_growth = resident_bytes() - self._memory_before
+
+    @property
+    def renewal_ns(self) -> int:
+        """About what ``renew`` takes."""
+        return self._load_ns + self._first_ns
+
+    def renew(self) -> None:
+        """Go on with an instance made afresh; with the old one, where there cannot be two."""
+        try:
+            fresh = self._opened()
+        except EdgeError:
+            return
+        self.session.close()
+        self.session = fresh
+        self.call()
+
+    def _opened(self) -> Session:
+        return open_session(
+            self._path,
+            variant=self.configuration.variant,
+            backend=self.configuration.backend,
+            delegates=self.configuration.delegates,
+            threads=self.configuration.threads,
+        )
 
     def look(self, calls: int) -> float:
         """The time of its fastest call out of a few, as a first impression."""
@@ -209,18 +228,13 @@ class Subject(Timed):
         )
 
 
-T = TypeVar("T", bound=Timed)
-
-
 def take_turns(
-    subjects: Sequence[T],
+    subjects: Sequence[Timed],
     seconds: float,
     clock: Clock,
     around: Surroundings | None = None,
-    *,
     turn_seconds: float = TURN_SECONDS,
-    falls_out: Callable[[Sequence[T]], Collection[T]] = lambda _: (),
-) -> Sequence[T]:
+) -> None:
     """Warm all up and let them take turns, forwards and backwards, until the time is up.
 
     Args:
@@ -229,30 +243,21 @@ def take_turns(
         clock: what tells the time.
         around: who watches the machine meanwhile; None for nobody.
         turn_seconds: for one turn.
-        falls_out: asked after each pass for those of the rest that need not go on. It is over when
-            one is left of several.
-
-    Returns:
-        Those that are left, in their order.
     """
     share = seconds / len(subjects)
     end = clock() + seconds * 1e9
     for subject in subjects:
         subject.warm_up(share * WARM_UP_SHARE)
-    left = list(subjects)
-    passes = 0
-    while passes < 2 or clock() < end:
-        for subject in left[:: -1 if passes % 2 else 1]:
+    order = subjects
+    rounds = 0
+    while rounds < 2 or clock() < end:
+        for subject in order:
             if around is None:
                 subject.take_turn(turn_seconds)
             else:
                 around.take_turn(subject, turn_seconds)
-        passes += 1
-        out = falls_out(left)
-        left = [each for each in left if each not in out]
-        if len(left) == 1 < len(subjects):
-            break
-    return left
+        order = order[::-1]
+        rounds += 1
 
 
 def time_sessions(

@@ -2,9 +2,10 @@
 
 Each is loaded, fed, held against the golden vectors, or against the first one's answers where a
 model brings none, and called a few times; what is wrong, or far slower than the best so far, is
-closed at once, so that only few are in memory together. The others take turns (``bench``), short
-ones, so that what happens to the machine happens to all; who lags falls out, and it is over when
-one is left or the time is up (``lead``).
+closed at once, so that only few are in memory together. The others race in heats of short turns, so
+that what happens to the machine happens to all, and with instances made afresh, unless making them
+takes longer than a heat; who lags falls out, and it is over when one is left or the time is up
+(``lead``).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from edge_sdk.spec import TensorSpec
 from edge_sdk.spec.bench import Configuration, Measurement, Skipped
 
 TURN_SECONDS = 0.02
+HEAT_SECONDS = 0.25
 HOPELESS = 3.0
 """So many times the best so far, and a candidate is not measured any further."""
 LOOKS = 5
@@ -115,30 +117,40 @@ def race(
         if not subjects:
             return Raced(measured=(), skipped=tuple(out), fed=(), fastest=None)
         progress(f"measuring {len(subjects)} configurations for {seconds:g} s at most …")
-        left = take_turns(
-            subjects, seconds, clock, around, turn_seconds=TURN_SECONDS, falls_out=_lagging
-        )
+        winner = _winner(subjects, seconds, clock, around)
         return Raced(
             measured=measurements(subjects, around),
             skipped=tuple(out),
             fed=fed(subjects[0]),
-            fastest=left[plainest(_passes(left))].configuration,
+            fastest=winner.configuration,
         )
     finally:
         for subject in subjects:
             subject.session.close()
 
 
-def _lagging(subjects: Sequence[Subject]) -> list[Subject]:
-    """Those that surely do not win."""
-    passes = _passes(subjects)
-    leading = passes[leader(passes)]
-    return [each for each, own in zip(subjects, passes, strict=True) if lags(own, leading)]
-
-
-def _passes(subjects: Sequence[Subject]) -> list[list[float]]:
-    """What their turns took, with the handicap."""
-    return [[turn * _handicap(each.configuration) for turn in each.turns] for each in subjects]
+def _winner(
+    subjects: Sequence[Subject], seconds: float, clock: Clock, around: Surroundings | None
+) -> Subject:
+    """Let them race in heats until one is left or the time is up; see ``lead``."""
+    end = clock() + seconds * 1e9
+    left = list(subjects)
+    heats: dict[Subject, list[list[float]]] = {subject: [] for subject in left}
+    while True:
+        began, before = clock(), [len(subject.turns) for subject in left]
+        heat = min(HEAT_SECONDS, seconds)
+        take_turns(left[:: -1 if len(heats[left[0]]) % 2 else 1], heat, clock, around, TURN_SECONDS)
+        for subject, start in zip(left, before, strict=True):
+            handicap = _handicap(subject.configuration)
+            heats[subject].append([turn * handicap for turn in subject.turns[start:]])
+        ways = [heats[subject] for subject in left]
+        best = ways[leader(ways)]
+        left = [subject for subject in left if not lags(heats[subject], best)]
+        if len(left) == 1 or clock() >= end:
+            return left[plainest([heats[subject] for subject in left])]
+        if sum(subject.renewal_ns for subject in left) <= clock() - began:
+            for subject in left:
+                subject.renew()
 
 
 def _handicap(way: Configuration) -> float:
