@@ -36,8 +36,17 @@ def listed(cpuinfo: str, *names: str) -> list[str]:
 
     By hand: to compile a regular expression would be a twentieth of a small model's load.
     """
-    lines = (line.partition(":") for line in cpuinfo.splitlines())
-    return [value.strip() for name, _, value in lines if name.rstrip() in names]
+    found = _fields(cpuinfo)
+    return [value for name in names for value in found.get(name, ())]
+
+
+@lru_cache(maxsize=2)
+def _fields(cpuinfo: str) -> dict[str, list[str]]:
+    fields: dict[str, list[str]] = {}
+    for line in cpuinfo.splitlines():
+        name, _, value = line.partition(":")
+        fields.setdefault(name.rstrip(), []).append(value.strip())
+    return fields
 
 
 def flags(cpuinfo: str) -> frozenset[str]:
