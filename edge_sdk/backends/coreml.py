@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.coreml_terms import in_terms, terms_in
-from edge_sdk.backends.delegates import known_options
+from edge_sdk.backends.delegates import check_options
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
@@ -78,11 +78,10 @@ class CoreMl:
             raise UsageError(
                 "A Core ML model is a folder, not a file's content.", "Open it by its path."
             )
+        check_options(self.name, delegates, lambda _: ())
         attempts: list[Attempt] = []
         chosen = ""
         for request in delegates:
-            if not request.library:
-                known_options(self.name, request, ())
             if request.name not in UNITS:
                 reason = f"Core ML has no {request.name} path"
                 attempts.append(Attempt(delegate=request.name, active=False, reason=reason))

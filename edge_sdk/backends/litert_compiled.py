@@ -32,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import known_options, truth, wants_only_plain_cpu
+from edge_sdk.backends.delegates import check_options, truth, wants_only_plain_cpu
 from edge_sdk.backends.litert_interpreter import INTERPRETER, REFUSALS, as_ours, refused
 from edge_sdk.backends.litert_model import DEFAULT_SIGNATURE, has_variables, one_line, taken
 from edge_sdk.backends.notices import complaints, overheard
@@ -98,10 +98,7 @@ class LiteRtCompiled:
         """See ``Backend.open``."""
         self.version()
         attempts: list[Attempt] = []
-        for request in delegates:
-            known = GPU_OPTIONS if request.name == "gpu" else ()
-            if not request.library:
-                known_options(self.name, request, known)
+        check_options(self.name, delegates, lambda name: GPU_OPTIONS if name == "gpu" else ())
         for request in delegates:
             if request.name in ("xnnpack", "cpu"):
                 continue

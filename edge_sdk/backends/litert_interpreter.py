@@ -30,7 +30,7 @@ from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import (
     TFLITE_LIBRARIES,
     TFLITE_OPTIONS,
-    known_options,
+    check_options,
     wants_only_plain_cpu,
 )
 from edge_sdk.backends.litert_model import LiteRtModel, Prepared, one_line
@@ -92,9 +92,8 @@ class LiteRtInterpreter:
     ) -> LoadedModel:
         """See ``Backend.open``. The Interpreter keeps no prepared weights."""
         backend_version = self.version()
-        for request in delegates:
-            if not request.library:
-                known_options(self.name, request, self._options(request.name))
+        self._look_at(model)
+        check_options(self.name, delegates, self._options)
         prepared: Prepared | None = None
         prepare = partial(self.prepare, model, delegates, threads)
         attempts: list[Attempt] = []
@@ -137,6 +136,14 @@ class LiteRtInterpreter:
             threads=threads,
         )
         return LiteRtModel(prepared, prepare, placement, tuple(attempts), self.title)
+
+    def _look_at(self, model: Path | bytes) -> None:
+        """What must be done before the engine is given a model; LiteRT verifies by itself.
+
+        Raises:
+            UsageError: it is no model.
+            UnavailableError: the engine does not start.
+        """
 
     def _options(self, delegate: str) -> tuple[str, ...]:
         """The options that a delegate's name may carry with this engine."""

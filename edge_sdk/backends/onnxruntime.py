@@ -22,7 +22,7 @@ from typing import Any, get_args
 
 from edge_sdk.backends import onnx_plugins, processor
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import ONNX_OPTIONS, ONNX_PROVIDERS, known_options
+from edge_sdk.backends.delegates import ONNX_OPTIONS, ONNX_PROVIDERS, check_options
 from edge_sdk.backends.notices import overheard
 from edge_sdk.backends.partitions import Share
 from edge_sdk.errors import UnavailableError, UsageError
@@ -85,10 +85,7 @@ class OnnxRuntime:
         from onnxruntime.capi import onnxruntime_pybind11_state as states
 
         here = self.delegates()
-        for request in delegates:
-            if not request.library:
-                known = ONNX_OPTIONS.get(request.name, ())
-                known_options(self.name, request, () if request.name == "cpu" else known)
+        check_options(self.name, delegates, lambda name: ONNX_OPTIONS.get(name, ()))
         refusals = {r.name: _refusal(r, here) for r in delegates}
         for request in delegates:
             if refusals[request.name] and request.name in onnx_plugins.PACKAGES:

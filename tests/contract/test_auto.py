@@ -14,6 +14,7 @@ from tiny_models import affine, onnx_affine, tflite_affine
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
+from edge_sdk.backends import backend
 from edge_sdk.runtime import auto
 from edge_sdk.runtime import candidates as candidates_room
 from edge_sdk.runtime import race as race_room
@@ -156,6 +157,12 @@ def test_who_holds_pythons_lock_is_left_out_unless_asked_for(
     assert asked.fastest is not None
     assert asked.fastest.backend == "litert-compiled"
     assert "litert-compiled" not in {each.variant for each in asked.skipped}
+
+
+def test_litert_holds_it_on_the_gpu() -> None:
+    assert backend("litert").holds_lock(("gpu?enforce_f32=true",))
+    assert not backend("litert").holds_lock(("xnnpack", "cpu"))
+    assert not backend("onnxruntime").holds_lock(("gpu",))
 
 
 def test_where_nobody_else_runs_it_who_holds_the_lock_does(

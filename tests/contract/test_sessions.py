@@ -22,6 +22,7 @@ from tiny_models import REAL, START, affine, artifact, tflite_counter
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
+from edge_sdk.backends import backend
 from edge_sdk.runtime.session import MAX_PENDING
 
 Open = Callable[..., edge_sdk.Session]
@@ -201,6 +202,7 @@ def test_python_goes_on_while_the_engine_computes(opened: Open, engine: Engine) 
     best, call = min(measured, key=lambda one: one[0] / one[1])
     assert call > 0.02
     assert (best < 0.6 * call) is engine.lets_go, f"stalls and calls: {measured}"
+    assert backend(engine.name).holds_lock(()) is not engine.lets_go
 
 
 def test_closing_waits_for_who_is_inside(opened: Open, engine: Engine) -> None:
