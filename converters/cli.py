@@ -142,10 +142,11 @@ def describe(conversion: Conversion) -> str:
     lines = [report_table(report), ""] if report.variants else []
     if conversion.search is not None:
         lines += [search_table(conversion.search), ""]
+    told = _over_budget(conversion)
     for variant in report.variants:
         if variant.wide:
             lines.append(f"{variant.id} left in float: {', '.join(map(_short, variant.wide))}")
-        if variant.status == "refused":
+        if variant.status == "refused" and variant.id not in told:
             lines.append(f"{variant.id} is refused: {variant.reason}")
         elif variant.agreement and variant.agreement.unchecked_ops:
             ops = ", ".join(variant.agreement.unchecked_ops)
@@ -182,6 +183,13 @@ def _feeding(conversion: Conversion) -> list[str]:
     refused = found.verdict == "contradicted" and not conversion.report.variants
     said = f"{'refused' if refused else 'warning'}: {found.said}"
     return [said, f"Try: {found.remedy}"]
+
+
+def _over_budget(conversion: Conversion) -> set[str]:
+    """Variants of which the search's table says what they miss."""
+    if conversion.search is None:
+        return set()
+    return {trial.id for trial in conversion.search.trials if trial.missed}
 
 
 def _nothing_written(conversion: Conversion) -> list[str]:

@@ -54,6 +54,8 @@ _log = logging.getLogger(__name__)
 
 DOWNLOAD_RETRY = Backoff(2.0, 60.0)
 WORKER_RESTART = Backoff(1.0, 60.0)
+LATE_S = 20.0
+"""What keeps an agent that ends for so long is written into the log."""
 
 
 class Agent:
@@ -139,11 +141,13 @@ class Agent:
         finally:
             server.close()
             stopping.cancel()
+            late = asyncio.get_running_loop().call_later(LATE_S, _say_what_runs)
             # Workers end first: their last windows still find their way into the outbox.
             await _ended(living)
             kept = asyncio.create_task(self._putting.join())
             await asyncio.wait({kept, putting}, return_when=asyncio.FIRST_COMPLETED)
             await _ended([kept, putting, broker])
+            late.cancel()
             self._outbox.close()
             self._lock.release()
         for task in (*living, putting, broker):
@@ -361,6 +365,12 @@ class Agent:
                 return
         for digest in removed:
             _log.info("removed %s", digest[:12])
+
+
+def _say_what_runs() -> None:
+    for task in asyncio.all_tasks():
+        where = "; ".join(f"{at.f_code.co_name}:{at.f_lineno}" for at in task.get_stack())
+        _log.error("It is still ending: %s at %s", task.get_name(), where)
 
 
 async def _ended(tasks: Collection[asyncio.Task[None]]) -> None:

@@ -25,6 +25,7 @@ from device_agent.ipc import (
     arguments,
 )
 from edge_sdk.errors import UnavailableError
+from edge_sdk.timeouts import timeout
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +74,8 @@ class Worker:
     async def receive(self, silence_s: float) -> Notice | None:
         """The next word; None if it is gone, speaks nonsense, or is silent for too long."""
         try:
-            return await asyncio.wait_for(self._line.receive(), silence_s)
+            async with timeout(silence_s):
+                return await self._line.receive()
         except asyncio.TimeoutError:
             _log.error("worker %d said nothing for %g s; it is killed", self.pid, silence_s)
         except LineError as error:
@@ -89,7 +91,8 @@ class Worker:
         if self._process.returncode is None:
             # One whose line has ended is ending; it gets a moment to say with which code.
             try:
-                await asyncio.wait_for(self._process.wait(), 0.5)
+                async with timeout(0.5):
+                    await self._process.wait()
             except asyncio.TimeoutError:
                 self._process.kill()
         code = await self._process.wait()
@@ -123,7 +126,8 @@ async def check(
 
     found, reason = None, ""
     try:
-        found = await asyncio.wait_for(verdict(), timeout_s)
+        async with timeout(timeout_s):
+            found = await verdict()
         if found is not None:
             await worker.stop()
     except asyncio.TimeoutError:

@@ -24,6 +24,7 @@ from edge_sdk.errors import EdgeError, FleetError, UnavailableError, UpdateError
 from edge_sdk.spec.bench import BenchReport
 from edge_sdk.spec.deployment import AppState
 from edge_sdk.spec.word import Word
+from edge_sdk.timeouts import timeout
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +154,8 @@ async def ask(folder: Path, question: Question) -> Status:
         ) from error
     try:
         writer.write(msgspec.json.encode(question) + b"\n")
-        line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
+        async with timeout(PATIENCE_S):
+            line = await reader.readline()
         reply = msgspec.json.decode(line, type=Reply)
     except (OSError, asyncio.TimeoutError, msgspec.MsgspecError) as error:
         raise FleetError(

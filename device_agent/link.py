@@ -40,6 +40,7 @@ from edge_sdk.spec.wire import (
     up,
 )
 from edge_sdk.spec.word import Word
+from edge_sdk.timeouts import timeout
 
 _log = logging.getLogger(__name__)
 
@@ -205,7 +206,8 @@ class Link:
         except FleetError as error:  # the next connection, or the timeout, ends the attempt
             _log.debug("a request was not sent: %s", error.message)
         try:
-            return await asyncio.wait_for(answer, self._limits.request_timeout_s)
+            async with timeout(self._limits.request_timeout_s):
+                return await answer
         except asyncio.TimeoutError:
             return None
         finally:
@@ -342,7 +344,8 @@ class Link:
 async def _within(event: asyncio.Event, seconds: float) -> bool:
     """Wait for an event, but not longer than that; answers whether it came."""
     try:
-        await asyncio.wait_for(event.wait(), seconds)
+        async with timeout(seconds):
+            await event.wait()
     except asyncio.TimeoutError:
         return False
     return True

@@ -33,6 +33,7 @@ from edge_sdk.errors import UnavailableError
 from edge_sdk.spec.placement import Placement
 from edge_sdk.spec.sketch import Window
 from edge_sdk.spec.word import Word
+from edge_sdk.timeouts import timeout
 
 _log = logging.getLogger(__name__)
 
@@ -153,7 +154,8 @@ class Runner:
         """Wait, unless something else is wanted meanwhile."""
         self._changed.clear()
         try:
-            await asyncio.wait_for(self._changed.wait(), wait_s)
+            async with timeout(wait_s):
+                await self._changed.wait()
         except asyncio.TimeoutError:
             return
 

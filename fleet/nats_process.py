@@ -98,7 +98,8 @@ class NatsProcess:
         if self.running and patience_s > 0:
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
-            await asyncio.wait({self._listening}, timeout=patience_s)
+            # Not until it says no more: a process that is told twice may be told once too often.
+            await asyncio.wait({asyncio.ensure_future(self.wait())}, timeout=patience_s)
         if self.running:
             with contextlib.suppress(ProcessLookupError):
                 self._process.kill()

@@ -15,7 +15,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +27,7 @@ import onnx
 from brokers import DEADLINE_S, QUICK, Server, eventually
 from msgspec import structs
 from onnx import TensorProto, helper, numpy_helper
+from patience import ended, turns
 
 from edge_sdk.artifact import Artifact, Golden, golden, measure, pack
 from edge_sdk.broker import Broker, Incoming, connect
@@ -365,6 +365,7 @@ class AgentProcess:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
             )
 
     def limits(self) -> list[str]:
@@ -391,7 +392,7 @@ class AgentProcess:
             return 0
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        code = self.process.wait(DEADLINE_S)
+        code = ended(self.process, DEADLINE_S, lambda: self.log)
         self._await_workers()
         return code
 
@@ -453,10 +454,7 @@ class AgentProcess:
     def _await_workers(self) -> None:
         """Every process of the agent's session has ended."""
         assert self.process is not None
-        deadline = time.monotonic() + DEADLINE_S
-        while self.members():
-            assert time.monotonic() < deadline, f"workers left: {self.members()}"
-            time.sleep(0.01)
+        assert any(not self.members() for _ in turns(DEADLINE_S)), f"left: {self.members()}"
 
     def members(self) -> list[int]:
         """Processes of the agent's session."""

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
+from patience import async_turns
 
 from edge_sdk.broker import Broker, Credentials, Pace, connect
 from edge_sdk.broker.memory import Hub, hub
@@ -37,12 +38,10 @@ DEADLINE_S = 30.0
 
 async def eventually(condition: Callable[[], object], what: str = "") -> None:
     """Wait until ``condition`` holds; fail if it never does."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + DEADLINE_S
-    while not condition():
-        if loop.time() > deadline:
-            pytest.fail(what or f"never: {inspect.getsource(condition).strip()}")
-        await asyncio.sleep(0.01)
+    async for _ in async_turns(DEADLINE_S):
+        if condition():
+            return
+    pytest.fail(what or f"never: {inspect.getsource(condition).strip()}")
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from patience import ended
 
 from edge_sdk.spec.enrolment import Enrolment
 
@@ -89,7 +90,7 @@ class FleetProcess:
     def _end(self, number: int) -> int:
         assert self.process is not None
         self.process.send_signal(number)
-        code = self.process.wait(30)
+        code = ended(self.process, 30)
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process = None

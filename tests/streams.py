@@ -7,10 +7,10 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from tests.brokers import free_port
+from tests.patience import turns
 
 DEADLINE_S = 20.0
 
@@ -35,13 +35,11 @@ class RtspServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
+        for _ in turns(DEADLINE_S):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
                     return
             assert self._process.poll() is None, "the RTSP server has ended"
-            time.sleep(0.05)
         raise AssertionError("the RTSP server does not listen")
 
     def freeze(self) -> None:

@@ -215,7 +215,8 @@ def _limit(check: Check) -> Html:
     symbol, word = check.outcome.value
     note = f", {word}" if check.outcome is Outcome.OPEN else None
     mark = tag("span", symbol, aria_label=word, role="img", class_="sign")
-    words = tag("span", f"{check.name} {check.required}", note)
+    bound = tag("span", check.required, class_="bound")
+    words = tag("span", f"{check.name} ", bound, note)
     return tag("li", mark, words, class_=check.outcome.name.lower())
 
 

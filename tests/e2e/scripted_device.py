@@ -12,6 +12,8 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
+from patience import async_turns
+
 from edge_sdk.broker import Credentials, Incoming, Pace, connect
 from edge_sdk.errors import FleetError
 from edge_sdk.spec import envelope
@@ -222,8 +224,7 @@ def _window(
 
 async def eventually(condition: Callable[[], object], what: str = "") -> None:
     """Wait until ``condition`` holds; fail if it does not within a generous time."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + 60
-    while not condition():
-        assert loop.time() < deadline, f"never: {what}"
-        await asyncio.sleep(0.05)
+    async for _ in async_turns(60):
+        if condition():
+            return
+    raise AssertionError(f"never: {what}")

@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from fleet_process import EDGE, FleetProcess
+from patience import ended, turns
 
 from converters.budget import device_latencies
 
@@ -67,7 +67,7 @@ def agent(fleet: FleetProcess, tmp_path: Path) -> Iterator[Path]:
         yield state
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0, (tmp_path / "agent-log").read_text()
+        assert ended(process, 30, (tmp_path / "agent-log").read_text) == 0
 
 
 def on_device(*words: str, code: int = 0) -> Any:
@@ -78,11 +78,11 @@ def on_device(*words: str, code: int = 0) -> Any:
 
 
 def eventually(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + 30
-    while not (answer := found()):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    return answer
+    for _ in turns(30):
+        answer = found()
+        if answer:
+            return answer
+    raise AssertionError("never")
 
 
 def test_a_devices_measurements_are_kept_and_budgets_can_take_them(

@@ -13,13 +13,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from patience import ended, turns
 
 from examples.assets import asset
 
@@ -53,11 +53,11 @@ class Demo:
         return (self.folder / "log").read_text(encoding="utf-8")
 
     def wait_until_kept(self) -> None:
-        deadline = time.monotonic() + STORY_S
-        while RUNS_NOW not in self.said:
+        for _ in turns(STORY_S):
+            if RUNS_NOW in self.said:
+                return
             assert self.process.poll() is None, self.said
-            assert time.monotonic() < deadline, self.said
-            time.sleep(0.2)
+        raise AssertionError(self.said)
 
     def fleet(self, *words: str) -> Any:
         done = edge("fleet", *words, "--data", "demo/fleet", "--json", cwd=self.folder)
@@ -65,7 +65,7 @@ class Demo:
 
     def end(self) -> dict[str, Any]:
         self.process.send_signal(signal.SIGTERM)
-        assert self.process.wait(60) == 0, self.said
+        assert ended(self.process, 60, lambda: self.said) == 0, self.said
         self.answer.seek(0)
         found: dict[str, Any] = json.loads(self.answer.read())
         return found

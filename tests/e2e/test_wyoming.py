@@ -20,6 +20,7 @@ from wyoming.ping import Ping, Pong
 from wyoming.wake import Detect, Detection, NotDetected
 
 from examples.assets import asset
+from tests.patience import ended
 from tests.spoken import heard, speak
 
 PATIENCE_S = 20
@@ -46,7 +47,7 @@ class Service:
     def end(self) -> str:
         """Tell it to go; answers what it has logged."""
         self.process.terminate()
-        assert self.process.wait(PATIENCE_S) == 0
+        assert ended(self.process, PATIENCE_S) == 0
         if self.process.stdout is not None:
             self.process.stdout.close()
         return self.log.read_text()

@@ -79,3 +79,18 @@ def test_modules_do_not_go_round_in_circles(modules: dict[Path, ast.Module], roo
         if path.name != "__init__.py"
     }
     assert a_circle({name: imported_by(tree) & set(named) for name, tree in named.items()}) == []
+
+
+def waits_for(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.Attribute) and ast.unparse(node) == "asyncio.wait_for"
+        for node in ast.walk(tree)
+    ) or "asyncio.wait_for" in imported_by(tree)
+
+
+def test_nobody_waits_so_that_a_cancellation_may_be_lost(
+    modules: dict[Path, ast.Module], root: Path
+) -> None:
+    """Use edge_sdk.timeouts, which says why."""
+    assert waits_for(ast.parse("from asyncio import wait_for"))
+    assert not [path for path, tree in modules.items() if waits_for(tree)]

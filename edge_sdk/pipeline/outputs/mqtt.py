@@ -18,6 +18,7 @@ from edge_sdk.errors import EdgeError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
 from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.timeouts import timeout
 
 if TYPE_CHECKING:
     from edge_sdk.broker import Credentials
@@ -110,7 +111,8 @@ class MqttTopic:
                     if not self._messages or self._loop.time() > deadline:
                         return
                 with suppress(asyncio.TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), 0.1)
+                    async with timeout(0.1):
+                        await self._news.wait()
         finally:
             connection.cancel()
             with suppress(asyncio.CancelledError, EdgeError):
