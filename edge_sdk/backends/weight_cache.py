@@ -53,7 +53,6 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
         engine: its name and version.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         version = f"{crc32(engine.encode()):08x}"
         ready = folder / f"{digest}-{version}{SUFFIX}"
         if ready.is_file():
@@ -62,6 +61,7 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
         else:
             import tempfile
 
+            folder.mkdir(parents=True, exist_ok=True)
             descriptor, name = tempfile.mkstemp(f"{SUFFIX}{PART}", "weights-", folder)
             os.close(descriptor)
             part = Path(name)
