@@ -96,7 +96,7 @@ class LiteRtCompiled:
         digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
-        self.version()
+        version = self.version()
         attempts: list[Attempt] = []
         check_options(self.name, delegates, lambda name: GPU_OPTIONS if name == "gpu" else ())
         for request in delegates:
@@ -109,13 +109,14 @@ class LiteRtCompiled:
                 return on_gpu(model, delegates, request, threads, attempts)
             except UnavailableError as error:
                 attempts.append(refused(request, error.message))
-        return self._on_cpu(model, delegates, threads, cache, digest, attempts)
+        placement = _requested(version, delegates, threads)
+        return self._on_cpu(model, delegates, placement, cache, digest, attempts)
 
     def _on_cpu(
         self,
         model: Path | bytes,
         delegates: Sequence[DelegateRequest],
-        threads: int,
+        placement: Placement,
         cache: Path | None,
         digest: str | None,
         attempts: Sequence[Attempt],
@@ -127,7 +128,7 @@ class LiteRtCompiled:
         with ExitStack() as until_built:
             weights = None
             if cache is not None and not plain:
-                engine = f"{self.name} {self.version()}"
+                engine = f"{self.name} {placement.backend_version}"
                 weights = until_built.enter_context(
                     prepared_weights(cache, digest or remembered_digest(cache, model), engine)
                 )
@@ -135,7 +136,7 @@ class LiteRtCompiled:
             if not known:
                 _unprepared(model)
             options = CpuOptions(
-                num_threads=threads,
+                num_threads=placement.threads,
                 kernel_mode=CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK,
                 xnnpack_weight_cache_path="" if weights is None else str(weights),
             )
@@ -143,12 +144,12 @@ class LiteRtCompiled:
                 compiled, _ = _compiled(model, gpu=False, cpu_options=options)
             except RuntimeError as error:
                 raise as_ours(error, INTERPRETER) from error
-            again = CpuOptions(num_threads=threads, kernel_mode=options.kernel_mode)
+            again = CpuOptions(num_threads=placement.threads, kernel_mode=options.kernel_mode)
             return CompiledLiteRtModel(
                 compiled,
                 tensors,
                 model,
-                _requested(self, delegates, threads),
+                placement,
                 attempts,
                 anew=lambda: _compiled(model, gpu=False, cpu_options=again)[0],
                 known=known,
@@ -390,7 +391,7 @@ def on_gpu(
         )
     elif "xnnpack" in {each.name for each in delegates}:
         attempts.append(Attempt(delegate="xnnpack", active=False, reason="nothing was left for it"))
-    placement = _requested(BACKEND, delegates, threads, operations=total)
+    placement = _requested(BACKEND.version(), delegates, threads, operations=total)
     return CompiledLiteRtModel(
         compiled, tensors, model, placement, attempts, anew=lambda: build()[0], settled=True
     )
@@ -467,14 +468,14 @@ def _refusal(request: DelegateRequest) -> str:
 
 
 def _requested(
-    backend: LiteRtCompiled,
+    version: str,
     delegates: Sequence[DelegateRequest],
     threads: int,
     operations: int | None = 0,
 ) -> Placement:
     return Placement(
-        backend=backend.name,
-        backend_version=backend.version(),
+        backend=LiteRtCompiled.name,
+        backend_version=version,
         requested=tuple(request.name for request in delegates),
         attempts=(),
         operations=operations,
