@@ -320,6 +320,7 @@ class Agent:
             window_s=self._settings.window_s,
             delegates=app.delegates,
             threads=app.threads,
+            audit=str(self._folder.absolute() / "audit" / f"{name}.jsonl") if app.audit else "",
         )
 
     def _trial(self) -> Trial:

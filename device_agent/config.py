@@ -33,6 +33,8 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
         interval_ms: from the beginning of one inference to the beginning of the next, at least.
         delegates: names in order of preference; none for the engine's best CPU path.
         threads: for CPU kernels.
+        audit: leave a record of every answer that is served, without its input, in the state's
+            ``audit/NAME.jsonl``; ``edge audit verify`` checks it.
     """
 
     source: Literal["folder", "video"]
@@ -40,6 +42,7 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     interval_ms: Count = 50
     delegates: tuple[str, ...] = ()
     threads: Positive = 1
+    audit: bool = False
 
 
 def app_flags(text: str) -> dict[str, object]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,9 @@ from edge_sdk.spec import Boxes, Classes, GoldenCheck, Placement, decode
 from edge_sdk.spec.contents import BASELINE
 from edge_sdk.spec.sketch import Baseline
 from edge_sdk.telemetry.features import Numbers, Probe
+
+if TYPE_CHECKING:
+    from edge_sdk.audit import AuditLog
 
 _GRAY = 128
 _WARM_UPS = 2
@@ -100,6 +103,10 @@ class Model:
     def measure(self, inference: Inference) -> Numbers:
         """The features of one of its inferences."""
         return self._probe.measure(inference.inputs, inference.outputs, inference.answer)
+
+    def record(self, log: AuditLog, given: Input, inference: Inference) -> None:
+        """Write down what it answered. Raises as ``AuditLog.record``."""
+        log.record(self._session, given, inference.answer)
 
     def prove(self) -> GoldenCheck | None:
         """Run the golden vectors, as it was loaded; None if it brought none.

@@ -72,6 +72,7 @@ class Configure(Word, frozen=True, kw_only=True, tag_field="word", tag="configur
         window_s: length of a telemetry window in seconds.
         delegates: as ``edge_sdk.load`` takes them; none for the engine's best CPU path.
         threads: for CPU kernels; a device has other work to do.
+        audit: the log that every served answer leaves a record in; empty for none.
     """
 
     app: str
@@ -80,6 +81,7 @@ class Configure(Word, frozen=True, kw_only=True, tag_field="word", tag="configur
     window_s: float = 60.0
     delegates: tuple[str, ...] = ()
     threads: int = 1
+    audit: str = ""
 
 
 class Check(Word, frozen=True, kw_only=True, tag_field="word", tag="check"):

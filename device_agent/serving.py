@@ -23,6 +23,7 @@ from device_agent.core.window import OpenWindow
 from device_agent.inference import Inference, Model
 from device_agent.shadow import agree
 from device_agent.sources import Input, open_source
+from device_agent.trail import Trail
 
 BEAT_S = 1.0
 FEATURE_SHARE = 0.02
@@ -65,8 +66,11 @@ Order: TypeAlias = Swap | Confirm | End
 class Post:
     """A role that is filled: its model, its open window, its counts since it took the role."""
 
-    def __init__(self, role: Role, model: Model, configuration: ipc.Configure) -> None:
+    def __init__(
+        self, role: Role, model: Model, configuration: ipc.Configure, trail: Trail | None
+    ) -> None:
         self.role: Role = role
+        self._trail = trail if role == "serve" else None
         self.model = model
         self.inferences = self.errors = self.unread = 0
         self.last_error = ""
@@ -77,6 +81,8 @@ class Post:
         """Answer and count; None if it failed."""
         try:
             inference = self.model.answer(given)
+            if self._trail is not None:
+                self._trail.record(self.model, given, inference)
         except Exception as error:  # noqa: BLE001 - engines and delegates raise what they like
             self.errors += 1
             self.last_error = f"{type(error).__name__}: {error}"
@@ -119,6 +125,7 @@ class Serving:
         self._line = line
         self._source = open_source(configuration.source)
         self._posts: dict[Role, Post] = {}
+        self._trail = Trail(Path(configuration.audit)) if configuration.audit else None
         self._unread_in_a_row = 0
         now = time.monotonic()
         self._next_input = self._next_beat = now
@@ -157,7 +164,9 @@ class Serving:
             self._vacate(order.role)
             if order.model is None:
                 return
-            self._posts[order.role] = Post(order.role, order.model, self._configuration)
+            self._posts[order.role] = Post(
+                order.role, order.model, self._configuration, self._trail
+            )
         if order.role in self._posts:
             model = self._posts[order.role].model
             word = ipc.Serving if order.role == "serve" else ipc.Shadowing

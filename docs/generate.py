@@ -28,10 +28,12 @@ DOCS = Path(__file__).parent
 RESULTS = DOCS.parent / "benchmarks" / "results"
 
 RESULT_WORDS = {
+    "explain": "edge_sdk.cli.explain:ExplainReport",
     "fleet enroll": "edge_sdk.spec.enrolment:Enrolment",
     "fleet publish": "fleet.words:ArtifactReport",
     "fleet rollout status": "fleet.words:RolloutReport",
     "fleet status": "fleet.words:FleetReport",
+    "audit verify": "edge_sdk.audit.chain:AuditReport",
     "bench": "edge_sdk.spec.bench:BenchReport",
     "convert": "converters.conversion:Conversion",
     "demo video": "edge_sdk.demos.video:VideoReport",

@@ -15,9 +15,19 @@ _BLOCK_BYTES = 1 << 20
 
 
 def cache_folder() -> Path:
-    """Where edgeloop keeps what it can make again: ``$XDG_CACHE_HOME/edgeloop``."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "edgeloop"
+    """Where edgeloop keeps what it can make again: ``$XDG_CACHE_HOME/edgeloop``.
+
+    Who has no home (no HOME, and a user id without a name, as containers have them) has no cache
+    either: it is then a folder that cannot be made, which costs what any such folder costs. Not one
+    in ``/tmp``, where others could put what this process is to believe.
+    """
+    if root := os.environ.get("XDG_CACHE_HOME"):
+        return Path(root) / "edgeloop"
+    try:
+        home = Path.home()
+    except RuntimeError:
+        home = Path(os.devnull)
+    return home / ".cache" / "edgeloop"
 
 
 def sha256(data: bytes) -> str:
@@ -50,6 +60,18 @@ def tree(folder: Path) -> dict[str, Path]:
     """Every file below ``folder`` by its relative posix name, sorted."""
     files = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if p.is_file()}
     return dict(sorted(files.items()))
+
+
+def memory_file() -> BinaryIO:
+    """A file that has no name and takes no room on a disk, where the system has such; ``close`` it.
+
+    Elsewhere (macOS) it is one in the folder for temporary files.
+    """
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("edgeloop"), "w+b")
+    import tempfile
+
+    return tempfile.TemporaryFile("w+b")
 
 
 class FileBytes:

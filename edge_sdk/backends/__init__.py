@@ -36,7 +36,29 @@ __all__ = [
     "LoadedModel",
     "backend",
     "backend_for",
+    "register",
 ]
+
+
+def register(name: str, module: str) -> None:
+    """Make an engine of your own known in this process, after all others.
+
+    Args:
+        name: of the backend.
+        module: whose ``BACKEND`` is one (``edge_sdk.backends.base`` says what that takes).
+
+    Raises:
+        UsageError: there is another of that name, or the module has none.
+    """
+    if MODULES.get(name, module) != module:
+        raise UsageError(f"There is a backend {name!r} already.", "Call yours otherwise.")
+    found = getattr(import_module(module), "BACKEND", None)
+    if found is None or found.name != name:
+        raise UsageError(f"{module} has no BACKEND called {name!r}.", "BACKEND = MyEngine()")
+    MODULES[name] = module
+    for model_format in found.formats:
+        if name not in READERS[model_format]:
+            READERS[model_format] += (name,)
 
 
 def backend(name: str) -> Backend:

@@ -6,7 +6,8 @@ the engine's own order and types. Names, units, quantized integers and pictures 
 business; keep them out of here, or every engine will have its own idea of them.
 
 To add an engine: write a module with a ``BACKEND`` that satisfies ``Backend``, name it in
-``edge_sdk.backends.MODULES``, and run ``tests/contract/test_backends.py`` over it.
+``edge_sdk.backends.MODULES``, and run ``tests/contract/test_backends.py`` over it. In a program of
+your own, ``edge_sdk.backends.register`` makes it known (``examples/own_backend.py``).
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.errors import UsageError
 from edge_sdk.spec import Format, Placement, Signature
 
 Array = npt.NDArray[Any]
@@ -142,6 +144,13 @@ class Backend(Protocol):
             UsageError: this is not a model this engine reads, or an option that it does not know.
             UnavailableError: the model needs an operation that this engine lacks.
         """
+
+
+def closed(*_: Any, **__: Any) -> Any:
+    """Stands in for an engine's calls once the model is closed: another thread may be about to
+    make one, and entry points outlive it.
+    """
+    raise UsageError("The model is closed.", "Load it again: edge_sdk.load(…)")
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

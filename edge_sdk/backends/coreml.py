@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.coreml_terms import in_terms, terms_in
-from edge_sdk.backends.delegates import check_options
+from edge_sdk.backends.delegates import EARLIER, check_options
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
@@ -87,7 +87,7 @@ class CoreMl:
                 attempts.append(Attempt(delegate=request.name, active=False, reason=reason))
             elif chosen:
                 if request.name != "cpu":
-                    reason = "an earlier delegate of the list is active"
+                    reason = EARLIER
                     attempts.append(Attempt(delegate=request.name, active=False, reason=reason))
             else:
                 chosen = request.name

@@ -6,6 +6,7 @@ CPU kernels. edgeloop has one name for each kind of hardware path; engines have 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Sequence
 from urllib.parse import parse_qsl
 
@@ -100,6 +101,12 @@ ONNX_OPTIONS = {
 """What ONNX Runtime documents of each provider; it refuses by itself what it does not know."""
 
 
+OWN = ("xnnpack", "cpu")
+"""Engines' own kernels, which are always there: what a list names after them is not tried."""
+
+EARLIER = "an earlier delegate of the list is active"
+"""Why a request is not tried any more."""
+
 AUTO = "auto"
 """Asked for alone: what is fastest here is found out."""
 
@@ -119,7 +126,9 @@ def asks_for_auto(requested: Iterable[str]) -> bool:
     return names == [AUTO]
 
 
-def read_requests(requested: Iterable[str]) -> tuple[DelegateRequest, ...]:
+def read_requests(
+    requested: Iterable[str | os.PathLike[str]],
+) -> tuple[DelegateRequest, ...]:
     """Read ``name?option=value&…`` and ``path/to/lib.so?…`` entries, in order, without repetition.
 
     Which options a name has is its engine's affair: ``known_options`` is asked when a model is
@@ -134,7 +143,13 @@ def read_requests(requested: Iterable[str]) -> tuple[DelegateRequest, ...]:
         )
     requests: dict[str, DelegateRequest] = {}
     for entry in requested:
-        name, _, query = entry.strip().partition("?")
+        text = os.fspath(entry) if isinstance(entry, os.PathLike) else entry
+        if not isinstance(text, str):
+            raise UsageError(
+                f"A delegate is a name or a path, not {entry!r}.",
+                f"There are: {', '.join(NAMES)}; or path/to/lib.so?option=value",
+            )
+        name, _, query = text.strip().partition("?")
         library = "/" in name or ".so" in name
         if not library and name not in NAMES:
             raise UsageError(

@@ -13,13 +13,15 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
 from edge_sdk.backends.base import DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
+from edge_sdk.backends.probe import THROUGH
 from edge_sdk.errors import UnavailableError
-from edge_sdk.files import sha256
+from edge_sdk.files import memory_file, sha256
 
 PROBE_SECONDS = 60
 """How long a library may take for loading, preparing and one run; the first run may compile."""
@@ -52,7 +54,7 @@ def find(request: DelegateRequest) -> Path:
         UnavailableError: there is none, or it is not built for this machine.
     """
     name = request.name if request.library else TFLITE_LIBRARIES[request.name]
-    path = next((place for place in _places(name, request.library) if place.is_file()), None)
+    path = next((place for place in places(name, given=request.library) if place.is_file()), None)
     if path is None:
         where = "" if request.library else f"; {request.name} needs it, from its maker's driver"
         raise UnavailableError(f"its library cannot be loaded: {name}: No such file here{where}")
@@ -60,7 +62,13 @@ def find(request: DelegateRequest) -> Path:
     return path.resolve()
 
 
-def _places(name: str, given: bool) -> Iterator[Path]:
+def places(name: str, *, given: bool) -> Iterator[Path]:
+    """Where a library would be found, the first place first.
+
+    Args:
+        name: the file's name, or its path.
+        given: whether that is what somebody wrote, who may mean a file in the current folder.
+    """
     if given:
         yield Path(name)
     if "/" not in name:
@@ -134,8 +142,6 @@ def try_elsewhere(
         UnavailableError: it killed that process, or did not come to an end. A refusal that the
             engine can report is none: it will be reported by the engine itself.
     """
-    import tempfile
-
     content = str(model) if isinstance(model, Path) else sha256(model)
     if isinstance(model, Path):
         stat = model.stat()
@@ -143,42 +149,61 @@ def try_elsewhere(
     key = (engine, driver(library), json.dumps(options, sort_keys=True), content)
     if key in _survived:
         return
-    with tempfile.TemporaryDirectory() as folder:
-        path = model if isinstance(model, Path) else Path(folder, "model.tflite")
-        if isinstance(model, bytes):
-            path.write_bytes(model)
-        code, stage = _run_probe(
+    with _as_file(model) as path:
+        code, stages = _run_probe(
             [engine, str(library), json.dumps(options), str(path), str(threads)]
         )
+    through = THROUGH in stages
+    stage = next((each for each in reversed(stages) if each != THROUGH), "the engine was loaded")
     if code is None:
         raise UnavailableError(f"it did not come to an end within {PROBE_SECONDS} s while {stage}")
     if code < 0:
         name = signal.Signals(-code).name if -code in set(signal.Signals) else f"signal {-code}"
         raise UnavailableError(f"it crashes the process ({name}) while {stage}")
-    if code != 0:
+    if code != 0 or not through:
         raise UnavailableError(f"it ends the process (exit code {code}) while {stage}")
     _survived.add(key)
 
 
-def _run_probe(arguments: list[str]) -> tuple[int | None, str]:
-    """The probe's exit code, None if it was cut short, and what it was at when it ended."""
+@contextmanager
+def _as_file(model: Path | bytes) -> Iterator[str]:
+    """A path at which our child processes find the model; its bytes take no room on a disk."""
+    if isinstance(model, Path):
+        yield str(model)
+        return
+    with memory_file() as file:
+        file.write(model)
+        file.flush()
+        yield f"/proc/{os.getpid()}/fd/{file.fileno()}"
+
+
+def _run_probe(arguments: list[str]) -> tuple[int | None, list[str]]:
+    """The probe's exit code, None if it was cut short, and what it said that it was at."""
     import subprocess
 
+    # -I, and our own path: what lies in the current folder, or is in the environment, is not ours.
     root = str(Path(__file__).resolve().parents[2])
-    command = [sys.executable, "-m", "edge_sdk.backends.probe", *arguments]
-    paths = os.pathsep.join(filter(None, (root, *sys.path)))
-    environment = {**os.environ, "PYTHONPATH": paths}
+    program = (
+        f"import sys; sys.path[:] = {[root, *sys.path]!r}; "
+        "from edge_sdk.backends.probe import main; main(sys.argv[1:])"
+    )
+    ours, theirs = os.pipe()
     try:
-        done = subprocess.run(
-            command,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=PROBE_SECONDS,
-            check=False,
-        )
-        code, output = done.returncode, done.stdout
-    except subprocess.TimeoutExpired as expired:
-        code, output = None, expired.stdout or b""
-    stages = [line for line in output.decode(errors="replace").splitlines() if line[:2] == "> "]
-    return code, stages[-1][2:] if stages else "the engine was loaded"
+        with os.fdopen(ours, "rb") as said:
+            os.set_blocking(ours, False)
+            try:
+                code: int | None = subprocess.run(
+                    [sys.executable, "-I", "-c", program, str(theirs), *arguments],
+                    pass_fds=[theirs],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    timeout=PROBE_SECONDS,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                code = None
+            stages = (said.read() or b"").decode(errors="replace").splitlines()
+    finally:
+        os.close(theirs)
+    return code, stages

@@ -6,14 +6,8 @@ What it does that one must know:
   is true of a plain CPU as well. How many operations the GPU left, and on which adapter it runs, it
   says only in its log, so the log is heard.
 * It computes in half precision on the GPU, unless told ``enforce_f32``.
-* ``run_by_index`` holds Python's lock for the whole inference: no other thread of the program runs
-  meanwhile. The Interpreter (``litert``) lets it go, and is what edgeloop takes by default.
-* It takes models that are cut short, or need operations that it lacks, and fails at the first run.
-  So an Interpreter is made, which looks at the file, and the tensors' shapes are asked for, which
-  has all operations prepared; once, if weights are kept.
-* It says nothing of quantization and open lengths, which are read from the file
-  (``tflite_tensors``), nor of operations, for which an Interpreter is asked as well.
-* Buffers take no 64-bit numbers, no int16 and no text.
+
+What one must know of a model once it is there is in ``litert_compiled_model``.
 """
 
 from __future__ import annotations
@@ -22,25 +16,21 @@ import atexit
 import os
 import re
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from threading import Lock
 from typing import Any
 
-import numpy as np
-
-from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import check_options, truth, wants_only_plain_cpu
+from edge_sdk.backends import vulkan
+from edge_sdk.backends.base import DelegateRequest, LoadedModel
+from edge_sdk.backends.delegates import EARLIER, OWN, check_options, truth, wants_only_plain_cpu
+from edge_sdk.backends.litert_compiled_model import CompiledLiteRtModel, plain_words, unprepared
 from edge_sdk.backends.litert_interpreter import INTERPRETER, REFUSALS, as_ours, refused
-from edge_sdk.backends.litert_model import DEFAULT_SIGNATURE, has_variables, one_line, taken
-from edge_sdk.backends.notices import complaints, overheard
-from edge_sdk.backends.partitions import shares
-from edge_sdk.backends.tflite_tensors import Tensors, read
+from edge_sdk.backends.notices import overheard
+from edge_sdk.backends.processor import cpuinfo, flags
 from edge_sdk.backends.weight_cache import prepared_weights, remembered_digest
-from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.spec import Attempt, Format, Placement, Signature
+from edge_sdk.errors import UnavailableError
+from edge_sdk.spec import Attempt, Format, Placement
 
 GPU_OPTIONS = (
     "enforce_f32",
@@ -52,9 +42,6 @@ GPU_OPTIONS = (
 )
 """LiteRT's own names, each true or false."""
 
-_NO_FLATBUFFER = "Flatbuffer"
-"""How an Interpreter's complaint begins about what is no model."""
-_PASSED = {"float16", "float32", "int8", "uint8", "int32", "bool"}
 _ADAPTER = re.compile(r"Selected adapter: (.+)")
 _LEFT = re.compile(r"(\d+) operations will run on the GPU, and the remaining (\d+) operations")
 _SOFTWARE = "a software adapter, no graphics processor"
@@ -96,27 +83,28 @@ class LiteRtCompiled:
         digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``."""
-        version = self.version()
+        self.version()
         attempts: list[Attempt] = []
         check_options(self.name, delegates, lambda name: GPU_OPTIONS if name == "gpu" else ())
+        own = False
         for request in delegates:
-            if request.name in ("xnnpack", "cpu"):
+            if request.name in OWN:
+                own = True
                 continue
-            if request.name != "gpu":
-                attempts.append(refused(request, _refusal(request)))
+            if own or request.name != "gpu":
+                attempts.append(refused(request, EARLIER if own else _refusal(request)))
                 continue
             try:
                 return on_gpu(model, delegates, request, threads, attempts)
             except UnavailableError as error:
                 attempts.append(refused(request, error.message))
-        placement = _requested(version, delegates, threads)
-        return self._on_cpu(model, delegates, placement, cache, digest, attempts)
+        return self._on_cpu(model, delegates, threads, cache, digest, attempts)
 
     def _on_cpu(
         self,
         model: Path | bytes,
         delegates: Sequence[DelegateRequest],
-        placement: Placement,
+        threads: int,
         cache: Path | None,
         digest: str | None,
         attempts: Sequence[Attempt],
@@ -124,204 +112,29 @@ class LiteRtCompiled:
         from ai_edge_litert.compiled_model import CpuKernelMode, CpuOptions
 
         plain = wants_only_plain_cpu(delegates)
-        tensors = _tensors(model)
-        with ExitStack() as until_built:
-            weights = None
-            if cache is not None and not plain:
-                engine = f"{self.name} {placement.backend_version}"
-                weights = until_built.enter_context(
-                    prepared_weights(cache, digest or remembered_digest(cache, model), engine)
-                )
-            known = weights is not None and weights.is_file()  # kept of what has been looked at
-            if not known:
-                _unprepared(model)
+        kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
+        shown = unprepared(model)
+
+        def compiled(weights: str = "") -> Any:
             options = CpuOptions(
-                num_threads=placement.threads,
-                kernel_mode=CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK,
-                xnnpack_weight_cache_path="" if weights is None else str(weights),
+                num_threads=threads, kernel_mode=kernels, xnnpack_weight_cache_path=weights
             )
-            try:
-                compiled, _ = _compiled(model, gpu=False, cpu_options=options)
-            except RuntimeError as error:
-                raise as_ours(error, INTERPRETER) from error
-            again = CpuOptions(num_threads=placement.threads, kernel_mode=options.kernel_mode)
-            return CompiledLiteRtModel(
-                compiled,
-                tensors,
-                model,
-                placement,
-                attempts,
-                anew=lambda: _compiled(model, gpu=False, cpu_options=again)[0],
-                known=known,
-            )
+            return _compiled(model, gpu=False, cpu_options=options)[0]
 
+        def ready(made: Any) -> LoadedModel:
+            placement = _requested(self, delegates, threads)
+            return CompiledLiteRtModel(made, shown, model, placement, attempts, anew=compiled)
 
-class CompiledLiteRtModel(LoadedModel):
-    """One compiled model, its buffers, and what runs where.
-
-    Args:
-        tensors: what goes in and comes out.
-        attempts: delegates other than XNNPACK that were tried.
-        anew: compiles it again.
-        settled: whether the attempts are all there is to tell.
-        known: whether it is known that all its operations can be prepared.
-    """
-
-    def __init__(
-        self,
-        compiled: Any,
-        tensors: Tensors,
-        model: Path | bytes,
-        placement: Placement,
-        attempts: Sequence[Attempt],
-        *,
-        anew: Callable[[], Any],
-        settled: bool = False,
-        known: bool = False,
-    ) -> None:
-        self._compiled = compiled
-        self._anew = anew
-        self._model = model
-        self._placement = placement
-        self._attempts = tuple(attempts)
-        self._settled = settled
-        self._lock = Lock()
-        details = compiled.get_signature_by_index(0)
-        self._key = details["key"]
-        self.signature = Signature(
-            inputs=tuple(tensors.named[name] for name in details["inputs"]),
-            outputs=tuple(tensors.named[name] for name in details["outputs"]),
-            name=self._key if tensors.signature else DEFAULT_SIGNATURE,
-        )
-        for tensor in (*self.signature.inputs, *self.signature.outputs):
-            if tensor.dtype not in _PASSED:
-                raise UnavailableError(
-                    f"{tensor.name!r} of the model is {tensor.dtype}, which LiteRT's CompiledModel "
-                    "does not pass on.",
-                    "Load it with the Interpreter: backend='litert'",
-                )
-        self._open = any(isinstance(n, str) for t in self.signature.inputs for n in t.shape)
-        self._shapes = [tensors.shapes[name] for name in details["inputs"]]
-        self._inputs: list[Any] = []
-        self._outputs: list[Any] = []
-        self._readings: list[tuple[Any, int, Any, tuple[int, ...]]] = []
-        said: list[bytes] = []
         try:
-            with overheard() as said:
-                self._make_room()
-                if not known:
-                    compiled.get_output_tensor_details(self._key)  # prepares all operations
-                # Buffers have an environment of their own, which is made, and tells, at the first
-                # that is written.
-                for buffer, tensor, shape in zip(
-                    self._inputs[:1], self.signature.inputs, self._shapes, strict=False
-                ):
-                    buffer.write(np.zeros(shape, tensor.dtype))
-        except (ValueError, RuntimeError) as error:
-            reason = RuntimeError(f"{one_line(error)} {complaints(said)}".strip())
-            raise as_ours(reason, INTERPRETER) from error
-
-    def run(self, inputs: Sequence[Array]) -> list[Array]:
-        """See ``LoadedModel.run``."""
-        self._lock.acquire()  # not ``with``, which would cost as much again
-        try:
-            if self._open and (shapes := [array.shape for array in inputs]) != self._shapes:
-                with overheard():  # what it complains of, it raises as well
-                    self._fit(shapes)
-            for buffer, array in zip(self._inputs, inputs):  # noqa: B905 - strict costs 0.1 us
-                buffer.write(array)
-            self._compiled.run_by_index(0, self._inputs, self._outputs)
-            return [
-                buffer.read(count, dtype).reshape(shape)
-                for buffer, count, dtype, shape in self._readings
-            ]
-        except (ValueError, RuntimeError) as error:
-            active = [each.delegate for each in self._attempts if each.active]
-            if active:
-                raise UnavailableError(
-                    f"LiteRT failed with the delegate {active[0]!r}: {one_line(error)}",
-                    "Load the model without it.",
-                ) from error
-            raise UsageError(
-                f"LiteRT cannot run the model on these inputs: {one_line(error)}",
-                "Check the inputs' shapes and values.",
-            ) from error
-        finally:
-            self._lock.release()
-
-    def placement(self) -> Placement:
-        """See ``LoadedModel.placement``. What XNNPACK has is what the same engine's Interpreter
-        gives it: both hand it the same graph by the same rules."""
-        if self._settled:
-            return self._placement_of(self._attempts, self._placement.operations)
-        requested = [DelegateRequest(name=name) for name in self._placement.requested]
-        interpreter, before = INTERPRETER.prepare(self._model, requested, self._placement.threads)
-        _, xnnpack, plain = shares(interpreter, before)
-        attempts = list(self._attempts)
-        if xnnpack.operations:
-            attempts.append(taken("xnnpack", xnnpack))
-        elif "xnnpack" in self._placement.requested:
-            reason = "it has no kernel for any operation here"
-            attempts.append(Attempt(delegate="xnnpack", active=False, reason=reason))
-        if plain.operations:
-            attempts.append(taken("cpu", plain))
-        return self._placement_of(attempts, xnnpack.operations + plain.operations)
-
-    def reset(self) -> None:
-        """See ``LoadedModel.reset``: costs a load where the model has variables."""
-        if not has_variables(_unprepared(self._model)):
-            return  # asked only here: going through the operations costs a third of a load
-        with self._lock:
-            self._compiled = self._anew()
-            with overheard():
-                self._fit(self._shapes)
-
-    def close(self) -> None:
-        """See ``LoadedModel.close``."""
-        with self._lock:
-            self._inputs, self._outputs, self._readings = [], [], []
-            if self._compiled is not None:
-                with overheard():
-                    self._compiled.close()
-                    self._compiled = None
-
-    def _placement_of(self, attempts: Sequence[Attempt], operations: int | None) -> Placement:
-        return Placement(
-            backend=self._placement.backend,
-            backend_version=self._placement.backend_version,
-            requested=self._placement.requested,
-            attempts=tuple(attempts),
-            operations=operations,
-            threads=self._placement.threads,
-        )
-
-    def _make_room(self) -> None:
-        """Buffers for the shapes as they are, and how to read the outputs."""
-        self._inputs = self._compiled.create_input_buffers(0)
-        self._outputs = self._compiled.create_output_buffers(0)
-        self._readings = []
-        for buffer, tensor, shape in zip(
-            self._outputs, self.signature.outputs, self._output_shapes(), strict=True
-        ):
-            self._readings.append(
-                (buffer, int(np.prod(shape, dtype=np.int64)), np.dtype(tensor.dtype), shape)
-            )
-
-    def _output_shapes(self) -> list[tuple[int, ...]]:
-        """As they are now; the engine is asked only if they are open, since that costs a run."""
-        fixed = [tensor.shape for tensor in self.signature.outputs]
-        if not self._open and all(isinstance(n, int) for shape in fixed for n in shape):
-            return fixed  # type: ignore[return-value]
-        details = self._compiled.get_output_tensor_details(self._key)
-        names = self._compiled.get_signature_by_index(0)["outputs"]
-        return [tuple(int(n) for n in details[name]["shape"]) for name in names]
-
-    def _fit(self, shapes: list[tuple[int, ...]]) -> None:
-        self._shapes = []  # unknown, until all of it has gone well
-        for index, shape in enumerate(shapes):
-            self._compiled.resize_input_tensor(index, shape)
-        self._make_room()
-        self._shapes = shapes
+            if cache is None or plain:
+                return ready(compiled())
+            known = digest or remembered_digest(cache, model)
+            # Weights are laid out for the kernels, and those are chosen by the processor.
+            here = " ".join((self.name, self.version(), *sorted(flags(cpuinfo()))))
+            with prepared_weights(cache, known, here) as weights:
+                return ready(compiled("" if weights is None else str(weights)))
+        except RuntimeError as error:
+            raise as_ours(error, INTERPRETER) from error
 
 
 def on_gpu(
@@ -350,7 +163,7 @@ def on_gpu(
     plain = wants_only_plain_cpu(delegates)
     kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
     try:
-        tensors, shown = _tensors(model), _unprepared(model)
+        shown = unprepared(model)
         build = partial(
             _compiled,
             model,
@@ -360,7 +173,7 @@ def on_gpu(
         )
         compiled, said = build()
     except (ValueError, RuntimeError) as error:
-        raise UnavailableError(f"it could not take the model: {one_line(error)}") from error
+        raise UnavailableError(_no_gpu(str(error))) from error
     text = b"".join(said).decode(errors="replace")
     adapter = found[1].strip() if (found := _ADAPTER.search(text)) else "unknown adapter"
     total = sum(1 for _ in shown._get_ops_details())
@@ -374,14 +187,14 @@ def on_gpu(
             active=True,
             operations=total - left,
             reason=f"on {adapter}: {_SOFTWARE}" if "adapterType=CPU" in adapter else "",
-            driver=adapter,
+            driver=", ".join(filter(None, (adapter, vulkan.drivers()))),
         ),
     ]
     seen = {each.delegate for each in attempts}
     attempts += [
-        refused(other, _EARLIER)
+        refused(other, EARLIER)
         for other in delegates
-        if other.name not in ("xnnpack", "cpu") and other.name not in seen
+        if other.name not in OWN and other.name not in seen
     ]
     rest = "cpu" if plain else "xnnpack"
     if left:
@@ -391,13 +204,10 @@ def on_gpu(
         )
     elif "xnnpack" in {each.name for each in delegates}:
         attempts.append(Attempt(delegate="xnnpack", active=False, reason="nothing was left for it"))
-    placement = _requested(BACKEND.version(), delegates, threads, operations=total)
+    placement = _requested(BACKEND, delegates, threads, operations=total)
     return CompiledLiteRtModel(
-        compiled, tensors, model, placement, attempts, anew=lambda: build()[0], settled=True
+        compiled, shown, model, placement, attempts, anew=lambda: build()[0], settled=True
     )
-
-
-_EARLIER = "an earlier delegate of the list is active"
 
 
 @lru_cache(maxsize=1)
@@ -435,30 +245,24 @@ def _compiled(model: Path | bytes, *, gpu: bool, **options: Any) -> tuple[Any, l
                     str(model), environment=environment, options=settings
                 )
     except (RuntimeError, ValueError) as error:
-        raise RuntimeError(f"{one_line(error)} {complaints(said)}".strip()) from error
+        raise RuntimeError(plain_words(error, said)) from error
     return compiled, said
 
 
-def _tensors(model: Path | bytes) -> Tensors:
-    """What goes in and comes out. Raises what is wrong with the model."""
-    if (found := read(model)) is None:
-        _unprepared(model)  # says it better
-        raise as_ours(ValueError(_NO_FLATBUFFER), INTERPRETER)
-    return found
+_vulkan: list[str] = []
+"""Why Vulkan cannot be loaded: LiteRT says so at the first try alone."""
 
 
-def _unprepared(model: Path | bytes) -> Any:
-    """An Interpreter that is only asked what the model is. Raises what is wrong with it."""
-    from ai_edge_litert.interpreter import Interpreter, OpResolverType
-
-    content = {"model_content": model} if isinstance(model, bytes) else {"model_path": str(model)}
-    try:
-        return Interpreter(
-            **content,
-            experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
-        )
-    except (ValueError, RuntimeError) as error:
-        raise as_ours(error, INTERPRETER) from error
+def _no_gpu(said: str) -> str:
+    """Why the GPU does not take the model, from what LiteRT says of it."""
+    if "No adapters found" not in said:
+        return f"it could not take the model: {said}"
+    _vulkan.extend(f": {each}" for each in re.findall(r"Couldn't load Vulkan[^;]*", said))
+    why = next(iter(_vulkan), "")
+    return (
+        f"No adapters found: no graphics processor that Vulkan reaches{why}; its driver may be "
+        "lacking, see edge doctor"
+    )
 
 
 def _refusal(request: DelegateRequest) -> str:
@@ -468,14 +272,14 @@ def _refusal(request: DelegateRequest) -> str:
 
 
 def _requested(
-    version: str,
+    backend: LiteRtCompiled,
     delegates: Sequence[DelegateRequest],
     threads: int,
     operations: int | None = 0,
 ) -> Placement:
     return Placement(
-        backend=LiteRtCompiled.name,
-        backend_version=version,
+        backend=backend.name,
+        backend_version=backend.version(),
         requested=tuple(request.name for request in delegates),
         attempts=(),
         operations=operations,

@@ -28,12 +28,14 @@ from typing import Any
 from edge_sdk.backends import libraries, processor
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import (
+    EARLIER,
+    OWN,
     TFLITE_LIBRARIES,
     TFLITE_OPTIONS,
     check_options,
     wants_only_plain_cpu,
 )
-from edge_sdk.backends.litert_model import LiteRtModel, Prepared, one_line
+from edge_sdk.backends.litert_model import LiteRtModel, Prepared, one_line, unchanged
 from edge_sdk.backends.notices import without_notices
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement
@@ -95,20 +97,22 @@ class LiteRtInterpreter:
         self._look_at(model)
         check_options(self.name, delegates, self._options)
         prepared: Prepared | None = None
-        prepare = partial(self.prepare, model, delegates, threads)
+        prepare = unchanged(model, partial(self.prepare, model, delegates, threads))
         attempts: list[Attempt] = []
+        own = False
         for request in delegates:
-            if request.name in ("xnnpack", "cpu"):
+            if request.name in OWN:
+                own = True
                 continue
-            if prepared is not None:
-                attempts.append(refused(request, "an earlier delegate of the list is active"))
+            if own or prepared is not None:
+                attempts.append(refused(request, EARLIER))
                 continue
             try:
                 elsewhere = self._elsewhere(model, delegates, request, threads, attempts)
                 if elsewhere is not None:
                     return elsewhere
                 loaded, found = self._load(request, model, threads)
-                interpreter, nodes = prepare(loaded)
+                interpreter, nodes = self.prepare(model, delegates, threads, loaded)
             except UnavailableError as error:
                 attempts.append(refused(request, error.message))
             except (ValueError, RuntimeError) as error:
@@ -118,7 +122,8 @@ class LiteRtInterpreter:
             else:
                 if _took_some(interpreter, nodes):
                     prepared = interpreter, nodes
-                    prepare = partial(self._prepare_with, request, model, delegates, threads)
+                    again = partial(self._prepare_with, request, model, delegates, threads)
+                    prepare = unchanged(model, again)
                     driver = libraries.driver_in_process(found)
                     attempts.append(Attempt(delegate=request.name, active=True, driver=driver))
                 else:
@@ -271,7 +276,10 @@ def as_ours(error: Exception, engine: LiteRtInterpreter) -> UsageError | Unavail
             f"The model needs the operation {operation}, for which this {engine.title} is too old.",
             f"pip install --upgrade {engine.distribution}",
         )
-    return UnavailableError(f"{engine.title} cannot prepare the model: {text}")
+    return UnavailableError(
+        f"{engine.title} cannot prepare the model: {text}",
+        "Convert it again, or take another engine: edge doctor lists those that are here",
+    )
 
 
 INTERPRETER = LiteRtInterpreter()

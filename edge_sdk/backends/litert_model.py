@@ -17,17 +17,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from edge_sdk.backends.base import Array, LoadedModel
+from edge_sdk.backends.base import Array, LoadedModel, closed
 from edge_sdk.backends.partitions import Share, shares
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Placement, Quantization, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim
 
+T = TypeVar("T")
 Prepared = tuple[Any, int]
 """An interpreter with its tensors allocated, and how many nodes it had before XNNPACK took some."""
 
@@ -42,16 +44,7 @@ class EntryPoint(LoadedModel):
         # Called, not entered: a ``with`` would cost as much again as taking and giving back.
         self._acquire, self._release = home.lock.acquire, home.lock.release
         self._subgraph = subgraph
-        tensors = interpreter._get_full_signature_list().get(name)
-        if subgraph:
-            assert tensors is not None, "only the first subgraph may be without a signature"
-            inputs, outputs = (
-                [interpreter._get_tensor_details(i, subgraph) for i in tensors[side].values()]
-                for side in ("inputs", "outputs")
-            )
-        else:
-            inputs, outputs = interpreter.get_input_details(), interpreter.get_output_details()
-        names = {} if tensors is None else _names(tensors)
+        inputs, outputs, names = tensors_of(interpreter, name, subgraph)
         self.signature = Signature(
             inputs=tuple(tensor_spec(detail, names) for detail in inputs),
             outputs=tuple(tensor_spec(detail, names) for detail in outputs),
@@ -89,7 +82,7 @@ class EntryPoint(LoadedModel):
 
     def detach(self) -> None:
         """Let go of the interpreter."""
-        self._resize = self._allocate = self._set = self._invoke = self._get = _closed
+        self._resize = self._allocate = self._set = self._invoke = self._get = closed
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See ``LoadedModel.run``. Outputs are copies; the interpreter keeps nothing of ours."""
@@ -185,6 +178,7 @@ class LiteRtModel(EntryPoint):
     def entry(self, name: str) -> LoadedModel:
         """See ``LoadedModel.entry``."""
         with self.lock:
+            self._check_open()
             if name not in self._entries:
                 self._entries[name] = EntryPoint(
                     self, self._interpreter, name, self._subgraphs[name]
@@ -194,6 +188,7 @@ class LiteRtModel(EntryPoint):
     def reset(self) -> None:
         """See ``LoadedModel.reset``: costs a load where the model has variables."""
         with self.lock:
+            self._check_open()
             if not has_variables(self._interpreter):
                 self._interpreter.reset_all_variables()
                 return
@@ -217,6 +212,7 @@ class LiteRtModel(EntryPoint):
     def placement(self) -> Placement:
         """See ``LoadedModel.placement``."""
         with self.lock:
+            self._check_open()
             external, xnnpack, plain = shares(self._interpreter, self._before_xnnpack)
         operations = external.operations + xnnpack.operations + plain.operations
         attempts = [
@@ -249,6 +245,42 @@ class LiteRtModel(EntryPoint):
                 entry.detach()
             self._interpreter = self._prepare = None  # type: ignore[assignment]
 
+    def _check_open(self) -> None:
+        if self._interpreter is None:
+            closed()
+
+
+def unchanged(model: Path | bytes, make: Callable[[], T]) -> Callable[[], T]:
+    """``make``, which reads a model anew, for as long as it is still the one that was loaded.
+
+    A file may be replaced below a session, by an update: another model must not take its place
+    there, under the old one's name and signature.
+
+    Raises:
+        UnavailableError: by what is returned; it is another file now, or there is none.
+    """
+    if isinstance(model, bytes):
+        return make
+    path, before = model, _identity(model)
+
+    def again() -> T:
+        if _identity(path) != before:
+            raise UnavailableError(
+                f"{path} is no longer the file that was loaded, so it cannot be read once more.",
+                "Load what lies there now: edge_sdk.load(…)",
+            )
+        return make()
+
+    return again
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns
+
 
 def taken(delegate: str, share: Share, *, driver: str = "") -> Attempt:
     """What a delegate has, as a word; the plain kernels (``cpu``) have no pieces."""
@@ -274,6 +306,33 @@ def has_variables(interpreter: Any) -> bool:
     return len(interpreter._get_full_signature_list()) > 1 or any(
         interpreter._get_op_details(node)["op_name"] in _MAY_LEAD_TO_VARIABLES for node in nodes
     )
+
+
+Details = Sequence[dict[str, Any]]
+"""What an interpreter tells of some of its tensors."""
+
+
+def tensors_of(
+    interpreter: Any, signature: str, subgraph: int
+) -> tuple[Details, Details, dict[int, str]]:
+    """A signature's inputs and outputs, in the engine's order, and their names by their indices.
+
+    Args:
+        interpreter: asked; it need not be prepared.
+        signature: by name; one that is not there stands for the first subgraph's tensors, which
+            have no names but their own.
+        subgraph: the signature's.
+    """
+    tensors = interpreter._get_full_signature_list().get(signature)
+    names = {} if tensors is None else _names(tensors)
+    if not subgraph:
+        return interpreter.get_input_details(), interpreter.get_output_details(), names
+    assert tensors is not None, "only the first subgraph may be without a signature"
+    inputs, outputs = (
+        [interpreter._get_tensor_details(i, subgraph) for i in tensors[side].values()]
+        for side in ("inputs", "outputs")
+    )
+    return inputs, outputs, names
 
 
 def _names(tensors: dict[str, dict[str, int]]) -> dict[int, str]:
@@ -306,10 +365,3 @@ def tensor_spec(detail: dict[str, Any], names: dict[int, str]) -> TensorSpec:
 def one_line(error: Exception) -> str:
     """An engine's words on one line."""
     return " ".join(str(error).split())
-
-
-def _closed(*_: Any, **__: Any) -> Any:
-    raise UsageError(
-        "The model that this entry point belongs to is closed.",
-        "Load the model again: edge_sdk.load(…)",
-    )

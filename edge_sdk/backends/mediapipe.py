@@ -14,6 +14,7 @@ It brings an OpenCV of its own: install it in a venv of its own, never beside ``
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.artifact import Artifact
+from edge_sdk.backends.notices import without_formalities
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.processing import Geometry, Mask
 from edge_sdk.processing.picture import Picture, check_picture
@@ -45,17 +47,20 @@ class TasksModel:
     Attributes:
         manifest: of the artifact.
         variant: id of the build that runs.
+        video: whether pictures are frames of one video.
     """
 
     def __init__(self, manifest: Manifest, variant: str, file: Path, *, video: bool) -> None:
         self.manifest = manifest
         self.variant = variant
         self._mediapipe = _import()
-        self._video = video
+        self.video = video
         self._last_ms = -1
+        self._asked = False
         self._task: Any = None
         try:
-            self._task = self._open(file)
+            with without_formalities():
+                self._task = self._open(file)
         except (RuntimeError, ValueError, OSError) as error:
             said = " ".join(str(error).split())
             raise UsageError(
@@ -82,18 +87,21 @@ class TasksModel:
             image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
         )
         doing, read = self._words()
-        if self._video:
+        when: tuple[int, ...] = ()
+        if self.video:
             self._last_ms = max(self._last_ms + 1, 0 if time_ms is None else time_ms)
-            answer = getattr(self._task, f"{doing}_for_video")(image, self._last_ms)
-        else:
-            answer = getattr(self._task, doing)(image)
+            doing, when = f"{doing}_for_video", (self._last_ms,)
+        with nullcontext() if self._asked else without_formalities():
+            answer = getattr(self._task, doing)(image, *when)
+        self._asked = True
         found: Boxes | Mask | Classes = read(answer, picture)
         return found
 
     def close(self) -> None:
         """Give back what the engine holds."""
         if self._task is not None:
-            self._task.close()
+            with without_formalities():
+                self._task.close()
             self._task = None
 
     def __enter__(self) -> TasksModel:
@@ -119,7 +127,7 @@ class TasksModel:
         vision = self._mediapipe.tasks.vision
         options: dict[str, Any] = {
             "base_options": self._mediapipe.tasks.BaseOptions(model_asset_path=str(file)),
-            "running_mode": vision.RunningMode.VIDEO if self._video else vision.RunningMode.IMAGE,
+            "running_mode": vision.RunningMode.VIDEO if self.video else vision.RunningMode.IMAGE,
         }
         after = self.manifest.postprocess
         if isinstance(after, Segmentation):

@@ -1,8 +1,10 @@
 """Keeping an engine's birth notice off people's terminals.
 
 LiteRT prints "INFO: Created TensorFlow Lite XNNPACK delegate for CPU." from C++ as soon as it makes
-an interpreter, and offers no way to say less. For the few milliseconds that takes, descriptor 2
-points at a file in memory; afterwards everything else that was written there is passed on.
+an interpreter, and offers no way to say less. For the time that takes, descriptor 2 points at a
+file in memory. It is the whole process's descriptor: what its other threads write meanwhile, a log
+say, ends up there too, and is passed on afterwards. So it is the engines' own lines that are known
+here, by how they begin, and not what others may write.
 """
 
 from __future__ import annotations
@@ -10,9 +12,19 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from edge_sdk.files import memory_file
+
+_ENGINES = re.compile(
+    rb"\s*(?:\x1b\[[\d;]*m)?"
+    rb"(?:(?:INFO|WARNING|ERROR|VERBOSE|FATAL|Warning|Error): |[IWEF]\d{4} \d\d:\d\d:|\xe2\x94\x94"
+    rb"|\S+: Operation is not supported|.*\d operations will run on the [CG]PU"
+    rb"|at \S+\(.*\) \(|=== Source Location|third_party/"
+    rb"|\d{4}-\d\d-\d\d [\d:.]+ \[[VIWEF]:onnxruntime|$)"
+)
+"""How lines begin that LiteRT, its WebGPU accelerator and ONNX Runtime write; some are empty."""
 _FORMALITY = re.compile(rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94)")
 """How lines begin that LiteRT's CompiledModel writes of what it does, in three styles of log."""
 
@@ -25,15 +37,26 @@ def without_notices() -> Iterator[None]:
     """Pass on what is printed to stderr inside, less the lines that say nothing."""
     with overheard() as said:
         yield
-    if told := b"".join(line for line in said if line.strip() not in _NOTICES):
-        os.write(2, told)
+    _pass_on([line for line in said if line.strip() not in _NOTICES])
+
+
+@contextmanager
+def without_formalities() -> Iterator[None]:
+    """Likewise, less all that an engine logs of the course of things."""
+    said: list[bytes] = []
+    try:
+        with overheard() as said:
+            yield
+    finally:
+        if told := b"".join(line for line in said if not _FORMALITY.match(line)):
+            os.write(2, told)
 
 
 @contextmanager
 def overheard() -> Iterator[list[bytes]]:
-    """Keep what is printed to stderr inside; the lines are in the list afterwards."""
+    """Keep what an engine prints to stderr inside; its lines are in the list afterwards."""
     said: list[bytes] = []
-    with _one_at_a_time, os.fdopen(os.memfd_create("stderr"), "w+b") as file:
+    with _one_at_a_time, memory_file() as file:
         try:
             real = os.dup(2)
         except OSError:  # started with stderr closed: nobody reads it
@@ -46,10 +69,21 @@ def overheard() -> Iterator[list[bytes]]:
             os.dup2(real, 2)
             os.close(real)
             file.seek(0)
-            said += file.read().splitlines(keepends=True)
+            lines = file.read().splitlines(keepends=True)
+            said += [line for line in lines if _ENGINES.match(line)]
+            _pass_on([line for line in lines if not _ENGINES.match(line)])
 
 
-def complaints(said: list[bytes]) -> str:
+def _pass_on(lines: list[bytes]) -> None:
+    rest = b"".join(lines)
+    while rest:
+        try:
+            rest = rest[os.write(2, rest) :]
+        except OSError:  # nobody reads it
+            return
+
+
+def complaints(said: Sequence[bytes]) -> str:
     """What LiteRT's log says beyond the course of things, on one line."""
     lines = [line for line in said if line.strip() and not _FORMALITY.match(line)]
     return " ".join(b" ".join(lines).decode(errors="replace").split())

@@ -12,6 +12,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
+from edge_sdk.backends import vulkan
 from edge_sdk.backends.delegates import ONNX_PROVIDERS
 from edge_sdk.backends.notices import overheard
 
@@ -67,6 +68,8 @@ def driver(delegate: str) -> tuple[str, str]:
     device = found[0]
     version = dict(device.ep_metadata).get("version", "")
     text = f"{PACKAGES[delegate][1]} {version} on {device.device.type.name} {device.device.vendor}"
+    if delegate == "gpu" and (below := vulkan.drivers()):
+        text += f", {below}"
     software = delegate == "gpu" and device.device.type.name == "CPU"
     return text, "on a software adapter, no graphics processor" if software else ""
 

@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, get_args
 
 from edge_sdk.backends import onnx_plugins, processor
-from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import ONNX_OPTIONS, ONNX_PROVIDERS, check_options
+from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel, closed
+from edge_sdk.backends.delegates import EARLIER, ONNX_OPTIONS, ONNX_PROVIDERS, check_options
 from edge_sdk.backends.notices import overheard
 from edge_sdk.backends.partitions import Share
 from edge_sdk.errors import UnavailableError, UsageError
@@ -90,12 +90,14 @@ class OnnxRuntime:
         for request in delegates:
             if refusals[request.name] and request.name in onnx_plugins.PACKAGES:
                 refusals[request.name] = onnx_plugins.obstacle(request.name)
+        for request in _after_cpu(delegates):
+            refusals[request.name] = refusals[request.name] or EARLIER
         wanted = [r for r in delegates if not refusals[r.name]]
         if first := next((r for r in wanted if r.name != "cpu"), None):
             alike = first.name in here
             for request in wanted:
                 if request.name != "cpu" and (request.name in here) is not alike:
-                    refusals[request.name] = "an earlier delegate of the list is active"
+                    refusals[request.name] = EARLIER
         failures = _errors(states)
 
         def session_of(requests: Sequence[DelegateRequest]) -> Any:
@@ -207,6 +209,8 @@ class OnnxRuntimeModel(LoadedModel):
         self._run = session._sess.run
         self._inputs = tuple(t.name for t in self.signature.inputs)
         self._outputs = [t.name for t in self.signature.outputs]
+        if not set(self._inputs).isdisjoint(self._outputs):
+            self.run = self._run_apart  # type: ignore[method-assign]
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """See ``LoadedModel.run``.
@@ -233,13 +237,25 @@ class OnnxRuntimeModel(LoadedModel):
             ) from error
         return outputs
 
+    def _run_apart(self, inputs: Sequence[Array]) -> list[Array]:
+        """The same where an input is an output too: up to 1.23 that is the caller's own array."""
+        outputs = OnnxRuntimeModel.run(self, inputs)
+        pairs = zip(self._outputs, outputs, strict=True)
+        return [array.copy() if name in self._inputs else array for name, array in pairs]
+
     def placement(self) -> Placement:
         """See ``LoadedModel.placement``. Before 1.24 it is not told which node went where."""
         return self._placement
 
     def close(self) -> None:
         """See ``LoadedModel.close``."""
-        self._session = self._run = None
+        self._session, self._run = None, closed
+
+
+def _after_cpu(delegates: Sequence[DelegateRequest]) -> Sequence[DelegateRequest]:
+    """What comes after ``cpu``, which takes all that it is given."""
+    names = [request.name for request in delegates]
+    return delegates[names.index("cpu") + 1 :] if "cpu" in names else ()
 
 
 def _refusal(request: DelegateRequest, here: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ model with the same graph, it answers with that model's weights, in silence. Tha
 retrained model is. So a file's name holds the digest of the very model, and of the engine's
 version; there is no name under which another model's weights could be found.
 
-A file is written under a name of its own, brought to the disk, and only then named as complete:
-what was cut off is never found. Those of other engine versions, and the least recently used beyond
+Who finds none has the engine write it in memory, and copies that to the disk when it is complete:
+XNNPACK ends the whole process (``abort``) where a write fails, as it does on a full disk. What was
+cut off is never found. Those of other engine versions, and the least recently used beyond
 ``MAX_FILES`` or ``MAX_BYTES``, are removed; a process that still has one open keeps it.
 
 Reading a whole model for its digest costs more than the cache saves, so the digest of a file is
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -27,12 +29,13 @@ from pathlib import Path
 from zlib import crc32
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import sha256, whole_file
+from edge_sdk.files import memory_file, sha256, whole_file
 
 SUFFIX = ".xnnpack"
 PART = ".part"
 MAX_FILES = 8
 MAX_BYTES = 1 << 29
+_BLOCK_BYTES = 1 << 20
 STAMP = ".digest"
 MAX_STAMPS = 64
 SETTLED_SECONDS = 2.0
@@ -50,38 +53,28 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
     Args:
         folder: for caches alone; made if need be.
         digest: of the model that the weights belong to.
-        engine: its name and version.
+        engine: its name and version, and the processor that it lays weights out for.
     """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         version = f"{crc32(engine.encode()):08x}"
         ready = folder / f"{digest}-{version}{SUFFIX}"
-        if ready.is_file():
+        if found := ready.is_file():
             os.utime(ready)  # it is what was used last
-            part = None
-        else:
-            import tempfile
-
-            folder.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(f"{SUFFIX}{PART}", "weights-", folder)
-            os.close(descriptor)
-            part = Path(name)
-            part.unlink()  # the engine makes it; an empty one it would take for damaged
     except OSError:
         yield None
         return
-    if part is None:
-        yield ready
+    if found or not hasattr(os, "memfd_create"):
+        yield ready if found else None
         return
-    try:
-        yield part
-        if part.is_file():
-            _complete(part, ready)
-            collect(folder, version)
-    except OSError:  # a full disk costs the cache, not the session
-        pass
-    finally:
-        with suppress(OSError):
-            part.unlink()
+    with memory_file() as file:
+        yield Path(f"/proc/self/fd/{file.fileno()}")
+        if os.fstat(file.fileno()).st_size:
+            with suppress(OSError, EdgeError):  # a full disk costs the cache, not the session
+                file.seek(0)
+                with whole_file(ready) as copy:
+                    shutil.copyfileobj(file, copy, _BLOCK_BYTES)
+                collect(folder, version)
 
 
 def remembered_digest(folder: Path, model: Path | bytes, now: float | None = None) -> str:
@@ -150,12 +143,3 @@ def collect(folder: Path, version: str) -> None:
         if gone:
             with suppress(OSError):
                 path.unlink()
-
-
-def _complete(part: Path, ready: Path) -> None:
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    part.replace(ready)

@@ -62,7 +62,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"time for all measurements together (default {DEFAULT_SECONDS:g})",
     )
     parser.add_argument(
-        "--device", metavar="NAME", help="what this device is called in the report (its board)"
+        "--device",
+        type=_name,
+        metavar="NAME",
+        help="what this device is called in the report (its board)",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE.json", help="write the report there as well"
@@ -244,6 +247,12 @@ def _words(text: str) -> tuple[str, ...]:
     if not all(words):
         raise argparse.ArgumentTypeError(f"{text!r} is not a list of names, as one,two")
     return words
+
+
+def _name(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("a device has a name")
+    return text.strip()
 
 
 def _counts(text: str) -> tuple[int, ...]:

@@ -48,9 +48,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         const=_PAGE,
         help=f"show it in the browser ({_PAGE}) until Ctrl-C; a video begins again and again",
     )
+    parser.add_argument(
+        "--window",
+        action="store_true",
+        help="show it in a window of this machine; Esc, q or closing it ends it",
+    )
     parser.add_argument("--seconds", type=float, metavar="N", help="end after so long")
     parser.add_argument(
         "--lines", type=Path, metavar="FILE.jsonl", help="write what was found, a line a frame"
+    )
+    parser.add_argument(
+        "--mqtt",
+        metavar="mqtt://HOST[:PORT]/TOPIC",
+        help="publish what was found, a message a frame (TOPIC: edgeloop/video)",
+    )
+    parser.add_argument("--mqtt-user", metavar="NAME", default="", help="who we are to the broker")
+    parser.add_argument("--mqtt-password-file", type=Path, metavar="FILE", help="and by what")
+    parser.add_argument(
+        "--backend",
+        metavar="NAME",
+        help="mediapipe: MediaPipe Tasks runs the models; else an engine's name (the best here)",
     )
     parser.add_argument(
         "--faces-model", type=Path, metavar="X.edge", help="another detector than MediaPipe's"
@@ -71,6 +88,11 @@ def run(args: argparse.Namespace) -> Outcome:
         output=args.output,
         side_by_side=args.side_by_side,
         live=args.live,
+        window=args.window,
+        mqtt=args.mqtt,
+        mqtt_user=args.mqtt_user,
+        mqtt_password_file=args.mqtt_password_file,
+        backend=args.backend,
         seconds=args.seconds,
         lines=args.lines,
         faces_model=args.faces_model,

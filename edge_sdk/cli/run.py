@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_sdk.cli.auditing import Trail, add_audit, audit_of
 from edge_sdk.cli.command import Outcome
+from edge_sdk.cli.loading import add_loading, load_model
 from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.cli.run_report import Answer, SourceReport, Tensors
+    from edge_sdk.guard import InputGuard
     from edge_sdk.pipeline import Source
     from edge_sdk.runtime import Session
     from edge_sdk.spec import Result
@@ -35,21 +39,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="pictures, folders of pictures, videos; .npy or .npz for a model that takes arrays",
     )
-    parser.add_argument(
-        "--delegate", metavar="NAME,…", default="", help="delegates in order of preference"
-    )
-    parser.add_argument(
-        "--strict", action="store_true", help="fail unless the model runs where it was asked to"
-    )
-    parser.add_argument("--threads", type=int, metavar="N", help="threads for CPU kernels")
-    parser.add_argument("--variant", metavar="ID", help="which build of the artifact")
-    parser.add_argument("--backend", metavar="NAME", help="which engine")
-    parser.add_argument(
-        "--preprocess", type=Path, metavar="SPEC.toml", help="pre- and postprocessing, bare model"
-    )
-    parser.add_argument(
-        "--labels", type=Path, metavar="FILE", help="class names, one a line, bare model"
-    )
+    add_loading(parser)
     parser.add_argument(
         "--draw",
         type=Path,
@@ -59,6 +49,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", type=Path, metavar="FILE.jsonl", help="write one JSON object per frame"
     )
+    parser.add_argument(
+        "--guard",
+        type=Path,
+        metavar="LIMITS.toml",
+        help="ask only about inputs that keep these limits (ranges, brightness, sharpness, size, "
+        "rate); what is refused is counted",
+    )
+    add_audit(parser)
 
 
 def run(args: argparse.Namespace) -> Outcome:
@@ -68,8 +66,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
     if args.output:
         check_writable(args.output)
-    with _load(args) as session:
-        runner = _Runner(session)
+    with load_model(args) as session, audit_of(args) as trail:
+        runner = _Runner(session, trail, _guard(session, args.guard))
         started = time.perf_counter()
         if session.processing.preprocess is None:
             answers, sources = _run_arrays(runner, args)
@@ -83,6 +81,7 @@ def run(args: argparse.Namespace) -> Outcome:
             frames=len(answers),
             fps=round(len(answers) / elapsed, 2),
             latency_ms=latency(runner.milliseconds),
+            guard=None if runner.guard is None else runner.guard.report(),
             sources=tuple(sources),
             warnings=tuple(source.warning for source in sources if source.warning),
             results=tuple(answers),
@@ -94,43 +93,47 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome(report, describe(report))
 
 
-def _load(args: argparse.Namespace) -> Session:
-    import edge_sdk
-    from edge_sdk.processing import read_labels, read_processing
-    from edge_sdk.runtime.model_file import is_artifact
+def _guard(session: Session, limits: Path | None) -> InputGuard | None:
+    if limits is None:
+        return None
+    from edge_sdk.guard import InputGuard, read_limits
 
-    if is_artifact(args.model) and (args.preprocess or args.labels):
-        flag = "--preprocess" if args.preprocess else "--labels"
-        raise UsageError(f"{args.model} brings its own processing.", f"Leave out {flag}.")
-    before, after = read_processing(args.preprocess) if args.preprocess else (None, None)
-    return edge_sdk.load(
-        args.model,
-        delegates=[name for name in args.delegate.split(",") if name],
-        strict=args.strict,
-        threads=args.threads,
-        variant=args.variant,
-        backend=args.backend,
-        preprocess=before,
-        postprocess=after,
-        labels=read_labels(args.labels) if args.labels else (),
-    )
+    return InputGuard(session, read_limits(limits))
 
 
 class _Runner:
-    """A session with a stopwatch around its inference."""
+    """A session with a stopwatch around its inference, a guard before it, and a trail behind."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, trail: Trail, guard: InputGuard | None) -> None:
         self.session = session
+        self.guard = guard
+        self._trail = trail
         self.milliseconds: list[float] = []
 
-    def look(self, picture: Any) -> Any:
+    def refusal(self, inputs: Any, stream: str, at_s: float = 0.0) -> str:
+        """Why the guard, if there is one, does not want this to be asked; empty if it does."""
+        if self.guard is None:
+            return ""
+        from edge_sdk.guard import RefusedInput
+
+        try:
+            self.guard.admit(inputs, stream=stream, at_s=at_s)
+        except RefusedInput as refused:
+            return refused.reason
+        return ""
+
+    def look(self, picture: Any, source: Path, index: int) -> Any:
         """``session.predict``, taken apart to time the middle."""
         inputs, geometry = self.session.processing.before(picture)
-        return self.session.processing.after(self._infer(inputs), geometry)
+        answer = self.session.processing.after(self._infer(inputs), geometry)
+        self._trail.record(self.session, picture, answer, source, index)
+        return answer
 
-    def run(self, inputs: Mapping[str, Any]) -> Result | Tensors:
+    def run(self, inputs: Mapping[str, Any], source: Path, index: int) -> Result | Tensors:
         """The same for a model that takes arrays."""
-        return _as_word(self.session.processing.after(self._infer(inputs)))
+        answer = self.session.processing.after(self._infer(inputs))
+        self._trail.record(self.session, inputs, answer, source, index)
+        return _as_word(answer)
 
     def _infer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         started = time.perf_counter_ns()
@@ -173,11 +176,16 @@ def _run_pictures(
     answers: list[Answer] = []
     reports: list[SourceReport] = []
     for at, (source, target) in enumerate(zip(sources, targets, strict=True)):
-        before = len(answers)
+        before, refused = len(answers), Counter[str]()
         label = source.path.name if len(sources) == 1 else f"{at + 1}/{len(sources)}"
         with open_sink(target, source) if target else nullcontext() as sink:
             for frame in _told(source.frames(), label, source):
-                found = runner.look(frame.picture)
+                if reason := runner.refusal(frame.picture, str(at), frame.time_s or 0.0):
+                    refused[reason] += 1
+                    if sink is not None:
+                        sink.write(draw(frame.picture, Boxes(found=())))
+                    continue
+                found = runner.look(frame.picture, source.path, frame.index)
                 answers.append(
                     Answer(
                         source=str(source.path),
@@ -194,6 +202,7 @@ def _run_pictures(
                 kind="video" if isinstance(source, Clip) else "picture",
                 frames=len(answers) - before,
                 announced=source.announced,
+                refused=dict(refused),
                 drawn=str(target) if target else None,
             )
         )
@@ -220,13 +229,23 @@ def _run_arrays(
     if args.draw:
         raise UsageError("There is no picture to draw on.", "Leave out --draw.")
     for path in args.inputs:
-        before = len(answers)
+        before, refused, count = len(answers), Counter[str](), 0
         for index, inputs in enumerate(read_arrays(path, session.engine_signature)):
-            answers.append(
-                Answer(source=str(path), index=index, time_s=None, result=runner.run(inputs))
+            count += 1
+            if reason := runner.refusal(inputs, f"{path} {index}"):
+                refused[reason] += 1
+                continue
+            result = runner.run(inputs, path, index)
+            answers.append(Answer(source=str(path), index=index, time_s=None, result=result))
+        reports.append(
+            SourceReport(
+                path=str(path),
+                kind="arrays",
+                frames=len(answers) - before,
+                announced=count,
+                refused=dict(refused),
             )
-        count = len(answers) - before
-        reports.append(SourceReport(path=str(path), kind="arrays", frames=count, announced=count))
+        )
     return answers, reports
 
 

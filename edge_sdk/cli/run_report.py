@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_sdk.spec import Area, Boxes, Classes, Placement, Word
+from edge_sdk.spec import Area, Boxes, Classes, GuardReport, Placement, Word
 
 MOST_VALUES = 1000
 """An output with more numbers than this is summed up instead of listed."""
@@ -61,7 +62,8 @@ class SourceReport(Word, frozen=True, kw_only=True):
     Attributes:
         frames: how many were answered.
         announced: how many a video's header speaks of, 0 if it does not say; more than ``frames``
-            means that the rest is missing or damaged.
+            and ``refused`` together means that the rest is missing or damaged.
+        refused: how many the guard did not let through, by reason.
         drawn: the file that the drawing went to.
     """
 
@@ -69,24 +71,26 @@ class SourceReport(Word, frozen=True, kw_only=True):
     kind: Literal["picture", "video", "arrays"]
     frames: int
     announced: int
+    refused: dict[str, int] = msgspec.field(default_factory=dict)
     drawn: str | None = None
 
     @property
     def warning(self) -> str:
         """What is wrong with it, or nothing."""
-        if self.kind == "video" and self.frames < self.announced:
+        read = self.frames + sum(self.refused.values())
+        if self.kind == "video" and read < self.announced:
             return (
-                f"{self.path}: only {self.frames} of the {self.announced} frames that it announces "
+                f"{self.path}: only {read} of the {self.announced} frames that it announces "
                 "could be read; the rest is missing or damaged"
             )
         return ""
 
 
 class Latency(Word, frozen=True, kw_only=True):
-    """Milliseconds of inference alone, over all frames."""
+    """Milliseconds of inference alone, over all frames; None where nothing was run."""
 
-    p50: float
-    p99: float
+    p50: float | None
+    p99: float | None
 
 
 class RunReport(Word, frozen=True, kw_only=True):
@@ -96,6 +100,7 @@ class RunReport(Word, frozen=True, kw_only=True):
         model: the file that was loaded, and which build of it.
         fps: frames per second of the whole loop: read, prepare, infer, answer, draw and write.
         warnings: what a person should know about the inputs.
+        guard: what it let through and what not; None without one.
     """
 
     model: str
@@ -107,6 +112,7 @@ class RunReport(Word, frozen=True, kw_only=True):
     sources: tuple[SourceReport, ...]
     warnings: tuple[str, ...]
     results: tuple[Answer, ...]
+    guard: GuardReport | None = None
 
 
 def tensors(outputs: Mapping[str, npt.NDArray[Any]]) -> Tensors:
@@ -115,7 +121,9 @@ def tensors(outputs: Mapping[str, npt.NDArray[Any]]) -> Tensors:
 
 
 def latency(milliseconds: list[float]) -> Latency:
-    """The percentiles of at least one measurement."""
+    """The percentiles, if anything was measured."""
+    if not milliseconds:
+        return Latency(p50=None, p99=None)
     p50, p99 = np.percentile(milliseconds, (50, 99))
     return Latency(p50=round(float(p50), 4), p99=round(float(p99), 4))
 
@@ -128,17 +136,24 @@ def describe(report: RunReport) -> str:
     for source in report.sources:
         answers = list(islice(answered, source.frames))
         if source.kind == "video":
-            lines += [f"{source.path}: {source.frames} frames", f"  {_summary(answers)}"]
+            lines.append(f"{source.path}: {source.frames} frames")
+            lines += [f"  {_summary(answers)}"] * bool(answers)
         else:
             lines += [f"{source.path:<{width}}  {answer.result}" for answer in answers]
+        if source.refused:
+            why = ", ".join(f"{count} {reason}" for reason, count in source.refused.items())
+            lines.append(f"{source.path:<{width}}  refused: {why}")
     drawn = [source.drawn for source in report.sources if source.drawn]
     if drawn:
         lines.append(f"drawn: {', '.join(drawn[:3])}{' …' if len(drawn) > 3 else ''}")
     frames = "1 frame" if report.frames == 1 else f"{report.frames} frames"
-    lines.append(
-        f"{frames}, {report.fps:.0f} a second; inference "
-        f"p50 {report.latency_ms.p50:.2f} ms, p99 {report.latency_ms.p99:.2f} ms"
-    )
+    if report.guard is not None:
+        lines.append(f"guard: {report.guard}")
+    p50, p99 = report.latency_ms.p50, report.latency_ms.p99
+    if p50 is not None and p99 is not None:
+        lines.append(
+            f"{frames}, {report.fps:.0f} a second; inference p50 {p50:.2f} ms, p99 {p99:.2f} ms"
+        )
     lines.append(f"{report.variant} on {report.placement}")
     return "\n".join(lines)
 

@@ -34,6 +34,26 @@ def asset(name: str) -> str:
     return _python("scripts/assets", "--path", name).strip()
 
 
+def mediapipe_python() -> str:
+    """The Python that has MediaPipe, in a venv of its own; made when it is first asked for.
+
+    Raises:
+        UnavailableError: edgeloop was installed from a wheel, or MediaPipe cannot be installed.
+    """
+    try:
+        script = checkout() / "scripts" / "mediapipe"
+    except UnavailableError as error:
+        raise UnavailableError(
+            "MediaPipe Tasks is not in this Python, and shares none with edgeloop[vision].",
+            "python3 -m venv tasks && tasks/bin/pip install 'edgeloop[mediapipe]' && "
+            "tasks/bin/edge demo video --backend mediapipe --faces-model X.edge",
+        ) from error
+    done = subprocess.run([script], stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise UnavailableError(f"{script} ended with {done.returncode}.")
+    return done.stdout.strip()
+
+
 def _python(*words: object) -> str:
     done = subprocess.run(
         [sys.executable, *map(str, words)],

@@ -4,7 +4,9 @@ A pipeline as a person would write it: a source, two models of MediaPipe's as th
 two effects, and where the pictures go. Stills are no video: nothing is carried from one picture
 to the next, and the detector is the one that sees farther.
 
-    source -> [faces -> tracks] -> [person -> background] -> [blur faces] -> recording, page, lines
+    source -> [faces -> tracks] -> [person -> background] -> [blur faces] -> recording, page, …
+
+Who runs the models, ours or MediaPipe Tasks, is ``video_models``.
 """
 
 from __future__ import annotations
@@ -16,26 +18,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_sdk.demos.assets import asset, checkout
+from edge_sdk.broker import Credentials
+from edge_sdk.demos.assets import asset
+from edge_sdk.demos.video_models import FAR_FACES, NEAR_FACES, PERSON, asking
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline import Frame, Pipeline, PipelineReport, Stage
 from edge_sdk.pipeline.metrics import Spread, StageReport
-from edge_sdk.pipeline.outputs import JsonLines, LivePage, PictureFolder, Recording
+from edge_sdk.pipeline.outputs import (
+    JsonLines,
+    LivePage,
+    MqttTopic,
+    PictureFolder,
+    Recording,
+    Window,
+)
 from edge_sdk.pipeline.outputs.page import parse_address
 from edge_sdk.pipeline.pipeline import FrameSink, FrameSource
 from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import FolderSource, open_source
-from edge_sdk.pipeline.stages import Background, BlurFaces, Model, SideBySide, Tracker
-from edge_sdk.runtime import Session, load
+from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
 from edge_sdk.spec import Boxes, Word
 from edge_sdk.text import table
 
 Effect = Literal["faces", "background", "both"]
 
 CLIP = "carphone"
-_SHORT = ("face-detection-short-range", "face_detection/face.toml")
-_FULL = ("face-detection-full-range", "face_detection/face_full_range.toml")
-_PERSON = ("selfie-segmentation", "selfie_segmentation/selfie.toml")
+TOPIC = "edgeloop/video"
+"""Where answers go if no topic is named."""
 
 
 class VideoReport(Word, frozen=True, kw_only=True):
@@ -44,8 +53,10 @@ class VideoReport(Word, frozen=True, kw_only=True):
     Attributes:
         input, effect, output: as asked for; output is None where only a page was shown.
         page: the live page's address, or None.
+        backend: by which the models ran, if one was asked for.
         taken, frames: frames that the source gave, and that got through.
         dropped: the others, by stage and reason.
+        missed: what got through and no further, by sink and reason.
         with_faces: in how many of them faces were found; None where none were looked for.
         seconds, fps, age_ms, stages, warnings: as ``edge_sdk.pipeline.PipelineReport``.
     """
@@ -54,9 +65,11 @@ class VideoReport(Word, frozen=True, kw_only=True):
     effect: str
     output: str | None
     page: str | None
+    backend: str | None
     taken: int
     frames: int
     dropped: dict[str, int]
+    missed: dict[str, int]
     with_faces: int | None
     seconds: float
     fps: float
@@ -81,6 +94,11 @@ class VideoDemo:
     output: Path | None = None
     side_by_side: bool = False
     live: str | None = None
+    window: bool = False
+    mqtt: str | None = None
+    mqtt_user: str = ""
+    mqtt_password_file: Path | None = None
+    backend: str | None = None
     seconds: float | None = None
     lines: Path | None = None
     faces_model: Path | None = None
@@ -95,30 +113,28 @@ class VideoDemo:
         if self.seconds is not None and not self.seconds > 0:
             raise UsageError(f"--seconds is {self.seconds:g}.", "--seconds 10")
         source = self._open()
-        page = self._page(source)
-        target = self._target(source, page)
+        shown = self._shown(source)
+        page = next((each for each in shown if isinstance(each, LivePage)), None)
+        target = self._target(source, shown=bool(shown))
         counted = _Counted()
+        sinks: list[FrameSink] = [counted, *self._told()]
+        if target is not None:
+            sinks.append(_recorder(target, source))
         with ExitStack() as stack:
-            stages = self._stages(source, stack)
-            sinks: list[FrameSink] = [counted]
-            if target is not None:
-                sinks.append(_recorder(target, source))
-            if page is not None:
-                sinks.append(page)
-            if self.lines is not None:
-                sinks.append(JsonLines(self.lines))
-            pipeline = Pipeline(source, stages, sinks)
+            pipeline = Pipeline(source, self._stages(source, stack), [*sinks, *shown])
             if page is not None:
                 self.say(f"Look at {page.url}   Ctrl-C ends it.")
-            found = self._play(pipeline, until_told=page is not None or source.live)
+            found = self._play(pipeline, until_told=bool(shown) or source.live)
         return VideoReport(
             input=self.source or CLIP,
             effect=self.effect,
             output=None if target is None else str(target),
             page=None if page is None else page.url,
+            backend=self.backend,
             taken=found.taken,
             frames=found.done,
             dropped=found.dropped,
+            missed=found.missed,
             with_faces=None if self.effect == "background" else counted.with_faces,
             seconds=found.seconds,
             fps=found.fps,
@@ -128,25 +144,53 @@ class VideoDemo:
         )
 
     def _open(self) -> FrameSource:
-        shown = self.live is not None
+        shown = self.live is not None or self.window
         again = shown and self.output is None
         return open_source(self.source or asset(CLIP), paced=shown, repeat=again)
 
-    def _page(self, source: FrameSource) -> LivePage | None:
-        """The live page, if it is asked for, or if nothing else would show a camera's pictures."""
-        if self.live is None and not (source.live and self.output is None):
-            return None
+    def _shown(self, source: FrameSource) -> list[FrameSink]:
+        """The live page and the window that are asked for; the page where nothing else would show
+        a camera's pictures.
+        """
+        asked = self.live is not None or self.window
+        if not asked and not (source.live and self.output is None):
+            return []
         if isinstance(source, FolderSource):
+            what = "--window" if self.window else "--live"
             raise UsageError(
-                "A folder of pictures is over before anybody could look at a page.",
-                "Leave out --live; --output FOLDER",
+                "A folder of pictures is over before anybody could look at it.",
+                f"Leave out {what}; --output FOLDER",
             )
-        host, port = parse_address(self.live) if self.live else ("127.0.0.1", 0)
-        return LivePage(host, port, title=f"edgeloop: {self.effect}")
+        title = f"edgeloop: {self.effect}"
+        shown: list[FrameSink] = [Window(title)] if self.window else []
+        if not self.window or self.live is not None:
+            host, port = parse_address(self.live) if self.live else ("127.0.0.1", 0)
+            shown.append(LivePage(host, port, title=title))
+        return shown
 
-    def _target(self, source: FrameSource, page: LivePage | None) -> Path | None:
+    def _told(self) -> list[FrameSink]:
+        """Where the answers go without the pictures."""
+        told: list[FrameSink] = []
+        if self.lines is not None:
+            told.append(JsonLines(self.lines))
+        if self.mqtt is not None:
+            url, topic = _broker_and_topic(self.mqtt)
+            told.append(MqttTopic(url, topic, credentials=self._login()))
+        return told
+
+    def _login(self) -> Credentials:
+        path = self.mqtt_password_file
+        try:
+            password = "" if path is None else path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(
+                f"The password file {path} cannot be read: {error}.", "--mqtt-password-file FILE"
+            ) from error
+        return Credentials(self.mqtt_user, password)
+
+    def _target(self, source: FrameSource, *, shown: bool) -> Path | None:
         if self.output is None:
-            if page is not None:
+            if shown:
                 return None
             return Path(f"demo-{self.effect}{'' if _is_stills(source) else VIDEO_SUFFIX}")
         suffix = self.output.suffix.lower()
@@ -170,14 +214,15 @@ class VideoDemo:
         stills = _is_stills(source)
         beside = SideBySide()
         stages: list[Stage] = []
+        how: dict[str, Any] = {"backend": self.backend, "video": not stills, "stack": stack}
         if self.effect != "background":
-            detector = _load(self.faces_model, *(_FULL if stills else _SHORT), labels=("face",))
-            stages.append(Model(stack.enter_context(detector), "faces"))
+            faces = FAR_FACES if stills else NEAR_FACES
+            stages.append(asking("faces", self.faces_model, faces, **how))
             if not stills:
                 stages.append(Tracker("faces"))
         if self.effect != "faces":
-            person = stack.enter_context(_load(self.person_model, *_PERSON))
-            stages += [Model(person, "person"), Background("person", self.background)]
+            stages.append(asking("person", self.person_model, PERSON, **how))
+            stages.append(Background("person", self.background))
         if self.effect != "background":
             stages.append(BlurFaces("faces" if stills else "tracks"))
         if self.side_by_side:
@@ -210,6 +255,7 @@ def described(report: VideoReport) -> str:
         f"age at the end p50 {_ms(report.age_ms.p50)}, p99 {_ms(report.age_ms.p99)}"
     )
     lines += [f"{count} dropped, {why}" for why, count in report.dropped.items()]
+    lines += [f"{count} missed, {why}" for why, count in report.missed.items()]
     lines += report.warnings
     if report.output:
         lines.append(f"Look at {report.output}")
@@ -261,6 +307,13 @@ def _until_told(pipeline: Pipeline) -> PipelineReport:
     return report
 
 
+def _broker_and_topic(text: str) -> tuple[str, str]:
+    """``mqtt://HOST[:PORT]/TOPIC`` as the broker's URL and the topic."""
+    scheme, _, rest = text.partition("://")
+    address, _, topic = rest.partition("/")
+    return f"{scheme}://{address}", topic or TOPIC
+
+
 def _is_stills(source: FrameSource) -> bool:
     return isinstance(source, FolderSource)
 
@@ -269,17 +322,3 @@ def _recorder(target: Path, source: FrameSource) -> FrameSink:
     if target.suffix.lower() in VIDEO_CODECS:
         return Recording(target, source.fps, live=source.live)
     return PictureFolder(target)
-
-
-def _load(model: Path | None, name: str, spec: str, labels: tuple[str, ...] = ()) -> Session:
-    """An artifact of the user's, or one of the repository's models with its declaration."""
-    from edge_sdk.processing import read_processing
-    from edge_sdk.runtime.choosing import default_threads
-
-    # Decoding and drawing want the other half of the cores.
-    threads = max(1, default_threads() // 2)
-    if model is not None:
-        return load(model, threads=threads)
-    before, after = read_processing(checkout() / "examples" / spec)
-    path = asset(name)
-    return load(path, threads=threads, preprocess=before, postprocess=after, labels=labels)

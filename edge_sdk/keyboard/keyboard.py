@@ -3,14 +3,14 @@
 Three that know different things are asked, and their probabilities are joined:
 
     words     the trigram, over its vocabulary
-    personal  what this person has typed: mixed with it, ``PERSONAL_SHARE`` of the whole
+    personal  what this person has typed, which corrects it
     letters   the network: how likely the letter is with which a word would go on, to the power
               ``LETTERS_POWER``, since it has read less, and other, English than the trigram
 
 The network is asked once a key, for one letter says which of the words that begin alike are meant.
 
-A word that was offered and passed over is probably not the one: it is taken to be ``OVERLOOKED`` as
-likely as before, which gives its place to another unless nothing else comes near it.
+A word that was offered and passed over is not the one: it is taken to be ``OVERLOOKED`` as likely
+as before, so it comes back only where hardly another word is left.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from edge_sdk.keyboard.personal import Personal
 from edge_sdk.keyboard.words import START, Words
 
 SUGGESTIONS = 3
-PERSONAL_SHARE = 0.35
 LETTERS_POWER = 0.15
-OVERLOOKED = 0.05
+OVERLOOKED = 1e-3
 _CONSIDERED = 60
 """Words that the network is asked about: the likeliest of the two others."""
 _FLOOR = 1e-2
@@ -80,22 +79,17 @@ class Keyboard:
             before = _words_before(text[: text.rindex(words[-1])])
             known = self._words.number(words[-1].lower()) is not None
             starts_sentence = before[-1] == START and known
-            self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before[-1])
+            self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before)
 
     def _scored(self, prefix: str, before: tuple[str, ...]) -> dict[str, float]:
         """The likeliest words, by the trigram and by habit."""
         among = self._words.beginning_with(prefix)
         scores = self._words.scores(before, among)
-        share = PERSONAL_SHARE if self.personal is not None and len(self.personal) else 0.0
         most = min(_CONSIDERED, len(scores))
         best = np.argpartition(-scores, most - 1)[:most].tolist() if most else []
-        found = {
-            self._words.words[among.start + at]: (1 - share) * float(np.exp(scores[at]))
-            for at in best
-        }
-        if self.personal is not None and share:
-            for word, likely in self.personal.likely(prefix, before[-1]).items():
-                found[word] = found.get(word, 0.0) + share * likely
+        found = {self._words.words[among.start + at]: float(np.exp(scores[at])) for at in best}
+        if self.personal is not None:
+            found = self.personal.mixed(prefix, before, found)
         found.pop(prefix, None)  # nothing is saved by what stands there already
         return found
 

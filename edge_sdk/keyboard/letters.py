@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime import load
 from edge_sdk.toml_file import read_text
@@ -21,7 +21,7 @@ from edge_sdk.toml_file import read_text
 WINDOW = 40
 
 
-class Letters:
+class Letters(Closing):
     """The network. Close it, or use it in a ``with``."""
 
     def __init__(self, model: Path | str, alphabet: Path | str) -> None:
@@ -68,14 +68,3 @@ class Letters:
     def close(self) -> None:
         """Give back the network."""
         self._session.close()
-
-    def __enter__(self) -> Letters:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -1,9 +1,19 @@
-"""What one person types: words and pairs of words, counted, in a file of theirs and nowhere else.
+"""What one person types: words, and what they follow, counted in a file of theirs alone.
 
 A language model knows English, not the names of one's family. So every word that is typed counts,
-also after the word before it, and a new one is suggested from its second use on, or at once after
-the word it followed. When there are more than ``MAX_WORDS`` or ``MAX_PAIRS``, all counts are halved
-and what comes to nothing is forgotten: old habits fade, and the file stays small.
+also after the word and the two words before it. Habit corrects the model in three steps, each the
+more the more has been seen (Witten and Bell's way, with Ney's discount)::
+
+    p1 = (1 - a) known + a ((1 - b) count / all + b recent / of late)
+    p2 = (count after one - DISCOUNT + escape p1) / (seen after one + trust)
+    p3 = the same after two, beginning with p2
+
+    a = SHARE all / (all + HALF_SHARE);  escape = trust + DISCOUNT (different words seen there)
+
+*Recent* counts what was typed since the file was opened, a word that is ``FADES_AFTER`` words older
+one e-th as much, for a text keeps to its subject; b grows with it to ``RECENT_SHARE``. When there
+are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are halved and what comes to nothing is
+forgotten: old habits fade, and the file stays small.
 
 The file is JSON, readable by its owner alone, and written whole or not at all.
 """
@@ -11,8 +21,11 @@ The file is JSON, readable by its owner alone, and written whole or not at all.
 from __future__ import annotations
 
 import json
+import math
 from bisect import bisect_left, insort
 from collections import defaultdict
+from heapq import nlargest
+from itertools import islice
 from pathlib import Path
 
 from edge_sdk.errors import UsageError
@@ -21,25 +34,35 @@ from edge_sdk.keyboard.words import LAST
 from edge_sdk.toml_file import read_text
 
 MAX_WORDS = 20_000
-MAX_PAIRS = 60_000
+MAX_FOLLOWERS = 80_000
 MAX_LETTERS = 40
-PAIR_WEIGHT = 0.6
+SHARE, HALF_SHARE = 0.2, 20
+RECENT_SHARE, FADES_AFTER = 0.6, 400
+TRUST = (16, 4)
+"""After one word, after two: so many words that were seen there weigh as much as the model."""
+DISCOUNT = 0.6
+_FAVOURITES, _LAST_USED = 60, 40
+_FAVOURITES_EVERY = 16
 _OWNER_ALONE = 0o600
 
 
 class Personal:
-    """Counts of words and pairs. ``Personal()`` is empty; ``Personal.open`` reads a file."""
+    """Counts of words. ``Personal()`` is empty; ``Personal.open`` reads a file."""
 
     def __init__(self) -> None:
         self._words: dict[str, int] = {}
         self._written: dict[str, str] = {}
-        self._pairs: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        self._followers: defaultdict[str, dict[str, int]] = defaultdict(dict)
         self._total = 0
-        self._pair_count = 0
+        self._follower_count = 0
         self._in_order: list[str] = []
+        self._recent: dict[str, tuple[float, int]] = {}
+        """The weight a word had when it was last typed, and when that was; the latest last."""
+        self._typed = 0
+        self._favourites: list[str] = []
 
-    def learn(self, word: str, before: str) -> None:
-        """A word was typed, after another one in lower case; its capitals are remembered."""
+    def learn(self, word: str, before: tuple[str, ...]) -> None:
+        """A word was typed, after others in lower case; its capitals are remembered."""
         key = word.lower()
         if not key or len(key) > MAX_LETTERS:
             return
@@ -51,36 +74,67 @@ class Personal:
             self._written.pop(key, None)
         else:
             self._written[key] = word
-        followers = self._pairs[before]
-        self._pair_count += key not in followers
-        followers[key] = followers.get(key, 0) + 1
-        if len(self._words) > MAX_WORDS or self._pair_count > MAX_PAIRS:
+        for context in _contexts(before):
+            followers = self._followers[context]
+            self._follower_count += key not in followers
+            followers[key] = followers.get(key, 0) + 1
+        self._typed += 1
+        weight = self._weight(key) + 1
+        self._recent.pop(key, None)
+        self._recent[key] = weight, self._typed
+        if len(self._words) > MAX_WORDS or self._follower_count > MAX_FOLLOWERS:
             self._fade()
+        if self._typed % _FAVOURITES_EVERY == 1:
+            self._choose_favourites()
 
     def written(self, word: str) -> str:
         """A word as this person last wrote it: with its capitals."""
         return self._written.get(word, word)
 
-    def likely(self, prefix: str, before: str) -> dict[str, float]:
-        """Words that begin so, with their probabilities after the word before them."""
+    def mixed(
+        self, prefix: str, before: tuple[str, ...], known: dict[str, float]
+    ) -> dict[str, float]:
+        """Probabilities of the words that begin so, known ones and this person's.
+
+        Args:
+            prefix: the letters that stand there.
+            before: at most two words before them, in lower case, the nearest last.
+            known: what a language model thinks of its likeliest words.
+        """
         if not self._total:
-            return {}
+            return dict(known)
+        contexts = [self._followers.get(context, {}) for context in _contexts(before)]
+        share = SHARE * self._total / (self._total + HALF_SHARE)
+        lately = min(self._typed, FADES_AFTER)
+        recent = RECENT_SHARE / FADES_AFTER
+        mixed = {}
+        for word in {*known, *self._beginning_with(prefix, contexts)}:
+            habit = (1 - recent * lately) * self._words.get(word, 0) / self._total
+            habit += recent * self._weight(word)
+            mixed[word] = (1 - share) * known.get(word, 0.0) + share * habit
+        for followers, trust in zip(contexts, TRUST, strict=False):
+            seen = sum(followers.values()) + trust
+            escape = (trust + DISCOUNT * len(followers)) / seen
+            for word, chance in mixed.items():
+                count = followers.get(word, DISCOUNT)
+                mixed[word] = escape * chance + (count - DISCOUNT) / seen
+        return mixed
+
+    def _beginning_with(self, prefix: str, contexts: list[dict[str, int]]) -> list[str]:
+        """Words of this person's; of all of them, when nothing is typed yet, the likely ones."""
+        if not prefix:
+            latest = islice(reversed(self._recent), _LAST_USED)
+            return [*self._favourites, *latest, *(word for each in contexts for word in each)]
         first = bisect_left(self._in_order, prefix)
-        last = bisect_left(self._in_order, prefix + LAST, lo=first)
-        found = {
-            word: (1 - PAIR_WEIGHT) * self._words[word] / self._total
-            for word in self._in_order[first:last]
-        }
-        followers = self._pairs.get(before, {})
-        after = sum(followers.values()) + 1  # one more, for what has not been seen yet
-        for word, count in followers.items():
-            if word.startswith(prefix):
-                found[word] += PAIR_WEIGHT * count / after
-        return found
+        return self._in_order[first : bisect_left(self._in_order, prefix + LAST, lo=first)]
+
+    def _weight(self, word: str) -> float:
+        weight, then = self._recent.get(word, (0.0, self._typed))
+        return weight * math.exp((then - self._typed) / FADES_AFTER)
 
     def save(self, path: Path) -> None:
         """Write the file. Raises UsageError or UnavailableError if it cannot be."""
-        content = {"words": self._words, "written": self._written, "pairs": self._pairs}
+        content = {"words": self._words, "written": self._written, "pairs": self._followers}
         with whole_file(path, mode=_OWNER_ALONE) as file:
             file.write(json.dumps(content, ensure_ascii=False).encode())
 
@@ -100,7 +154,7 @@ class Personal:
             personal._written = {str(word): str(as_) for word, as_ in content["written"].items()}
             for before, followers in content["pairs"].items():
                 known = {str(w): int(n) for w, n in followers.items() if w in personal._words}
-                personal._pairs[before] = known
+                personal._followers[before] = known
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UsageError(
                 f"{path} is no personal dictionary.",
@@ -114,16 +168,26 @@ class Personal:
 
     def _fade(self) -> None:
         self._words = {word: n // 2 for word, n in self._words.items() if n > 1}
-        pairs: defaultdict[str, dict[str, int]] = defaultdict(dict)
-        for before, followers in self._pairs.items():
+        faded: defaultdict[str, dict[str, int]] = defaultdict(dict)
+        for before, followers in self._followers.items():
             known = {w: n // 2 for w, n in followers.items() if n > 1 and w in self._words}
             if known:
-                pairs[before] = known
-        self._pairs = pairs
+                faded[before] = known
+        self._followers = faded
         self._written = {word: as_ for word, as_ in self._written.items() if word in self._words}
+        self._recent = {word: at for word, at in self._recent.items() if word in self._words}
         self._count()
 
     def _count(self) -> None:
         self._in_order = sorted(self._words)
         self._total = sum(self._words.values())
-        self._pair_count = sum(map(len, self._pairs.values()))
+        self._follower_count = sum(map(len, self._followers.values()))
+        self._choose_favourites()
+
+    def _choose_favourites(self) -> None:
+        self._favourites = nlargest(_FAVOURITES, self._words, key=self._words.__getitem__)
+
+
+def _contexts(before: tuple[str, ...]) -> list[str]:
+    """The word before, and the two words before."""
+    return [" ".join(before[-count:]) for count in (1, 2) if len(before) >= count]

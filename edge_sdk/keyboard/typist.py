@@ -1,9 +1,10 @@
 """Types a text with the help of suggestions, and counts what it did not have to type.
 
 The typist is a patient one: before every key it looks at the suggestions, and takes the word it
-means as soon as it is among them. Taking it is one key, and brings the space after it; where the
-text goes on with a mark instead, the mark replaces that space, as it does on telephones. Everything
-else is typed, letter by letter: capitals, marks and spaces too.
+means as soon as it is among them. Taking it is one key, and everything else is typed letter by
+letter: capitals, marks, spaces and the ends of lines too. It types into a ``Composer``, so the
+space that comes with a word behaves for it as it does for a person; where that space is not wanted
+and no mark does away with it, it is taken back with a key.
 
     saved = 1 - keys / letters of the text
 """
@@ -15,9 +16,8 @@ import statistics
 import time
 from dataclasses import dataclass
 
-from edge_sdk.keyboard.keyboard import SUGGESTIONS, Keyboard
-
-_PIECE = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*|.", re.DOTALL)
+from edge_sdk.keyboard.composer import Composer
+from edge_sdk.keyboard.keyboard import SUGGESTIONS, Keyboard, begun
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Typed:
         letters: of the text, spaces and marks included.
         keys: that were pressed.
         saved: share of the letters that cost no key.
-        p50_ms, p99_ms: how long suggestions took, before each key.
+        p50_ms, p99_ms: how long a key took, with the suggestions after it.
     """
 
     letters: int
@@ -40,31 +40,15 @@ class Typed:
 
 def type_text(keyboard: Keyboard, text: str, count: int = SUGGESTIONS) -> Typed:
     """Type a text whose white space is single spaces and newlines."""
-    typed, keys, took = "", 0, []
-    pieces = _PIECE.findall(text)
-    for at, piece in enumerate(pieces):
-        if not piece[0].isalpha():
-            is_given = piece == " " and typed.endswith(" ")
-            keys += not is_given
-            typed = typed if is_given else _without_space(typed, piece) + piece
-            continue
-        done, passed = 0, set[str]()
-        while done < len(piece):
+    composer, took = Composer(keyboard, count), [0.0]
+    for at, line in enumerate(text.split("\n")):
+        if at:
+            composer.end()
+        while composer.text[: _settled(composer)] != line:
             began = time.perf_counter()
-            suggested = keyboard.suggest(typed + piece[:done], count, passed=passed)
+            press_next(composer, line)
             took.append((time.perf_counter() - began) * 1000)
-            keys += 1
-            if piece in suggested:
-                typed += piece + " "
-                break
-            passed.update(suggested)
-            done += 1
-        else:
-            typed += piece
-        following = pieces[at + 1] if at + 1 < len(pieces) else ""
-        keyboard.learn(typed if following else typed.rstrip(" "))
-    took = took or [0.0]
-    letters = len(text)
+    letters, keys = len(text), composer.keys
     return Typed(
         letters=letters,
         keys=keys,
@@ -74,14 +58,35 @@ def type_text(keyboard: Keyboard, text: str, count: int = SUGGESTIONS) -> Typed:
     )
 
 
+def press_next(composer: Composer, line: str) -> None:
+    """Press the key that brings a line nearer to what it shall be."""
+    standing = composer.text[: len(composer.text) - len(begun(composer.text))]
+    meant = [
+        (len(word), -place)
+        for place, word in enumerate(composer.suggestions)
+        if line.startswith(standing + word) and not line[len(standing) + len(word) :][:1].isalpha()
+    ]
+    rest = line[_settled(composer) :]
+    if meant:
+        composer.take(-max(meant)[1])
+    elif not composer.space_given or composer.sticks(rest[0]):
+        composer.write(rest[0])
+    elif rest[0] != " ":
+        composer.erase()
+    elif rest == " " or composer.sticks(rest[1]):
+        composer.write(" ")
+    else:
+        composer.write(rest[1])
+
+
+def _settled(composer: Composer) -> int:
+    """How many letters stand there, but for a space that came by itself."""
+    return len(composer.text) - composer.space_given
+
+
 def plain(text: str) -> str:
     """A text as one types it: lines of a paragraph joined, single spaces, straight quotes."""
     for curly, straight in {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"'}.items():
         text = text.replace(curly, straight)
     paragraphs = re.split(r"\n\s*\n", text)
     return "\n".join(" ".join(each.split()) for each in paragraphs if each.strip())
-
-
-def _without_space(typed: str, mark: str) -> str:
-    """The space that came with a word gives way to a mark, which is typed in its place."""
-    return typed[:-1] if typed.endswith(" ") and mark not in " " else typed

@@ -13,6 +13,9 @@ The file is an ``.npz`` of plain arrays::
     bigram_words, bigrams, bigram_backoffs
     trigram_at               the same, of the pair that is the i-th bigram
     trigram_words, trigrams
+
+Half precision is enough for a logarithm, and sixteen bits for a word's number: two million pairs
+and a million and a half triples stand in 27 MB.
 """
 
 from __future__ import annotations
@@ -21,14 +24,16 @@ import zipfile
 from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import UsageError
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.floating[Any]]
+Integers = npt.NDArray[np.integer[Any]]
+Scores = npt.NDArray[np.float32]
 
 START = "<s>"
 """Stands before a sentence's first word."""
@@ -65,25 +70,25 @@ class Words:
         first = bisect_left(self.words, prefix)
         return range(first, bisect_left(self.words, prefix + LAST, lo=first))
 
-    def scores(self, context: tuple[str, ...], among: range) -> Floats:
+    def scores(self, context: tuple[str, ...], among: range) -> Scores:
         """Natural logarithms of the probabilities of words, after at most two words before them.
 
         Args:
             context: the words before, nearest last; an unknown one ends the memory there.
             among: which words.
         """
-        scores: Floats = self.unigrams[among.start : among.stop].copy()
+        scores = self.unigrams[among.start : among.stop].astype(np.float32)
         known = [self.number(word) for word in context[-2:]]
         last = known[-1] if known else None
         if last is None:
             return scores
-        scores += self.backoffs[last]
+        scores += np.float32(self.backoffs[last])
         begin, end = int(self.bigram_at[last]), int(self.bigram_at[last + 1])
         self._overwrite(scores, among, self.bigram_words, self.bigrams, begin, end)
         before = known[0] if len(known) == 2 else None
         pair = None if before is None else self._pair(before, last)
         if pair is not None:
-            scores += self.bigram_backoffs[pair]
+            scores += np.float32(self.bigram_backoffs[pair])
             begin, end = int(self.trigram_at[pair]), int(self.trigram_at[pair + 1])
             self._overwrite(scores, among, self.trigram_words, self.trigrams, begin, end)
         return scores
@@ -95,7 +100,7 @@ class Words:
 
     @staticmethod
     def _overwrite(
-        scores: Floats, among: range, words: Integers, values: Floats, begin: int, end: int
+        scores: Scores, among: range, words: Integers, values: Floats, begin: int, end: int
     ) -> None:
         followers = words[begin:end]
         low, high = np.searchsorted(followers, (among.start, among.stop))

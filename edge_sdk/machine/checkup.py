@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from edge_sdk.backends import processor
 from edge_sdk.files import cache_folder
-from edge_sdk.machine import installation
+from edge_sdk.machine import imports, installation
 from edge_sdk.machine.check import Check, pip
 from edge_sdk.machine.checkup_machine import machine_checks
 from edge_sdk.machine.installation import BUILDS, PACKAGES, Snapshot
@@ -69,7 +69,7 @@ WHEELS = {
 
 def examine() -> Diagnosis:
     """Look at this machine. Engines are imported; TensorFlow and its like are only looked up."""
-    here, machine = installation.snapshot(), profile()
+    here, machine = installation.snapshot(), profile(imports.deadly())
     found = extra_checks(here, machine.machine, sys.version_info[:2], glibc())
     extras = {check.name: check for check in found}
     root = Path(__file__).resolve().parents[2]
@@ -231,10 +231,11 @@ def _engine_check(runtime: Runtime, here: Snapshot, lacking: tuple[str, ...]) ->
     reason, _, hint = runtime.reason.partition("\n  ")
     if "numpy" in reason and hint.startswith(pip(extra)):
         return Check(name=name, state="wrong", found=reason, mend=hint)
+    said = reason if hint.startswith("pip install") else runtime.reason  # mended otherwise, below
     return Check(
         name=name,
         state="wrong",
-        found=" ".join(runtime.reason.split()),
+        found=" ".join(said.split()),
         mend=f"pip install --force-reinstall --no-deps {' '.join(installed)}",
     )
 
@@ -312,6 +313,14 @@ def unavailable(extra: str, machine: str, python: tuple[int, int], libc: tuple[i
 
 def cache_check(folder: Path) -> Check:
     """Whether the cache, or the nearest folder above it that exists, can be written."""
+    if folder.is_relative_to(os.devnull):
+        return Check(
+            name="cache",
+            state="wrong",
+            found="none: this user has no home folder",
+            mend="export XDG_CACHE_HOME=…   # a folder of yours",
+            area="machine",
+        )
     there = next(path for path in (folder, *folder.parents) if os.access(path, os.F_OK))
     if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
         return Check(name="cache", state="ok", found=str(folder), area="machine")

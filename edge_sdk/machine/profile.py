@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from edge_sdk.backends import MODULES, backend
 from edge_sdk.backends.processor import cpuinfo as cpuinfo_text
 from edge_sdk.backends.processor import flags, listed
 from edge_sdk.errors import UnavailableError
+from edge_sdk.machine.cores import usable_cores
 from edge_sdk.machine.kernel_files import kernel_text
 from edge_sdk.spec import AGENT_VERSION, DeviceProfile, Runtime
 
@@ -61,8 +64,12 @@ _NAMED = ("model name", "uarch", "cpu model")
 """Where the kernel writes a processor's name: on x86, RISC-V, MIPS."""
 
 
-def profile() -> DeviceProfile:
-    """Describe this machine. Imports every engine that is installed, but starts none."""
+def profile(deadly: Mapping[str, str] = MappingProxyType({})) -> DeviceProfile:
+    """Describe this machine. Imports every engine that is installed, but starts none.
+
+    Args:
+        deadly: engines that are not to be imported, and why.
+    """
     cores = cpuinfo_text()
     return DeviceProfile(
         name=device_name(kernel_text(Path("/proc/device-tree/model"))) or platform.node(),
@@ -71,9 +78,14 @@ def profile() -> DeviceProfile:
         python=platform.python_version(),
         cpu=cpu_name(cores) or "unknown",
         cpu_features=cpu_features(cores),
-        cores=len(os.sched_getaffinity(0)),
+        cores=usable_cores(),
         memory_bytes=os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
-        runtimes=tuple(describe_runtime(name) for name in MODULES),
+        runtimes=tuple(
+            Runtime(backend=name, version=None, reason=deadly[name])
+            if name in deadly
+            else describe_runtime(name)
+            for name in MODULES
+        ),
         edgeloop=AGENT_VERSION,
     )
 
@@ -92,7 +104,7 @@ def describe_runtime(name: str) -> Runtime:
 
 def processor() -> str:
     """The processor and how many of its cores this process may use: ``Cortex-A76, 4 cores``."""
-    count = len(os.sched_getaffinity(0))
+    count = usable_cores()
     name = cpu_name(cpuinfo_text()) or platform.machine()
     return f"{name}, {count} core{'' if count == 1 else 's'}"
 

@@ -10,10 +10,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from edge_sdk.explain import Explanation
 from edge_sdk.processing import Mask
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
-from edge_sdk.spec import Box, Boxes, Classes
+from edge_sdk.spec import Box, Boxes, Classes, ClassScore
 
 _COLOURS = (
     (76, 217, 100),
@@ -31,6 +32,8 @@ _PAPER = (245, 245, 245)
 
 _DIMMED = 3
 """What the brightness outside of a mask is divided by."""
+_MOST_HEAT = 0.75
+"""How much of the picture an explanation's strongest colour covers."""
 
 _UNIT_OF = 360
 """The shorter side of a picture whose unit is one pixel."""
@@ -43,7 +46,9 @@ _HERSHEY_PX = 22.0
 
 
 def draw(
-    picture: Picture, result: Boxes | Classes | Mask, colour: Literal["rgb", "bgr"] = "rgb"
+    picture: Picture,
+    result: Boxes | Classes | Mask | Explanation,
+    colour: Literal["rgb", "bgr"] = "rgb",
 ) -> Picture:
     """A copy of a picture with the answer drawn on it.
 
@@ -52,7 +57,8 @@ def draw(
     Args:
         picture: bytes, height x width x 3.
         result: boxes with their keypoints and labels, or classes, of which the best are listed in
-            the upper left corner, or a mask, outside of which the picture is dimmed.
+            the upper left corner, or a mask, outside of which the picture is dimmed, or an
+            explanation: what the score rests on glows, dark red to yellow, on a gray picture.
         colour: order of the picture's channels.
 
     Raises:
@@ -66,6 +72,8 @@ def draw(
             pen.name(box)
     elif isinstance(result, Classes):
         pen.listing(result)
+    elif isinstance(result, Explanation):
+        pen.glow(result)
     else:
         pen.lift_out(result)
     return pen.picture
@@ -77,6 +85,7 @@ class _Pen:
     def __init__(self, picture: Picture, colour: Literal["rgb", "bgr"]) -> None:
         self._cv2: Any = import_cv2("Drawing")
         self.picture = _enlarged(picture)
+        self._bgr = colour == "bgr"
         self._colours = _COLOURS if colour == "rgb" else tuple(each[::-1] for each in _COLOURS)
         self._height, self._width = self.picture.shape[:2]
         unit = min(self._height, self._width) / _UNIT_OF
@@ -112,6 +121,21 @@ class _Pen:
             belongs.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
         )
         cv2.drawContours(self.picture, edges, -1, self._colours[0], self._line, cv2.LINE_AA)
+
+    def glow(self, explanation: Explanation) -> None:
+        """What speaks for the target in colours, and its name and score on a plate."""
+        cv2 = self._cv2
+        for_it = np.maximum(explanation.over(self._height, self._width), 0)
+        heat = for_it / for_it.max() if explanation.depends and for_it.any() else for_it
+        colours = cv2.applyColorMap(np.rint(255 * heat).astype(np.uint8), cv2.COLORMAP_HOT)
+        gray = self.picture.mean(axis=2, keepdims=True)
+        colours = colours if self._bgr else colours[..., ::-1]
+        share = _MOST_HEAT * heat[..., None]
+        self.picture[:] = np.rint(gray + share * (colours - gray))
+        label = ClassScore(
+            index=explanation.index or 0, label=explanation.target, score=explanation.score
+        )
+        self.listing(Classes(top=(label,)))
 
     def name(self, box: Box) -> None:
         """The box's label and score on a plate: above it, or within it at the picture's edge."""

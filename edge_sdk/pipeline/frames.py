@@ -47,6 +47,11 @@ class Frame:
     taken_s: float = 0.0
     answers: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For another process: plain words, that another version of Python reads as well."""
+        words = (self.index, self.time_s, self.colour, self.stream, self.taken_s)
+        return _frame, (self.picture, str(self.source), *words, dict(self.answers))
+
     def rgb(self) -> Picture:
         """The picture in RGB order; a copy only if it has the other one."""
         return self.picture if self.colour == "rgb" else self.turned()
@@ -71,6 +76,10 @@ class Frame:
         """A copy of the picture in the other colour order."""
         turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
         return turned
+
+
+def _frame(picture: Picture, source: str, *words: Any) -> Frame:
+    return Frame(picture, Path(source), *words)
 
 
 class Still:

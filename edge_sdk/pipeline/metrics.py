@@ -93,6 +93,10 @@ class Metrics:
         self._stages: dict[str, _Times] = {}
         self._warnings: list[str] = []
 
+    def start(self, now_s: float) -> None:
+        """The first frame may come now; frames a second are counted from here."""
+        self._started_s = now_s
+
     def take(self) -> None:
         """A source gave a frame."""
         with self._lock:

@@ -53,13 +53,14 @@ def read_picture(path: Path | str) -> Picture:
     return picture
 
 
-def write_picture(path: Path, picture: Picture) -> None:
+def write_picture(path: Path | str, picture: Picture) -> None:
     """Write an RGB picture in the format that the file's suffix names.
 
     Raises:
         UsageError: no such format, or the folder is missing or not writable.
         UnavailableError: the disk is full, or OpenCV is not installed.
     """
+    path = Path(path)
     cv2 = import_cv2("Writing a picture")
     if not can_write_picture(path):
         raise UsageError(

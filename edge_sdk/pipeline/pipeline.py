@@ -78,10 +78,11 @@ class FrameSource(Protocol):
 class Stage(Protocol):
     """Works on frames, one at a time, in one thread.
 
-    Three things more are done for a stage that has them: ``inline = True`` puts a cheap one into
+    Four things more are done for a stage that has them: ``inline = True`` puts a cheap one into
     the thread of the one before it; ``begin(running)`` is called before the first frame, of a sink
     too; and one with ``most``, a number over 1, gets up to so many waiting frames at once, of
     whatever streams, by ``process_many(frames)``, which answers as many frames in the same order.
+    One that is a context manager is used as such around the run.
 
     Attributes:
         name: for errors, metrics and ``Frame.answers``.
@@ -120,7 +121,7 @@ class Pipeline:
         clock: where time and threads come from.
 
     Raises:
-        UsageError: nothing to pull from, or two stages of one name.
+        UsageError: nothing to pull from, or two stages or sources of one name.
     """
 
     def __init__(
@@ -138,8 +139,13 @@ class Pipeline:
         if not self.sources:
             raise UsageError("A pipeline needs a source.", "Pipeline(open_video('clip.mp4'), …)")
         names = [stage.name for stage in stages] + [sink.name for sink in sinks]
-        if double := next((name for name in names if names.count(name) > 1), None):
+        if double := _double(names):
             raise UsageError(f"Two stages are called {double!r}.", "Give each its own name.")
+        # What remembers anything, remembers it by stream: of two alike, one would be the other's.
+        if double := _double([source.name for source in self.sources]):
+            raise UsageError(
+                f"Two sources are called {double!r}.", "Rename one: source.name = 'left'"
+            )
         self.clock: Clock = clock or WallClock()
         live = any(source.live for source in self.sources)
         self._policy: Policy = policy or ("latest" if live else "block")
@@ -186,13 +192,15 @@ class Pipeline:
             EdgeError: a source, stage or sink failed; the message names it.
         """
         with ExitStack() as stack:
-            for sink in self._sinks:
-                if hasattr(sink, "__enter__"):
-                    stack.enter_context(sink)  # type: ignore[arg-type]
+            parts: list[Any] = [*self._sinks, *(stage for lane in self._lanes for stage in lane)]
+            for part in parts:
+                if hasattr(part, "__enter__"):
+                    stack.enter_context(part)
             self.metrics = Metrics(self.clock.now())
-            for part in (*(stage for lane in self._lanes for stage in lane), *self._sinks):
+            for part in parts:
                 if hasattr(part, "begin"):
                     part.begin(self)
+            self.metrics.start(self.clock.now())  # getting ready may have taken seconds
             self._at_work = len(self.sources) + len(self._lanes) + 1
             for source in self.sources:
                 self.clock.start(source.name, self._guarded(source.name, self._pull, source))
@@ -237,7 +245,7 @@ class Pipeline:
             try:
                 work(*args)
             except BaseException as error:  # noqa: BLE001 - whatever it is, the run ends with it
-                self._fail(_named(error, name))
+                self._fail(placed(error, name))
             finally:
                 with self._idle:
                     self._at_work -= 1
@@ -296,9 +304,9 @@ class Pipeline:
                 self.metrics.drop(stage.name, refusal.reason)
             except Exception as error:
                 if self._on_error == "stop":
-                    raise _named(error, stage.name, frame) from error
+                    raise placed(error, stage.name, frame) from error
                 self.metrics.drop(stage.name, f"failed with {type(error).__name__}")
-                self.metrics.warn(str(_named(error, stage.name, frame)))
+                self.metrics.warn(str(placed(error, stage.name, frame)))
             finally:
                 self.metrics.work(stage.name, self.clock.now() - started)
         return passed
@@ -307,11 +315,14 @@ class Pipeline:
         started = self.clock.now()
         try:
             passed: list[Frame] = stage.process_many(frames)
+        except Refused as refusal:
+            self.metrics.drop(stage.name, refusal.reason, len(frames))
+            return []
         except Exception as error:
             if self._on_error == "stop":
-                raise _named(error, stage.name, frames[0]) from error
+                raise placed(error, stage.name, frames[0]) from error
             self.metrics.drop(stage.name, f"failed with {type(error).__name__}", len(frames))
-            self.metrics.warn(str(_named(error, stage.name, frames[0])))
+            self.metrics.warn(str(placed(error, stage.name, frames[0])))
             return []
         each_s = (self.clock.now() - started) / len(frames)
         for _ in frames:
@@ -326,9 +337,13 @@ class Pipeline:
                     try:
                         sink.take(frame)
                     except Exception as error:
-                        raise _named(error, sink.name, frame) from error
+                        raise placed(error, sink.name, frame) from error
                     self.metrics.work(sink.name, self.clock.now() - started)
                 self.metrics.finish(self.clock.now() - frame.taken_s)
+
+
+def _double(names: Sequence[str]) -> str | None:
+    return next((name for name in names if names.count(name) > 1), None)
 
 
 def _lanes(stages: Sequence[Stage]) -> list[list[Stage]]:
@@ -342,20 +357,20 @@ def _lanes(stages: Sequence[Stage]) -> list[list[Stage]]:
     return lanes
 
 
-def _named(error: BaseException, name: str, frame: Frame | None = None) -> BaseException:
+def placed(error: BaseException, name: str, frame: Frame | None = None) -> BaseException:
     """The error with its place in front; what is none of ours becomes one of ours, once."""
     if getattr(error, "_placed", False) or not isinstance(error, Exception):
         return error
     where = f"{name!r}" if frame is None else f"{name!r}, at frame {frame.index} of {frame.source}"
-    placed: EdgeError
+    ours: EdgeError
     if isinstance(error, EdgeError):
-        placed = error
-        placed.message = f"In {where}: {error.message}"
+        ours = error
+        ours.message = f"In {where}: {error.message}"
     else:
-        placed = UsageError(
+        ours = UsageError(
             f"In {where}: {type(error).__name__}: {error}.",
             "Mend that stage, or skip what it fails on: Pipeline(…, on_error='skip')",
         )
-        placed.__cause__ = error
-    placed._placed = True  # type: ignore[attr-defined]
-    return placed
+        ours.__cause__ = error
+    ours._placed = True  # type: ignore[attr-defined]
+    return ours

@@ -14,6 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+
+from edge_sdk.processing.opencv import import_cv2
+
+Floats = npt.NDArray[np.float32]
 Resize = Literal["stretch", "letterbox", "crop"]
 
 
@@ -95,3 +101,34 @@ def fit(picture: tuple[int, int], model: tuple[int, int], resize: Resize) -> Fit
 def _centred(width: int, height: int, outer_width: int, outer_height: int) -> Rectangle:
     """A rectangle in the middle of a larger one; an odd pixel goes to the right and bottom."""
     return Rectangle((outer_width - width) // 2, (outer_height - height) // 2, width, height)
+
+
+def spread_over(numbers: Floats, way: Geometry, height: int, width: int) -> Floats:
+    """A map in the model's pixels, over a picture of that size; 0 where the model did not look.
+
+    Args:
+        numbers: height x width of the model.
+        way: from the model's picture to the original one.
+
+    Raises:
+        UnavailableError: OpenCV is not installed.
+    """
+    cv2 = import_cv2("Enlarging a map")
+    rows, columns = numbers.shape
+    if way == Geometry():
+        grown: Floats = cv2.resize(numbers, (width, height))
+        return grown
+    # Pixel centres: picture fraction p is model fraction (p - shift) / scale.
+    grow_x = columns / (width * way.scale_x)
+    grow_y = rows / (height * way.scale_y)
+    from_x = (0.5 / width - way.shift_x) / way.scale_x * columns - 0.5
+    from_y = (0.5 / height - way.shift_y) / way.scale_y * rows - 0.5
+    matrix = np.array([[grow_x, 0, from_x], [0, grow_y, from_y]], np.float64)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    # Where the model saw all of the picture, its outermost pixels reach to the picture's edge.
+    whole = way.scale_x >= 1 and way.scale_y >= 1
+    border = cv2.BORDER_REPLICATE if whole else cv2.BORDER_CONSTANT
+    warped: Floats = cv2.warpAffine(
+        numbers, matrix, (width, height), flags=flags, borderMode=border
+    )
+    return warped

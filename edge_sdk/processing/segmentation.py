@@ -15,8 +15,7 @@ import numpy.typing as npt
 from edge_sdk.errors import UsageError
 from edge_sdk.processing.activation import activate
 from edge_sdk.processing.classification import not_a_number
-from edge_sdk.processing.geometry import Geometry
-from edge_sdk.processing.opencv import import_cv2
+from edge_sdk.processing.geometry import Geometry, spread_over
 from edge_sdk.spec import Area, Segmentation, TensorSpec
 
 Floats = npt.NDArray[np.float32]
@@ -42,25 +41,7 @@ class Mask:
         Raises:
             UnavailableError: OpenCV is not installed.
         """
-        cv2 = import_cv2("Enlarging a mask")
-        way, rows, columns = self.geometry, *self.scores.shape
-        if way == Geometry():
-            grown: Floats = cv2.resize(self.scores, (width, height))
-            return grown
-        # Pixel centres: picture fraction p is model fraction (p - shift) / scale.
-        grow_x = columns / (width * way.scale_x)
-        grow_y = rows / (height * way.scale_y)
-        from_x = (0.5 / width - way.shift_x) / way.scale_x * columns - 0.5
-        from_y = (0.5 / height - way.shift_y) / way.scale_y * rows - 0.5
-        matrix = np.array([[grow_x, 0, from_x], [0, grow_y, from_y]], np.float64)
-        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        # Where the model saw all of the picture, its outermost pixels reach to the picture's edge.
-        whole = way.scale_x >= 1 and way.scale_y >= 1
-        border = cv2.BORDER_REPLICATE if whole else cv2.BORDER_CONSTANT
-        warped: Floats = cv2.warpAffine(
-            self.scores, matrix, (width, height), flags=flags, borderMode=border
-        )
-        return warped
+        return spread_over(self.scores, self.geometry, height, width)
 
     def area(self) -> Area:
         """What it covers, as a plain word."""

@@ -87,17 +87,18 @@ def _word(path: Path, table: str, values: Any) -> Any:
     if kind not in kinds:
         said = "has no kind" if kind is None else f"has kind {kind!r}, which there is not"
         raise UsageError(f"{path}: [{table}] {said}.", f"kind = {' or '.join(map(repr, kinds))}")
-    _refuse_unknown(f"{path}: [{table}]", values, kinds[kind])
+    refuse_unknown(f"{path}: [{table}]", values, kinds[kind])
     try:
         return msgspec.convert(values, kinds[kind])
     except msgspec.ValidationError as error:
         raise UsageError(
-            f"{path}: [{table}] {_plain(error)}.",
+            f"{path}: [{table}] {plain(error)}.",
             "python -m pydoc edge_sdk.spec.processing   # explains each field",
         ) from error
 
 
-def _refuse_unknown(where: str, values: dict[str, Any], kind: type[msgspec.Struct]) -> None:
+def refuse_unknown(where: str, values: dict[str, Any], kind: type[msgspec.Struct]) -> None:
+    """Hold the keys of a table against a word's fields. Raises UsageError naming the nearest."""
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(kind)}
     for key, value in values.items():
         if key == "kind":
@@ -106,10 +107,10 @@ def _refuse_unknown(where: str, values: dict[str, Any], kind: type[msgspec.Struc
             raise UsageError(f"{where} has an unknown key {key!r}.", nearest(key, list(fields)))
         inner = fields[key]
         if isinstance(value, dict) and isinstance(inner, type) and issubclass(inner, Word):
-            _refuse_unknown(f"{where} {key}", value, inner)
+            refuse_unknown(f"{where} {key}", value, inner)
 
 
-def _plain(error: msgspec.ValidationError) -> str:
+def plain(error: msgspec.ValidationError) -> str:
     """msgspec's words with the path first: ``size: expected `array` …``."""
     text, _, where = str(error).partition(" - at `$.")
     text = text[:1].lower() + text[1:]

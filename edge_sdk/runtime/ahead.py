@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, get_ident
 
 from edge_sdk.backends.base import Array
 from edge_sdk.errors import UnavailableError, UsageError
@@ -29,7 +29,10 @@ class Ahead:
         self._run = run
         self._room = BoundedSemaphore(room)
         self._size = room
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"edgeloop {name}")
+        self._ident = 0
+        self._thread = ThreadPoolExecutor(
+            1, thread_name_prefix=f"edgeloop {name}", initializer=self._begin
+        )
 
     def submit(self, inputs: Mapping[str, Array], *, wait: bool) -> Future[Outputs]:
         """See ``Session.run_async``."""
@@ -49,5 +52,11 @@ class Ahead:
         return future
 
     def close(self) -> None:
-        """Cancel what waits, let what runs come to its end."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        """Cancel what waits, let what runs come to its end.
+
+        A callback of a future runs in our own thread, when its call has come to its end.
+        """
+        self._thread.shutdown(wait=get_ident() != self._ident, cancel_futures=True)
+
+    def _begin(self) -> None:
+        self._ident = get_ident()

@@ -8,19 +8,21 @@ trial that is theirs to make. So they stand on this room, and it knows none of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from edge_sdk.backends import Backend, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import read_requests
-from edge_sdk.errors import EdgeError, UsageError
+from edge_sdk.errors import EdgeError, UnavailableError, UsageError
+from edge_sdk.files import sha256_file
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.choosing import bare_engine, choose, default_threads
 from edge_sdk.runtime.model_file import bare_model, is_artifact, open_artifact
 from edge_sdk.runtime.promises import check_promise, check_terms
 from edge_sdk.runtime.session import Session
-from edge_sdk.spec import Attempt, Manifest, Postprocess, Preprocess, Signature, Variant
+from edge_sdk.spec import Attempt, Identity, Manifest, Postprocess, Preprocess, Signature, Variant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,7 @@ class Found:
         content: the model.
         manifest, variant: what an artifact says of itself, and of this build; None for a bare
             model, which says itself what it takes.
+        artifact_digest: of the artifact; empty for a bare model.
     """
 
     path: Path
@@ -41,6 +44,7 @@ class Found:
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
     labels: tuple[str, ...] = ()
+    artifact_digest: str = ""
 
     @property
     def name(self) -> str:
@@ -75,7 +79,7 @@ def in_artifact(
     with open_artifact(path) as artifact:
         chosen, engine = choose(artifact, variant, backend)
         content = artifact.model(chosen) if cache is None else mapped(artifact, chosen, cache)
-        manifest = artifact.manifest
+        manifest, digest = artifact.manifest, artifact.digest
     return Found(
         path=path,
         engine=engine,
@@ -85,6 +89,7 @@ def in_artifact(
         preprocess=manifest.preprocess,
         postprocess=manifest.postprocess,
         labels=manifest.labels,
+        artifact_digest=digest,
     )
 
 
@@ -171,7 +176,27 @@ class Opening:
             finite=self.finite,
             requested=self.requested,
             disqualified=disqualified,
+            identify=_identity(found),
         )
+
+
+def _identity(found: Found) -> Callable[[], Identity]:
+    """What tells which model it is. It holds on to none of the model's content."""
+    if found.manifest is None:
+        return partial(_identity_of_file, found.path)
+    name, version = found.manifest.name, found.manifest.version
+    identity = Identity(name=name, version=version, digest=found.artifact_digest)
+    return lambda: identity
+
+
+def _identity_of_file(path: Path) -> Identity:
+    try:
+        return Identity(name=path.name, digest=sha256_file(path))
+    except OSError as error:
+        raise UnavailableError(
+            f"{path}, which was loaded, cannot be read any more: {error.strerror}.",
+            "Leave a model where it is for as long as it is used.",
+        ) from error
 
 
 def thread_count(threads: int | None) -> int:

@@ -48,6 +48,8 @@ def _same_lengths(one: TensorSpec, other: TensorSpec) -> bool:
 def check_strict(placement: Placement) -> None:
     """Whether it runs where it was asked to, and nowhere else. Raises UnavailableError if not."""
     requested = placement.requested or placement.actual
+    if not requested:
+        return  # nothing was asked for, and there is no operation that could run elsewhere
     first = requested[0]
     if first not in placement.actual:
         reason = next((a.reason for a in placement.attempts if a.delegate == first), "not tried")

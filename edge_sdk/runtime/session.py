@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -30,13 +30,14 @@ from edge_sdk.errors import UsageError
 from edge_sdk.machine.memory import give_back_memory
 from edge_sdk.processing import Mask, Processing
 from edge_sdk.runtime.tensors import Feed, Reading, reading
-from edge_sdk.spec import Attempt, Boxes, Classes, Placement, Signature
+from edge_sdk.spec import Attempt, Boxes, Classes, Identity, Placement, Signature
 from edge_sdk.spec.tensor import Dim
 from edge_sdk.text import nearest
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
+    from edge_sdk.explain import Explanation, Score
     from edge_sdk.runtime.ahead import Ahead
 
 MAX_PENDING = 4
@@ -77,6 +78,7 @@ class Session:
         finite: bool = False,
         requested: tuple[str, ...] = (),
         disqualified: Sequence[Attempt] = (),
+        identify: Callable[[], Identity] | None = None,
     ) -> None:
         """Wrap a loaded model.
 
@@ -86,6 +88,7 @@ class Session:
             finite: refuse inputs that hold a NaN or an infinity.
             requested: the delegates that were asked for, disqualified ones included.
             disqualified: delegates that the model ran on at first and that gave wrong numbers.
+            identify: says which model it is; without, the variant's name is all that is known.
         """
         self.signature = signature
         self.engine_signature = engine_signature
@@ -94,6 +97,7 @@ class Session:
         self.raw = raw
         self._finite = finite
         self._requested = requested
+        self._identify = identify or (lambda: Identity(name=variant))
         declared_inputs = {tensor.name: tensor for tensor in signature.inputs}
         declared_outputs = {tensor.name: tensor for tensor in signature.outputs}
         feeds = [
@@ -108,15 +112,21 @@ class Session:
         self._model: LoadedModel | None = model
         self._run: Callable[[Sequence[Array]], list[Array]]
         self._one: _One | None
-        self._attach(model, disqualified)
         self._ahead: Ahead | None = None
-        self._ahead_lock = Lock()
+        self._ending = False
+        self._changing = Lock()
+        self._attach(model, disqualified)
 
     @property
     def placement(self) -> Placement:
         """Where the model's operations run, next to where they were asked to."""
         found = self._open_model().placement()
         return with_disqualified(found, self._requested, self._disqualified)
+
+    @property
+    def identity(self) -> Identity:
+        """Which model this is: name, version and digest. A bare model's file is read for it."""
+        return self._identify()
 
     @property
     def signatures(self) -> tuple[str, ...]:
@@ -173,6 +183,20 @@ class Session:
             outputs[name] = array if read is None else read(array)
         return outputs
 
+    def check(self, inputs: Mapping[str, Array]) -> None:
+        """Whether ``run`` would take these inputs: names, types, shapes; nothing is run.
+
+        Raises:
+            UsageError: as ``run``.
+        """
+        self._open_model()
+        if not isinstance(inputs, Mapping):
+            raise self._no_mapping(inputs)
+        if set(inputs) != {name for name, *_ in self._feeds}:
+            raise self._wrong_names(inputs)
+        for name, _, _, convert in self._feeds:
+            convert(inputs[name])
+
     def run_batch(
         self, inputs: Mapping[str, Array], *, rows: int | None = None
     ) -> dict[str, Array]:
@@ -216,8 +240,9 @@ class Session:
             UsageError: the session is closed.
             UnavailableError: there is no room, and it was not to be waited for.
         """
-        self._open_model()
-        with self._ahead_lock:
+        with self._changing:
+            if self._ending:
+                raise _is_closed()
             if self._ahead is None:
                 from edge_sdk.runtime.ahead import Ahead
 
@@ -248,6 +273,50 @@ class Session:
             return self.processing.after(self.run(frame), None)
         inputs, geometry = self.processing.before(frame)
         return self.processing.after(self.run(inputs), geometry)
+
+    def explain(
+        self,
+        picture: Any,
+        target: int | str | None = None,
+        *,
+        score: Score | None = None,
+        runs: int = 600,
+        seed: int = 0,
+        hide: Literal["mean", "blur", "black"] = "mean",
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Explanation:
+        """Which parts of a picture a score owes itself to; asks the model ``runs`` times.
+
+        Args:
+            picture: as for ``predict``.
+            target: a class, by index or label; None takes the class, the box or the mask that the
+                model is surest of.
+            score: instead, a function from what ``predict`` answers to a number.
+            runs: more give a map with less noise; its error falls with the square root.
+            seed: of the masks; the same gives the same map.
+            hide: what stands for a hidden part: the picture's mean colour, a blur of it, or black.
+            progress: told of the runs that are done, and of how many there will be.
+
+        Returns:
+            A map at the model's size, its meaning in ``Explanation``. ``pipeline.draw`` draws it.
+
+        Raises:
+            UsageError: the model does not take one picture, the picture is none or has nothing that
+                could be hidden, or there is no such class.
+            UnavailableError: the model answered something that is not a number.
+        """
+        from edge_sdk.explain import explain
+
+        return explain(
+            self,
+            picture,
+            target,
+            score=score,
+            runs=runs,
+            seed=seed,
+            hide=hide,
+            progress=progress,
+        )
 
     def entry(self, name: str) -> Session:
         """Another entry point of this very model: its weights and its state are shared.
@@ -280,6 +349,7 @@ class Session:
             finite=self._finite,
             requested=self._requested,
             disqualified=self._disqualified,
+            identify=self._identify,
         )
 
     def reset(self) -> None:
@@ -296,6 +366,7 @@ class Session:
         """
         from edge_sdk.runtime.tensors import zeros
 
+        self._open_model()
         inputs = zeros(self.engine_signature)
         if inputs is not None:
             self._run(inputs)
@@ -307,13 +378,19 @@ class Session:
         Calls in other threads come to their end first; those of ``run_async`` that wait are
         cancelled.
         """
-        if self._model is not None:
-            if self._ahead is not None:
-                self._ahead.close()
+        with self._changing:
+            if self._ending:
+                return
+            self._ending, ahead = True, self._ahead
+        if ahead is not None:
+            ahead.close()
+        with self._changing:
             model, self._model, self._one, self._run = self._model, None, None, _closed
-            model.close()
-            del model
-            give_back_memory()
+        if model is None:
+            return
+        model.close()
+        del model
+        give_back_memory()
 
     def __enter__(self) -> Session:
         return self
@@ -328,18 +405,20 @@ class Session:
 
     def _attach(self, model: LoadedModel, disqualified: Sequence[Attempt]) -> None:
         """Run this model from now on, unless the session is closed."""
-        if self._model is None:
-            return
-        self._model, self._disqualified = model, tuple(disqualified)
-        self._run = model.run
-        self._one = None
-        if len(self._feeds) == len(self._readings) == 1:
-            self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
+        with self._changing:
+            if self._model is None:
+                return
+            self._model, self._disqualified = model, tuple(disqualified)
+            self._run = model.run
+            self._one = None
+            if len(self._feeds) == len(self._readings) == 1:
+                self._one = (*self._feeds[0][:3], *self._readings[0], model.run)
 
     def _open_model(self) -> LoadedModel:
-        if self._model is None:
-            raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
-        return self._model
+        model = self._model
+        if model is None:
+            raise _is_closed()
+        return model
 
     def _no_mapping(self, inputs: object) -> UsageError:
         return UsageError(
@@ -376,4 +455,8 @@ def with_disqualified(
 
 
 def _closed(_: Sequence[Array]) -> list[Array]:
-    raise UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")
+    raise _is_closed()
+
+
+def _is_closed() -> UsageError:
+    return UsageError("The session is closed.", "Load the model again: edge_sdk.load(…)")

@@ -66,7 +66,12 @@ class Feed:
         if not isinstance(value, np.ndarray):
             raise UsageError(
                 f"The input {self.name!r} is a {type(value).__name__}, not an array.",
-                f"numpy.asarray(…, numpy.{self._declared.dtype})",
+                f"numpy.asarray(…, {self._wanted})",
+            )
+        if isinstance(value, np.ma.MaskedArray):
+            raise UsageError(
+                f"The input {self.name!r} is a masked array; an engine would see what is masked.",
+                "x.filled(…) says what stands in for it.",
             )
         if not self._engine.accepts(value.shape):
             wanted = "x".join(map(str, self._engine.shape)) or "scalar"
@@ -87,8 +92,10 @@ class Feed:
         if value.dtype != self._accepts[0] or self._engine.quantization is None:
             names = " or ".join(dict.fromkeys(d.name for d in self._accepts))
             raise UsageError(
-                f"The input {self.name!r} has dtype {value.dtype}; the model takes {names}.",
-                f"x.astype(numpy.{self._declared.dtype}), scaled as the model was trained",
+                f"The input {self.name!r} has dtype {value.dtype}; the model takes {names}"
+                + (" (of str)." if self._declared.dtype == "string" else "."),
+                f"x.astype({self._wanted})"
+                + ("" if self._declared.dtype == "string" else ", scaled as the model was trained"),
             )
         if np.isnan(value).any():
             raise UsageError(
@@ -110,14 +117,24 @@ class Feed:
         return "Reshape or resize it before."
 
     @property
+    def _wanted(self) -> str:
+        """The dtype in the caller's language."""
+        return "object" if self._declared.dtype == "string" else f"numpy.{self._declared.dtype}"
+
+    @property
     def _is_recast(self) -> bool:
         """Whether the engine's numbers are of the declared kind, in another width."""
         kind = self.dtype.kind
         return self._engine.quantization is None and kind in "if" and kind == self._accepts[0].kind
 
     def _recast(self, value: Array) -> Array:
-        cast = np.ascontiguousarray(value, self.dtype).reshape(value.shape)
-        if self.dtype.kind == "i" and not np.array_equal(cast, value):
+        with np.errstate(over="ignore"):  # looked for below
+            cast = np.ascontiguousarray(value, self.dtype).reshape(value.shape)
+        if self.dtype.kind == "i":
+            held = np.array_equal(cast, value)
+        else:
+            held = not (np.isinf(cast) & np.isfinite(value)).any()
+        if not held:
             raise UsageError(
                 f"The input {self.name!r} holds numbers that {self.dtype.name} cannot hold.",
                 f"The engine of this build takes {self.dtype.name}: keep within its range.",

@@ -4,6 +4,8 @@
 """
 
 from edge_sdk.spec.codec import decode, decode_manifest, encode
+from edge_sdk.spec.decision import ArrayDigest, Decision, Identity, OutputDigests, Placed
+from edge_sdk.spec.guard import GuardReport, InputLimits
 from edge_sdk.spec.manifest import (
     SCHEMA,
     Agreement,
@@ -39,7 +41,7 @@ from edge_sdk.spec.report import (
     TriedInput,
     VariantReport,
 )
-from edge_sdk.spec.results import Area, Box, Boxes, Classes, ClassScore, Result
+from edge_sdk.spec.results import Area, Box, Boxes, Classes, ClassScore, Explained, Result
 from edge_sdk.spec.tensor import Dim, DType, Quantization, Signature, TensorSpec
 from edge_sdk.spec.version import AGENT_VERSION
 from edge_sdk.spec.word import Word
@@ -49,6 +51,7 @@ __all__ = [
     "SCHEMA",
     "Agreement",
     "Area",
+    "ArrayDigest",
     "Attempt",
     "Box",
     "Boxes",
@@ -58,19 +61,26 @@ __all__ = [
     "ConversionReport",
     "Coverage",
     "DType",
+    "Decision",
     "Detection",
     "DeviceProfile",
     "Dim",
+    "Explained",
     "FileEntry",
     "Format",
+    "Identity",
     "GoldenCheck",
+    "GuardReport",
     "ImageInput",
+    "InputLimits",
     "InputCheck",
     "Latency",
     "LayerError",
     "LayerNoise",
     "Limits",
+    "Placed",
     "Manifest",
+    "OutputDigests",
     "Placement",
     "Postprocess",
     "Preprocess",

@@ -71,4 +71,42 @@ class Area(Word, frozen=True, kw_only=True, tag_field="kind", tag="area"):
         return f"{self.share:.0%} covered"
 
 
+class Explained(Word, frozen=True, kw_only=True):
+    """An explanation in plain words and few numbers.
+
+    Attributes:
+        target, index: what is explained: a class, or what else has a score.
+        score, hidden_score: of the whole picture, and of one with all hidden.
+        depends: whether the score depends on the picture at all.
+        located: whether a part of the picture stands out.
+        focus: left, top, right, bottom of the smallest box around all that has at least half of the
+            map's greatest value, in fractions of the picture; None where nothing stands out.
+        grid: the map's means on 8 x 8 fields of the picture, row by row.
+        noise: standard error of the map's values.
+        runs, seed, hide: how it was made; the same three make it again.
+    """
+
+    target: str
+    index: int | None
+    score: float
+    hidden_score: float
+    depends: bool
+    located: bool
+    focus: tuple[float, float, float, float] | None
+    grid: tuple[tuple[float, ...], ...]
+    noise: float
+    runs: int
+    seed: int
+    hide: str
+
+    def __str__(self) -> str:
+        head = f"{self.target} {self.score:.3g}, with all hidden {self.hidden_score:.3g}: "
+        if not self.depends:
+            return head + "it does not depend on the picture; hiding any of it changes nothing"
+        if self.focus is None:
+            return head + "it depends on the picture, but no part of it stands out in its favour"
+        left, top, right, bottom = (round(100 * edge) for edge in self.focus)
+        return head + f"it rests on what is at {left}-{right} % across, {top}-{bottom} % down"
+
+
 Result = Classes | Boxes | Area

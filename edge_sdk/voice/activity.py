@@ -7,10 +7,10 @@ comes out, so a pause is known by what was there before it.
 from __future__ import annotations
 
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UsageError
 from edge_sdk.runtime import load
 from edge_sdk.voice.audio import RATE_HZ, Samples
@@ -22,7 +22,7 @@ _FULL_SCALE = 32768.0
 _INPUTS = {"input", "state", "sr"}
 
 
-class Activity:
+class Activity(Closing):
     """Voice activity of one stream of 16 kHz mono. Close it, or use it in a ``with``."""
 
     def __init__(self, model: Path | str) -> None:
@@ -67,14 +67,3 @@ class Activity:
     def close(self) -> None:
         """Give back the model."""
         self._session.close()
-
-    def __enter__(self) -> Activity:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
 
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UsageError
 from edge_sdk.voice.activity import STEP, Activity
 from edge_sdk.voice.audio import RATE_HZ, Samples
@@ -46,7 +46,7 @@ class Command:
     intent: Intent | None
 
 
-class Listener:
+class Listener(Closing):
     """See above. Owns what it is given, and closes it; use it in a ``with``."""
 
     def __init__(
@@ -101,17 +101,6 @@ class Listener:
             stack.callback(self._activity.close)
             for wake_word in self._wake_words:
                 stack.callback(wake_word.close)
-
-    def __enter__(self) -> Listener:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _is_done(self, awake_at: int) -> bool:
         heard = self._kept.heard

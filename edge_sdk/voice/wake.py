@@ -12,10 +12,10 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.runtime import load
 from edge_sdk.voice.audio import RATE_HZ, Samples
@@ -43,7 +43,7 @@ class Wake:
     score: float
 
 
-class WakeWord:
+class WakeWord(Closing):
     """Listens for one word in a stream of 16 kHz mono. Close it, or use it in a ``with``."""
 
     def __init__(
@@ -127,17 +127,6 @@ class WakeWord:
     def close(self) -> None:
         """Give back the model."""
         self._session.close()
-
-    def __enter__(self) -> WakeWord:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _step(self) -> Wake | None:
         given, answered = self._input.quantization, self._output.quantization

@@ -176,15 +176,16 @@ def pruned(full: Trigram, vocabulary: int, pairs: int, triples: int) -> dict[str
     followers = np.searchsorted(pair_key, np.arange(size + 1) * size)
     below = np.searchsorted(place[head[chosen]], np.arange(len(pair_key) + 1))
     text = "\n".join(full.words[each] for each in kept)
+    number_type = np.min_scalar_type(size)
     return {
         "words": np.frombuffer(text.encode(), np.uint8),
-        "unigrams": np.where(kept == start, -99.0, full.unigrams[kept]).astype(np.float32),
-        "backoffs": full.backoffs[kept].astype(np.float32),
+        "unigrams": np.where(kept == start, -99.0, full.unigrams[kept]).astype(np.float16),
+        "backoffs": full.backoffs[kept].astype(np.float16),
         "bigram_at": followers.astype(np.int32),
-        "bigram_words": (pair_key % size).astype(np.int32),
-        "bigrams": full.pair_scores[pair_rows].astype(np.float32),
-        "bigram_backoffs": full.pair_backoffs[pair_rows].astype(np.float32),
+        "bigram_words": (pair_key % size).astype(number_type),
+        "bigrams": full.pair_scores[pair_rows].astype(np.float16),
+        "bigram_backoffs": full.pair_backoffs[pair_rows].astype(np.float16),
         "trigram_at": below.astype(np.int32),
-        "trigram_words": three[chosen, 2].astype(np.int32),
-        "trigrams": full.triple_scores[triple_rows][chosen].astype(np.float32),
+        "trigram_words": three[chosen, 2].astype(number_type),
+        "trigrams": full.triple_scores[triple_rows][chosen].astype(np.float16),
     }

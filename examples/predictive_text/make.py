@@ -20,12 +20,13 @@ from edge_sdk.files import whole_file
 from examples.assets import asset, cache
 from examples.predictive_text.language_model import pruned, read_trigram
 
-VOCABULARY, PAIRS, TRIPLES = 20_000, 600_000, 600_000
+VOCABULARY, PAIRS, TRIPLES = 60_000, 2_000_000, 2_000_000
+"""Nearly all there is. A third of it, in 20,000 words, saves 1.7 percentage points less."""
 
 
 def models() -> Path:
     """The folder of the three files, made if they are not there yet."""
-    folder = cache() / "predictive-text"
+    folder = cache() / "predictive-text" / f"{VOCABULARY}-words"
     folder.mkdir(parents=True, exist_ok=True)
     if not (folder / "alphabet.json").exists():
         alphabet = (asset("textgenrnn") / "textgenrnn_vocab.json").read_bytes()

@@ -20,12 +20,13 @@ class Engine:
         affine: ``tiny_models.affine`` of so many rows, -1 for any number.
         quantized: the same with int8 input and output.
         sum: the sum of two inputs whose numbers of rows may disagree.
+        positions: where the input is above 0: only running it tells how many rows that are.
+        handed_on: ``y = -x``, and x is an output too.
         unknown: needs an operation named ``Frobnicate``.
         matrices: so many products of a matrix, a millisecond or less each.
         counts_operations: whether its placements say how many operations ran where.
         lets_go: whether it lets go of Python's lock while it computes.
-        keeps_state: whether it runs models with variables.
-        entry_points: whether it runs every signature of a model, not the first alone.
+        keeps_state: whether it runs models with variables, and with several signatures.
     """
 
     name: str
@@ -33,12 +34,13 @@ class Engine:
     affine: Callable[[int], bytes]
     quantized: Callable[[], bytes]
     sum: Callable[[], bytes]
+    positions: Callable[[], bytes]
+    handed_on: Callable[[], bytes]
     unknown: Callable[[], bytes]
     matrices: Callable[[int], bytes]
     counts_operations: bool = True
     lets_go: bool = True
     keeps_state: bool = False
-    entry_points: bool = False
 
 
 def _tflite(name: str) -> Engine:
@@ -48,11 +50,12 @@ def _tflite(name: str) -> Engine:
         affine=tiny_models.tflite_affine,
         quantized=tiny_models.tflite_quantized,
         sum=tiny_models.tflite_sum,
+        positions=tiny_models.tflite_positions,
+        handed_on=tiny_models.tflite_handed_on,
         unknown=tiny_models.tflite_unknown,
         matrices=tiny_models.tflite_matrices,
         lets_go=name != "litert-compiled",
         keeps_state=True,
-        entry_points=name != "litert-compiled",
     )
 
 
@@ -76,6 +79,8 @@ ENGINES = {
         affine=tiny_models.onnx_affine,
         quantized=tiny_models.onnx_quantized,
         sum=tiny_models.onnx_sum,
+        positions=tiny_models.onnx_positions,
+        handed_on=tiny_models.onnx_handed_on,
         unknown=tiny_models.onnx_unknown,
         matrices=tiny_models.onnx_matrices,
         counts_operations=_onnxruntime_counts(),

@@ -182,6 +182,47 @@ def test_what_the_engine_refuses_is_an_error_of_ours(
         np.testing.assert_array_equal(session.run({"a": a, "b": a})["y"], a + a)
 
 
+def test_no_rows_are_answered_by_none_or_refused(
+    load: Load, engine: Engine, tmp_path: Path
+) -> None:
+    none = np.zeros((0, 4), np.float32)
+    with load(written(tmp_path, engine, engine.affine(-1))) as session:
+        assert usable(session)
+        if engine.name == "litert-compiled":
+            with pytest.raises(UsageError, match="Dimensions must be positive"):
+                session.run({"x": none})
+        else:
+            assert session.run({"x": none})["y"].shape == (0, 3)
+        assert usable(session)
+
+
+def test_a_length_that_only_running_tells(load: Load, engine: Engine, tmp_path: Path) -> None:
+    path = written(tmp_path, engine, engine.positions())
+    if engine.name == "litert-compiled":
+        with pytest.raises(UnavailableError, match="shape of 'y' depends on the values") as caught:
+            load(path)
+        assert "backend='litert'" in caught.value.hint
+        return
+    with load(path) as session:
+        for x in (X, -np.abs(X), np.abs(X), X):
+            np.testing.assert_array_equal(session.run({"x": x})["y"], np.argwhere(x > 0))
+
+
+def test_what_is_input_and_output_at_once(load: Load, engine: Engine, tmp_path: Path) -> None:
+    path = written(tmp_path, engine, engine.handed_on())
+    if engine.name == "litert-compiled":
+        with pytest.raises(UnavailableError, match="'x' of the model is an input and an output"):
+            load(path)
+        return
+    with load(path) as session:
+        given = X.copy()
+        outputs = session.run({"x": given})
+        np.testing.assert_array_equal(outputs["y"], -X)
+        np.testing.assert_array_equal(outputs["x"], X)
+        outputs["x"][:] = 0
+        np.testing.assert_array_equal(given, X)  # what comes out is the caller's, and a copy
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_threads(load: Load, model: Path, threads: int) -> None:
     with load(model, threads=threads) as session:
@@ -210,6 +251,10 @@ def test_sessions_do_not_disturb_each_other(load: Load, model: Path) -> None:
         ({"x": np.float32(1)}, "float32, not an array"),
         ({"x": X.tolist()}, "list, not an array"),
         ({"x": None}, "NoneType, not an array"),
+        ({"x": np.ma.masked_array(X, X > 0)}, "is a masked array"),
+        ({"x": X.astype(object)}, "dtype object"),
+        ({"x": X.astype(str)}, "dtype <U"),
+        ({1: X}, "no input 1"),
         ({}, "'x' is missing"),
         ({"X": X}, "no input 'X'"),
         ({"x": X, "z": X}, "no input 'z'"),
@@ -327,6 +372,26 @@ def test_a_delegate_is_active_or_refused_with_a_reason(
         assert refused.reason
         assert refused.operations in (0, None)
         assert capfd.readouterr().err == ""
+
+
+def test_what_comes_after_the_engines_own_kernels_is_not_tried(
+    load: Load, engine: Engine, model: Path, tmp_path: Path
+) -> None:
+    missing = str(tmp_path / "missing.so")
+    with load(model, delegates=["cpu", missing]) as session:
+        (refused,) = session.placement.refused
+        assert session.placement.actual == ("cpu",)
+        assert usable(session)
+    assert refused.delegate == missing
+    if engine.name != "onnxruntime":  # which loads none wherever it stands
+        assert refused.reason == "an earlier delegate of the list is active"
+
+
+@pytest.mark.parametrize("entry", [None, 3, b"gpu", ["gpu"]], ids=repr)
+def test_a_delegate_that_is_no_text(load: Load, model: Path, entry: object) -> None:
+    with pytest.raises(UsageError, match="A delegate is a name or a path, not") as caught:
+        load(model, delegates=[entry])
+    assert "xnnpack" in caught.value.hint
 
 
 def test_strict_refuses_what_is_not_active(load: Load, engine: Engine, model: Path) -> None:

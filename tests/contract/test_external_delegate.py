@@ -5,14 +5,17 @@ from __future__ import annotations
 import gc
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import affine, tflite_adds, tflite_affine
+from engines import refusal
+from tiny_models import REAL, affine, artifact, tflite_adds, tflite_affine
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
+from edge_sdk.backends import libraries
 
 SOURCE = Path(__file__).with_name("stub_delegate.c")
 X = np.array([[1, -2, 3, 0.5]], np.float32)
@@ -124,6 +127,18 @@ def test_a_relative_path_is_found(stub: Path, model: Path, monkeypatch: pytest.M
         assert stub.name in session.placement.actual
 
 
+def test_a_path_need_not_be_text(stub: Path, model: Path) -> None:
+    with edge_sdk.load(model, delegates=[stub]) as session:
+        assert session.placement.actual == (str(stub), "xnnpack")
+
+
+def test_what_comes_after_xnnpack_is_not_tried(stub: Path, model: Path) -> None:
+    with loaded(model, "xnnpack", stub, "edgetpu") as session:
+        assert session.placement.actual == ("xnnpack",)
+        reasons = {each.reason for each in session.placement.refused}
+    assert reasons == {"an earlier delegate of the list is active"}
+
+
 def test_a_library_that_is_no_delegate_is_refused_quietly(
     model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -179,6 +194,71 @@ def test_one_that_crashes_as_it_is_mapped(model: Path, tmp_path: Path) -> None:
     assert "SIGABRT" in refused.reason
 
 
+@pytest.mark.parametrize("ending", ["exit(0)", "_exit(0)", "exit(3)"])
+def test_one_that_ends_the_process_as_it_is_mapped(
+    model: Path, tmp_path: Path, ending: str
+) -> None:
+    """With 0 too: that is how a program ends that has done what it should."""
+    source = tmp_path / "ends.c"
+    source.write_text(
+        "#include <stdlib.h>\n#include <unistd.h>\n"
+        f"__attribute__((constructor)) static void end(void) {{ {ending}; }}\n",
+        encoding="utf-8",
+    )
+    with loaded(model, compiled(source, tmp_path / "libends.so"), "cpu") as session:
+        (refused,) = session.placement.refused
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+    code = ending[-2]
+    assert refused.reason == f"it ends the process (exit code {code}) while it is loaded"
+
+
+def test_one_that_never_comes_to_an_end(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libraries, "PROBE_SECONDS", 3)
+    source = tmp_path / "hangs.c"
+    source.write_text(
+        "#include <unistd.h>\n"
+        "__attribute__((constructor)) static void hang(void) { for (;;) pause(); }\n",
+        encoding="utf-8",
+    )
+    with loaded(model, compiled(source, tmp_path / "libhangs.so"), "cpu") as session:
+        (refused,) = session.placement.refused
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+    assert refused.reason == "it did not come to an end within 3 s while it is loaded"
+
+
+def test_one_that_was_cut_short(stub: Path, model: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "libcut.so"
+    cut.write_bytes(stub.read_bytes()[:2000])
+    with loaded(model, cut, "cpu") as session:
+        (refused,) = session.placement.refused
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+    assert "it crashes the process" in refused.reason or "cannot be loaded" in refused.reason
+
+
+def test_what_lies_in_the_current_folder_does_not_disturb_the_trial(
+    stub: Path, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "numpy", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit(5)\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with loaded(model, f"{stub}?take=all&run={tmp_path.name}") as session:  # never tried before
+        assert session.placement.actual[0] == str(stub)
+
+
+def test_an_artifacts_model_is_tried_without_room_for_temporary_files(
+    stub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = artifact(tmp_path / "affine.edge", {"tflite-fp32": tflite_affine()}, REAL)
+    nowhere = str(tmp_path / "nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", nowhere)
+    with loaded(path, f"{stub}?run={tmp_path.name}") as session:
+        assert session.placement.actual[0] == str(stub)
+    with loaded(path, f"{stub}?crash=invoke&run={tmp_path.name}") as session:
+        assert "while it runs the model" in session.placement.refused[0].reason
+
+
 def test_a_library_for_another_processor(stub: Path, model: Path, tmp_path: Path) -> None:
     foreign = bytearray(stub.read_bytes())
     foreign[18:20] = (243).to_bytes(2, "little")
@@ -215,24 +295,35 @@ def session_fallback(stub: Path, model: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("delegate", "library", "given"),
+    ("backend", "delegate", "library", "given"),
     [
-        ("edgetpu?device=usb:0", "libedgetpu.so.1", {"device": "usb:0"}),
+        ("litert", "edgetpu?device=usb:0", "libedgetpu.so.1", {"device": "usb:0"}),
         (
+            "litert",
             "qnn?backend_type=htp&htp_precision=1",
             "libQnnTFLiteDelegate.so",
             {"backend_type": "htp", "htp_precision": "1"},
         ),
+        (
+            "tensorflow",
+            "gpu?inference_preference=1",
+            "libtensorflowlite_gpu_delegate.so",
+            {"inference_preference": "1"},
+        ),
     ],
+    ids=["edgetpu", "qnn", "gpu"],
 )
 def test_a_name_finds_its_library_and_hands_on_its_options(
     model: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    backend: str,
     delegate: str,
     library: str,
     given: dict[str, str],
 ) -> None:
+    if (missing := refusal(backend)) is not None:
+        pytest.skip(missing.message)
     record = tmp_path / "record.txt"
     source = tmp_path / "recorder.c"
     text = SOURCE.read_text(encoding="utf-8")
@@ -240,8 +331,9 @@ def test_a_name_finds_its_library_and_hands_on_its_options(
     source.write_text(text.replace("  Options options = {0};\n", every), encoding="utf-8")
     compiled(source, tmp_path / library)
     monkeypatch.setenv("LD_LIBRARY_PATH", str(tmp_path))
+    monkeypatch.setattr(libraries, "PROBE_SECONDS", 300)  # TensorFlow's import alone takes long
     name = delegate.partition("?")[0]
-    with loaded(model, delegate) as session:
+    with edge_sdk.load(model, delegates=[delegate], backend=backend) as session:
         assert session.placement.actual[0] == name
         np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
     lines = record.read_text(encoding="utf-8").splitlines()

@@ -96,6 +96,7 @@ def test_it_takes_the_whole_model(model: Path, adapter: dict[str, str]) -> None:
     assert (active, operations) == (True, 2)
     assert "a software adapter, no graphics processor" in reason
     assert "SwiftShader" in driver
+    assert "libvk_swiftshader.so " in driver  # and which build of it
     assert found["fallback"] == ""
 
 

@@ -94,6 +94,7 @@ def test_the_webgpu_plugin_takes_the_model(
     assert (active, operations) == (True, 2)
     assert reason == "on a software adapter, no graphics processor"
     assert "onnxruntime-ep-webgpu 0.4.0" in driver
+    assert "libvk_swiftshader.so " in driver
 
 
 def test_the_webgpu_plugin_without_a_device(model: Path, webgpu: Path) -> None:
@@ -147,6 +148,47 @@ def test_the_absent_say_what_is_missing(model: Path, name: str) -> None:
     assert ONNX_PROVIDERS[name] in refused.reason
     if name in ("gpu", "openvino", "qnn"):
         assert "pip install onnxruntime-" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("delegate", "provider", "options"),
+    [
+        ("cuda?device_id=1&use_tf32=0", "CUDA", {"device_id": "1", "use_tf32": "0"}),
+        ("tensorrt?trt_fp16_enable=1", "Tensorrt", {"trt_fp16_enable": "1"}),
+        ("qnn?backend_path=libQnnHtp.so", "QNN", {"backend_path": "libQnnHtp.so"}),
+        ("coreml?MLComputeUnits=ALL", "CoreML", {"MLComputeUnits": "ALL"}),
+        ("nnapi?NNAPI_FLAGS=1", "Nnapi", {"NNAPI_FLAGS": "1"}),
+        ("xnnpack?intra_op_num_threads=2", "Xnnpack", {"intra_op_num_threads": "2"}),
+    ],
+    ids=lambda value: value.partition("?")[0] if isinstance(value, str) else None,
+)
+def test_a_name_is_a_provider_and_hands_on_its_options(
+    model: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    delegate: str,
+    provider: str,
+    options: dict[str, str],
+) -> None:
+    """What no machine of ours has is stood for by a session that records what it is given."""
+    import onnxruntime
+
+    given: list[tuple[list[str], list[dict[str, str]]]] = []
+    cpu = "CPUExecutionProvider"
+
+    class Recorder(onnxruntime.InferenceSession):
+        def __init__(self, *args: object, **kinds: object) -> None:
+            given.append((kinds.pop("providers"), kinds.pop("provider_options")))  # type: ignore[arg-type]
+            super().__init__(*args, **kinds, providers=[cpu])
+
+    wanted = f"{provider}ExecutionProvider"
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Recorder)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [wanted, cpu])
+    with edge_sdk.load(model, delegates=[delegate, "cpu"]) as session:
+        np.testing.assert_allclose(session.run({"x": X})["y"], affine(X), rtol=1e-6)
+        (refused,) = session.placement.refused
+    assert given == [([wanted, cpu], [options, {}])]
+    assert refused.delegate == delegate.partition("?")[0]
+    assert "gave it up" in refused.reason  # ONNX Runtime has made the session without it
 
 
 @pytest.mark.parametrize("name", sorted(ONNX_OPTIONS))

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 from engines import HERE, Engine
-from tiny_models import REAL, START, affine, artifact, tflite_counter
+from tiny_models import REAL, START, affine, artifact, tflite_counter, tflite_two_entries
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
@@ -30,7 +30,6 @@ Open = Callable[..., edge_sdk.Session]
 X = np.array([[1, -2, 3, 0.5]], np.float32)
 ONE = np.ones((1, 4), np.float32)
 STATEFUL = [engine for engine in HERE.values() if engine.keeps_state]
-ENTRY_POINTS = [engine for engine in HERE.values() if engine.entry_points]
 
 
 @pytest.fixture(params=HERE.values(), ids=HERE.keys())
@@ -195,13 +194,13 @@ def longest_stall(session: edge_sdk.Session) -> tuple[float, float]:
 
 
 def test_python_goes_on_while_the_engine_computes(opened: Open, engine: Engine) -> None:
-    """Held, the lock stops the other thread for the whole call, each time."""
+    """Held, the lock stops the other thread for the whole call; so may a busy machine, at times."""
     with opened(engine.matrices(100), threads=1) as session:
         session.run({"x": np.zeros((256, 256), np.float32)})
         measured = [longest_stall(session) for _ in range(5)]
-    best, call = min(measured, key=lambda one: one[0] / one[1])
-    assert call > 0.02
-    assert (best < 0.6 * call) is engine.lets_go, f"stalls and calls: {measured}"
+    assert min(call for _, call in measured) > 0.02
+    free = [stall < 0.6 * call for stall, call in measured]
+    assert any(free) if engine.lets_go else not all(free), f"stalls and calls: {measured}"
     assert backend(engine.name).holds_lock(()) is not engine.lets_go
 
 
@@ -216,6 +215,69 @@ def test_closing_waits_for_who_is_inside(opened: Open, engine: Engine) -> None:
     assert futures[-1].cancelled()
     with pytest.raises(UsageError, match="closed"):
         session.run_async({"x": x})
+
+
+def test_who_is_about_to_run_as_it_is_closed_is_told(opened: Open, engine: Engine) -> None:
+    told: list[Exception] = []
+
+    def ask(session: edge_sdk.Session) -> None:
+        while True:
+            try:
+                session.run({"x": X})
+            except Exception as error:  # noqa: BLE001 - whatever it is told
+                told.append(error)
+                return
+
+    often = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(20):
+            session = opened(engine.affine(1), threads=1)
+            threads = [threading.Thread(target=ask, args=(session,)) for _ in range(4)]
+            threads += [threading.Thread(target=session.close) for _ in range(2)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    finally:
+        sys.setswitchinterval(often)
+    assert len(told) == 80
+    assert {type(error) for error in told} == {UsageError}
+    assert all("closed" in str(error) for error in told)
+
+
+def test_closing_from_a_futures_own_callback(opened: Open, engine: Engine) -> None:
+    session = opened(engine.matrices(40), threads=1)
+    ended: list[object] = []
+    x = np.full((256, 256), 1 / 256, np.float32)
+
+    def close(_: object) -> None:
+        try:
+            ended.append(session.close())
+        except Exception as error:  # noqa: BLE001 - whatever it is told
+            ended.append(error)
+
+    first = session.run_async({"x": x})
+    first.add_done_callback(close)
+    np.testing.assert_allclose(first.result(30)["y"], x, rtol=1e-3)
+    deadline = time.monotonic() + 10
+    while not ended and time.monotonic() < deadline:
+        time.sleep(0.001)
+    assert ended == [None]
+    with pytest.raises(UsageError, match="closed"):
+        session.run({"x": x})
+
+
+def test_a_call_that_waits_can_be_cancelled(opened: Open, engine: Engine) -> None:
+    x = np.full((256, 256), 1 / 256, np.float32)
+    with opened(engine.matrices(40), threads=1) as session:
+        futures = [session.run_async({"x": x}) for _ in range(MAX_PENDING)]
+        assert futures[-1].cancel()
+        assert futures[-1].cancelled()
+        for future in futures[:-1]:
+            np.testing.assert_allclose(future.result(30)["y"], x, rtol=1e-3)
+        for _ in range(2 * MAX_PENDING):  # its room was given back
+            session.run_async({"x": x}, wait=True)
 
 
 def test_there_is_room_for_so_many(opened: Open, engine: Engine) -> None:
@@ -287,7 +349,25 @@ def test_a_state_lasts_until_it_is_reset(engine: Engine, tmp_path: Path) -> None
         np.testing.assert_array_equal(session.run({"x": ONE})["y"], START + 1)
 
 
-@pytest.mark.parametrize("engine", ENTRY_POINTS, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
+@pytest.mark.parametrize("replaced", [True, False], ids=["replaced", "removed"])
+def test_a_file_that_is_replaced_does_not_take_the_models_place(
+    engine: Engine, tmp_path: Path, replaced: bool
+) -> None:
+    """A reset reads a stateful model anew: not the one that an update has put there meanwhile."""
+    with opened_in(tmp_path, engine, tflite_counter()) as session:
+        session.run({"x": ONE})
+        path = tmp_path / f"model{engine.suffix}"
+        path.unlink()
+        if replaced:
+            path.write_bytes(tflite_two_entries())
+        with pytest.raises(UnavailableError, match="no longer the file that was loaded") as caught:
+            session.reset()
+        assert "load" in caught.value.hint
+        np.testing.assert_array_equal(session.run({"x": ONE})["y"], START + 2)
+
+
+@pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
 def test_entry_points_share_the_state(engine: Engine, tmp_path: Path) -> None:
     with opened_in(tmp_path, engine, tflite_counter(), finite=True) as session:
         assert session.signatures == ("add", "scaled")
@@ -307,6 +387,51 @@ def test_entry_points_share_the_state(engine: Engine, tmp_path: Path) -> None:
         scaled.run({"x": ONE})
     with pytest.raises(UsageError, match="closed"):
         session.entry("scaled")
+
+
+@pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
+def test_entry_points_have_lengths_of_their_own(engine: Engine, tmp_path: Path) -> None:
+    with opened_in(tmp_path, engine, tflite_two_entries()) as session:
+        size = session.entry("size")
+        assert [tensor.name for tensor in size.signature.inputs] == ["a"]
+        for count in (1, 3, 2):
+            x = rows(count)
+            np.testing.assert_array_equal(size.run({"a": x})["b"], np.abs(x))
+            np.testing.assert_array_equal(session.run({"x": x[:1]})["y"], -x[:1])
+        assert session.placement.operations == size.placement.operations == 1
+
+
+@pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
+def test_a_first_subgraph_without_a_signature(engine: Engine, tmp_path: Path) -> None:
+    data = tflite_two_entries(first="")
+    if engine.name == "litert-compiled":
+        with pytest.raises(UnavailableError, match="first subgraph has no signature") as caught:
+            opened_in(tmp_path, engine, data)
+        assert "backend='litert'" in caught.value.hint
+        return
+    with opened_in(tmp_path, engine, data) as session:
+        np.testing.assert_array_equal(session.run({"x": ONE})["y"], -ONE)
+        np.testing.assert_array_equal(session.entry("size").run({"a": -ONE})["b"], ONE)
+
+
+@pytest.mark.parametrize("engine", STATEFUL, ids=lambda engine: engine.name)
+def test_an_entry_point_ends_with_its_model(engine: Engine, tmp_path: Path) -> None:
+    with opened_in(tmp_path, engine, tflite_counter()) as session:
+        scaled = session.entry("scaled")
+        scaled.run({"x": ONE})
+    for ask in (
+        lambda: scaled.run({"x": ONE}),
+        lambda: scaled.run_async({"x": ONE}).result(10),
+        lambda: scaled.placement,
+        lambda: scaled.entry("add"),
+        scaled.reset,
+        scaled.warm_up,
+    ):
+        with pytest.raises(UsageError, match="closed") as caught:
+            ask()
+        assert "load" in caught.value.hint
+    scaled.close()
+    scaled.close()
 
 
 def test_a_model_without_a_state_has_nothing_to_reset(opened: Open, engine: Engine) -> None:

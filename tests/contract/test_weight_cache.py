@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -127,6 +129,19 @@ def test_the_engine_by_itself_would_serve_the_old_weights(tmp_path: Path) -> Non
     assert np.abs(raw(two) - second).max() > 1
 
 
+def test_another_processor_has_weights_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder may come with a system's image to another board."""
+    cache = tmp_path / "cache"
+    model, _ = dense(tmp_path / "model.tflite", 1)
+    answer(model, cache)
+    mine = set(cache.iterdir())
+    monkeypatch.setattr("edge_sdk.backends.litert_compiled.cpuinfo", lambda: "flags : sse4_1\n")
+    answer(model, cache)
+    assert set(cache.iterdir()).isdisjoint(mine)
+
+
 @pytest.mark.parametrize("length", [0, 1, 100, -1], ids=["empty", "a byte", "its head", "its end"])
 def test_a_damaged_file_is_no_reason_to_answer_wrongly(tmp_path: Path, length: int) -> None:
     cache = tmp_path / "cache"
@@ -142,6 +157,44 @@ def test_a_folder_that_cannot_be_is_no_reason_not_to_run(tmp_path: Path) -> None
     (tmp_path / "file").write_text("in the way", encoding="utf-8")
     found = answer(model, tmp_path / "file" / "cache")
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+ON_A_FULL_DISK = """
+import sys
+from pathlib import Path
+import numpy as np
+from edge_sdk.backends import backend
+model, x, cache = map(Path, sys.argv[1:])
+for _ in range(2):
+    loaded = backend("litert-compiled").open(model, delegates=(), threads=1, cache=cache)
+    np.savetxt(sys.stdout, loaded.run([np.load(x)])[0])
+print(*(path.name for path in cache.glob("*.xnnpack*")), file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("kilobytes", [4, 12], ids=["none", "half"])
+def test_a_full_disk_costs_the_cache_and_not_the_session(tmp_path: Path, kilobytes: int) -> None:
+    """With room for no weights, and for half of them: XNNPACK itself would end the process."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    model, expected = dense(tmp_path / "model.tflite", 1)
+    np.save(tmp_path / "x.npy", X)
+    in_namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    mount = f'mount -t tmpfs -o size={kilobytes}k tmpfs "$0" || exit 77; exec "$@"'
+    command = [sys.executable, "-c", ON_A_FULL_DISK, model, tmp_path / "x.npy", cache]
+    done = subprocess.run(
+        [*in_namespace, mount, cache, *command],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "unshare:" in done.stderr or done.returncode == 77:
+        pytest.skip(f"no disk of ours can be made here: {done.stderr.strip()}")
+    assert done.returncode == 0
+    found = np.array(done.stdout.split(), np.float32).reshape(2, *expected.shape)
+    np.testing.assert_allclose(found, [expected, expected], rtol=1e-4, atol=1e-4)
+    assert done.stderr.split() == []  # nor is half a file left
 
 
 def test_what_was_cut_off_is_not_found(tmp_path: Path) -> None:

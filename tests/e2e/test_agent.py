@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 from agent_samples import APP, DEVICE, AgentProcess, SmallFleet, device
 from brokers import KINDS, Server, eventually, running
 
+from edge_sdk.audit import verify
 from edge_sdk.spec.deployment import Assignment, Desired, Signed, State
 from edge_sdk.spec.enrolment import BrokerLogin
 from edge_sdk.spec.wire import CHUNK_BYTES, DesiredMessage
@@ -79,6 +81,30 @@ async def test_from_nothing_to_an_answering_model_and_on(server: Server, folder:
         assert status["apps"][APP]["worker"]["serving"] == second.digest
         assert agent.stop() == 0
         assert agent.members() == []
+
+
+@played("nats")
+async def test_a_trail_of_what_it_served_goes_on_when_it_is_killed(
+    server: Server, folder: Path
+) -> None:
+    async with world(server, folder) as (fleet, agent):
+        agent.app_settings["audit"] = True
+        log = agent.state / "audit" / f"{APP}.jsonl"
+        artifact = fleet.publish("1.0.0")
+        agent.start()
+        await fleet.settled(fleet.want(artifact))
+        await eventually(lambda: log.exists() and log.read_bytes().count(b"\n") > 5)
+        agent.kill()
+        before = verify(log).records
+        agent.start()
+        await eventually(lambda: log.read_bytes().count(b"\n") > before + 5)
+        assert agent.stop() == 0
+        found = verify(log)
+        assert found.passed
+        assert found.records > before
+        last = json.loads(log.read_text().splitlines()[-1])
+        assert last["model"]["digest"] == artifact.digest
+        assert last["model"]["version"] == "1.0.0"
 
 
 @played("nats")

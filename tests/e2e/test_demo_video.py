@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import signal
@@ -18,10 +19,11 @@ import numpy as np
 import pytest
 
 import edge_sdk
-from edge_sdk.pipeline import Clip, read_picture
+from edge_sdk.broker.users import fleet_user
+from edge_sdk.pipeline import Clip, read_picture, write_picture
 from edge_sdk.processing import read_processing
 from examples.assets import asset
-from tests.brokers import free_port
+from tests.brokers import Server, eventually, free_port, over, running
 from tests.e2e.conftest import Edge
 from tests.streams import RtspServer
 
@@ -65,8 +67,12 @@ def test_faces_are_gone_and_the_rest_is_not(edge: Edge, here: Path, detector) ->
     assert report["output"] == "demo-faces.mp4"
     assert report["fps"] > 0
     before, after = pictures(asset("carphone")), pictures(here / "demo-faces.mp4")
-    assert len(after) == 120
+    # Nothing lost on the way, and the copy is played as long as the original.
+    assert report["taken"] == report["frames"] + sum(report["dropped"].values())
+    assert len(after) == len(before) == 120
     assert after[0].shape == before[0].shape == (144, 176, 3)
+    whole, copy = Clip(asset("carphone")), Clip(here / "demo-faces.mp4")
+    assert copy.fps == pytest.approx(whole.fps, rel=1e-4)
     for at in range(0, 120, 15):
         (box, *_) = detector.predict(before[at]).found
         rows = slice(int(box.top * 144), int(box.bottom * 144))
@@ -105,6 +111,36 @@ def test_another_room(edge: Edge, here: Path) -> None:
     done = edge("demo", "video", "--effect", "background", "--background", "beach")
     assert done.code == 2
     assert "neither 'blur', nor a colour" in done.err
+
+
+def test_what_is_no_face_stays_as_it_is_to_the_last_bit(edge: Edge, here: Path) -> None:
+    """In pictures without loss: a video's own would hide a change of a few values."""
+    (here / "in").mkdir()
+    stills = pictures(asset("carphone"))[::20]
+    for at, picture in enumerate(stills):
+        write_picture(here / "in" / f"{at}.png", picture)
+    report = made(edge, "--input", "in", "--output", "out", "--lines", "f.jsonl")
+    assert (report["taken"], report["frames"], report["dropped"]) == (6, 6, {})
+    lines = [json.loads(line) for line in (here / "f.jsonl").read_text().splitlines()]
+    for at, (before, line) in enumerate(zip(stills, lines, strict=True)):
+        after = read_picture(here / "out" / f"{at}.png")
+        (face,) = line["answers"]["faces"]["found"]
+        wide, high = face["right"] - face["left"], face["bottom"] - face["top"]
+        # As ``privacy`` says how far around the box it covers, and a pixel for rounding.
+        left, right = face["left"] - 0.22 * wide, face["right"] + 0.22 * wide
+        top, bottom = face["top"] - 0.55 * high, face["bottom"] + 0.22 * high
+        covered = np.zeros((144, 176), bool)
+        covered[
+            max(0, round(top * 144) - 1) : round(bottom * 144) + 1,
+            max(0, round(left * 176) - 1) : round(right * 176) + 1,
+        ] = True
+        assert 0.02 < covered.mean() < 0.6
+        assert np.array_equal(after[~covered], before[~covered])
+        inside = np.abs(after.astype(int) - before)[
+            round(face["top"] * 144) : round(face["bottom"] * 144),
+            round(face["left"] * 176) : round(face["right"] * 176),
+        ]
+        assert (inside.max(axis=2) > 0).mean() > 0.9
 
 
 def test_a_folder_of_photos(edge: Edge, here: Path) -> None:
@@ -148,6 +184,70 @@ def test_a_stream_and_its_page(edge: Edge, here: Path) -> None:
     assert report["frames"] >= 1
     # As long as what it shows, whatever the server sent in a burst at first.
     assert 1 <= len(pictures(here / "live.mp4")) <= 30 * (report["seconds"] + 1)
+
+
+@over("nats", "mosquitto")
+async def test_what_is_found_goes_to_a_broker(server: Server) -> None:
+    heard: list[bytes] = []
+    listener = server.connect("fleet")
+    listener.subscribe("edge/v1/pipelines/porch", lambda message: heard.append(message.payload))
+    user = fleet_user("f-secret")
+    Path("secret").write_text(f"{user.password}\n", encoding="utf-8")
+    async with running(listener):
+        words = ["--input", asset("carphone"), "--output", "out.mp4", "--json"]
+        to = ["--mqtt", f"{server.url}/edge/v1/pipelines/porch", "--mqtt-user", user.name]
+        program = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "edge_sdk", "demo", "video"),
+            *(str(word) for word in [*words, *to, "--mqtt-password-file", "secret"]),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await program.communicate()
+        assert program.returncode == 0
+        report = json.loads(out)
+        await eventually(lambda: len(heard) + sum(report["missed"].values()) >= 120)
+    assert len(heard) + sum(report["missed"].values()) == report["frames"] == 120
+    assert len(heard) > 60
+    first = json.loads(heard[0])
+    assert (first["stream"], first["index"]) == ("carphone_pristine.mp4", 0)
+    (face,) = first["answers"]["faces"]["found"]
+    assert 0 <= face["left"] < face["right"] <= 1
+
+
+def test_mediapipe_tasks_finds_and_does_the_same(edge: Edge, here: Path) -> None:
+    """In a process of MediaPipe's own Python: this one's OpenCV and that one's share none."""
+    for name, backend in (("ours", []), ("theirs", ["--backend", "mediapipe"])):
+        words = ["--effect", "both", "--lines", f"{name}.jsonl", "--output", f"{name}.avi"]
+        report = made(edge, *words, *backend)
+        assert (report["frames"], report["with_faces"], report["dropped"]) == (120, 120, {})
+        assert report["backend"] == (backend[1] if backend else None)
+    ours, theirs = (
+        [json.loads(line)["answers"] for line in (here / f"{name}.jsonl").read_text().splitlines()]
+        for name in ("ours", "theirs")
+    )
+    for mine, yours in zip(ours, theirs, strict=True):
+        (face,), (other,) = mine["faces"]["found"], yours["faces"]["found"]
+        # Tasks rounds boxes to whole pixels, of which this picture has few.
+        for side, pixels in (("left", 176), ("right", 176), ("top", 144), ("bottom", 144)):
+            assert abs(face[side] - other[side]) * pixels < 3
+        assert mine["person"]["share"] == pytest.approx(yours["person"]["share"], abs=0.02)
+    for mine, yours in zip(pictures(here / "ours.avi"), pictures(here / "theirs.avi"), strict=True):
+        assert np.abs(mine.astype(int) - yours).mean() < 3
+
+
+def test_mediapipe_tasks_on_photos_sees_as_far(edge: Edge, here: Path) -> None:
+    found = {}
+    for name, backend in (("ours", []), ("theirs", ["--backend", "mediapipe"])):
+        words = ["--input", asset("photos"), "--lines", f"{name}.jsonl", "--output", name]
+        made(edge, *words, *backend)
+        lines = (here / f"{name}.jsonl").read_text().splitlines()
+        found[name] = [json.loads(line)["answers"]["faces"]["found"] for line in lines]
+    assert [len(faces) for faces in found["ours"]] == [len(faces) for faces in found["theirs"]]
+    assert sum(map(len, found["ours"])) >= 1
+    for mine, yours in zip(found["ours"], found["theirs"], strict=True):
+        for face, other in zip(mine, yours, strict=True):
+            for side in ("left", "top", "right", "bottom"):
+                wide = face["right"] - face["left"]
+                assert face[side] == pytest.approx(other[side], abs=0.02 * wide)
 
 
 def told_to_stop(number: int, *words: str) -> tuple[int, str]:
@@ -199,6 +299,12 @@ def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:
         (["--input", here / "clip.mp4", "--output", here / "clip.mp4"], 2, "overwritten"),
         (["--seconds", "0"], 2, "--seconds is 0"),
         (["--faces-model", here / "none.edge"], 2, "none.edge"),
+        (["--input", asset("photos"), "--window"], 2, "Leave out --window"),
+        (["--window"], 3, "edge demo video --live"),
+        (["--mqtt", "http://127.0.0.1/x"], 2, "no scheme of a broker"),
+        (["--mqtt", "mqtt://127.0.0.1/home/#"], 2, "is no topic"),
+        (["--mqtt", "mqtt://127.0.0.1/x", "--mqtt-password-file", "none"], 2, "password file"),
+        (["--backend", "tensorrt"], 2, "tensorrt"),
     ]
     for words, code, said in cases:
         done = edge("demo", "video", *words)

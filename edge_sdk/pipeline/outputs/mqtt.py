@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_sdk.errors import EdgeError
+from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
 from edge_sdk.pipeline.pipeline import Running
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 WAITING = 8
 """How many messages may wait for the network."""
+_FIRST_WORDS_S = 2.0
+"""How long the beginning of a run waits for the broker to answer, or to be found away."""
 _LAST_WORDS_S = 2.0
 """How long the end of a run waits for the network to take what is left."""
 
@@ -34,11 +36,11 @@ class MqttTopic:
 
     Args:
         url: ``mqtt://HOST[:PORT]`` or ``mqtts://…``.
-        topic: where to.
+        topic: where to; one, and no pattern of several.
         credentials: who we are to the broker.
 
     Raises:
-        UsageError: the URL cannot be used.
+        UsageError: the URL or the topic cannot be used.
         UnavailableError: paho-mqtt is not installed.
     """
 
@@ -47,6 +49,8 @@ class MqttTopic:
     def __init__(self, url: str, topic: str, *, credentials: Credentials | None = None) -> None:
         from edge_sdk.broker import Credentials, connect
 
+        if not topic or set(topic) & set("#+\0") or len(topic.encode()) > 65535:
+            raise UsageError(f"{topic!r} is no topic to publish on.", "home/porch/camera")
         self.topic = topic
         self._broker = connect(url, name="edge-pipeline", credentials=credentials or Credentials())
         self._messages: deque[bytes] = deque()
@@ -54,12 +58,14 @@ class MqttTopic:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._work, name="mqtt", daemon=True)
         self._news: asyncio.Event | None = None
+        self._settled = threading.Event()
         self._ending = False
         self._running: Running | None = None
 
     def begin(self, running: Running) -> None:
-        """Called by the pipeline."""
+        """Called by the pipeline: the first frames would be lost before there is a connection."""
         self._running = running
+        self._settled.wait(_FIRST_WORDS_S)
 
     def take(self, frame: Frame) -> None:
         """Queue the message of a frame; never waits."""
@@ -105,6 +111,8 @@ class MqttTopic:
         try:
             while True:
                 self._news.clear()
+                if self._broker.connected or self._broker.refusal:
+                    self._settled.set()
                 await self._send_what_waits()
                 if self._ending:
                     deadline = deadline or self._loop.time() + _LAST_WORDS_S

@@ -4,6 +4,7 @@
     GET /stream.mjpg    the pictures without an end, for <img> and for other programs
     GET /frame.jpg      the newest picture
     GET /metrics.json   ``PipelineReport``
+    GET /streams.json   the names of the streams; of several, ``?stream=NAME`` chooses one above
 
 It listens on this machine alone unless another address is named: who can reach it, sees what the
 camera sees. Pictures are encoded only while somebody looks, once for all of them; a browser that is
@@ -15,11 +16,13 @@ from __future__ import annotations
 
 import socket
 import threading
+from dataclasses import dataclass
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socketserver import TCPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
@@ -52,9 +55,7 @@ class LivePage:
         self.title = title
         self._running: Running | None = None
         self._news = threading.Condition()
-        self._frame: Frame | None = None
-        self._number = 0
-        self._encoded: tuple[int, bytes] = (0, b"")
+        self._shown: dict[str, _Shown] = {}
         self._closed = False
         self.viewers = 0
         try:
@@ -77,8 +78,11 @@ class LivePage:
     def take(self, frame: Frame) -> None:
         """Show the frame to whoever looks."""
         with self._news:
-            self._frame = frame
-            self._number += 1
+            before = self._shown.get(frame.stream)
+            if before is None:
+                self._shown[frame.stream] = _Shown(frame)
+            else:
+                before.frame, before.number = frame, before.number + 1
             self._news.notify_all()
 
     def __enter__(self) -> LivePage:
@@ -94,20 +98,39 @@ class LivePage:
         self._server.shutdown()
         self._server.server_close()
 
-    def next_jpeg(self, after: int, timeout_s: float = 5.0) -> tuple[int, bytes] | None:
+    def next_jpeg(
+        self, after: int, stream: str | None = None, timeout_s: float = 5.0
+    ) -> tuple[int, bytes] | None:
         """The newest picture that is newer than number ``after``; None if none comes, or the end.
 
         The encoding is shared: whoever asks first does it for the others.
+
+        Args:
+            after: 0 for the first.
+            stream: which; None is the one that came first.
+            timeout_s: how long to wait.
         """
         with self._news:
-            self._news.wait_for(lambda: self._number > after or self._closed, timeout_s)
-            if self._closed or self._frame is None or self._number <= after:
+            self._news.wait_for(lambda: self._number(stream) > after or self._closed, timeout_s)
+            if self._closed or self._number(stream) <= after:
                 return None
-            number, frame = self._number, self._frame
-            if self._encoded[0] != number:
+            shown = self._shown[self.streams[0] if stream is None else stream]
+            if shown.encoded[0] != shown.number:
                 wish = [self._cv2.IMWRITE_JPEG_QUALITY, QUALITY]
-                self._encoded = number, self._cv2.imencode(".jpg", frame.bgr(), wish)[1].tobytes()
-            return self._encoded
+                jpeg = self._cv2.imencode(".jpg", shown.frame.bgr(), wish)[1].tobytes()
+                shown.encoded = shown.number, jpeg
+            return shown.encoded
+
+    def _number(self, stream: str | None) -> int:
+        """Of the newest picture; 0 if none has come."""
+        if stream is None:
+            stream = next(iter(self._shown), "")
+        return self._shown[stream].number if stream in self._shown else 0
+
+    @property
+    def streams(self) -> list[str]:
+        """Those of which a picture has come, in that order."""
+        return list(self._shown)
 
     @property
     def closed(self) -> bool:
@@ -122,6 +145,15 @@ class LivePage:
     def metrics(self) -> bytes:
         """The report, as JSON."""
         return msgspec.json.encode({} if self._running is None else self._running.report())
+
+
+@dataclass
+class _Shown:
+    """One stream: its newest picture, and that as a JPEG if somebody has asked."""
+
+    frame: Frame
+    number: int = 1
+    encoded: tuple[int, bytes] = (0, b"")
 
 
 class _Server(ThreadingHTTPServer):
@@ -150,26 +182,31 @@ class _Visit(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer one request."""
         page = self.server.page
+        address = urlsplit(self.path)
+        stream = parse_qs(address.query).get("stream", [None])[0]
         if not self._host_is_ours():
             self._say(403, b"This address is not served under that name.\n", "text/plain")
-        elif self.path == "/":
+        elif address.path == "/":
             self._say(200, page.html(), "text/html; charset=utf-8")
-        elif self.path == "/metrics.json":
+        elif address.path == "/metrics.json":
             self._say(200, page.metrics(), "application/json")
-        elif self.path == "/frame.jpg":
-            found = page.next_jpeg(0)
+        elif address.path == "/streams.json":
+            self._say(200, msgspec.json.encode(page.streams), "application/json")
+        elif stream is not None and stream not in page.streams:
+            self._say(404, b"No picture of such a stream has come.\n", "text/plain")
+        elif address.path == "/frame.jpg":
+            found = page.next_jpeg(0, stream)
             if found is None:
                 self._say(503, b"No picture has come yet.\n", "text/plain")
             else:
                 self._say(200, found[1], "image/jpeg")
-        elif self.path == "/stream.mjpg":
-            self._stream(page)
+        elif address.path == "/stream.mjpg":
+            self._stream(page, stream)
         else:
-            self._say(
-                404, b"There is / and /stream.mjpg, /frame.jpg, /metrics.json.\n", "text/plain"
-            )
+            there = b"There is / and /stream.mjpg, /frame.jpg, /metrics.json, /streams.json.\n"
+            self._say(404, there, "text/plain")
 
-    def _stream(self, page: LivePage) -> None:
+    def _stream(self, page: LivePage, stream: str | None) -> None:
         if page.viewers >= MOST_VIEWERS:
             self._say(503, b"Enough are looking already.\n", "text/plain")
             return
@@ -181,7 +218,7 @@ class _Visit(BaseHTTPRequestHandler):
         number = 0
         try:
             while not page.closed:
-                found = page.next_jpeg(number)
+                found = page.next_jpeg(number, stream)
                 if found is None:
                     continue
                 number, jpeg = found

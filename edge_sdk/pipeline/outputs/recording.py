@@ -1,7 +1,14 @@
-"""Frames as files: a video, or a folder of pictures."""
+"""Frames as files: videos, or folders of pictures.
+
+A file holds one stream. Where a pipeline has several sources, the path has ``{stream}`` in it, and
+each stream gets a file of its own; without it, a second stream is refused.
+"""
 
 from __future__ import annotations
 
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -9,10 +16,12 @@ from edge_sdk.errors import UsageError
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.picture_file import can_write_picture, write_picture
+from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.pipeline.sinks import VideoFile
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
+STREAM = "{stream}"
 _MOST_REPEATED_S = 60.0
 """A gap in a live stream is filled with its last picture, but not longer than this."""
 
@@ -24,7 +33,7 @@ class Recording:
     each is repeated, or left out, so that the recording lasts as long as what it shows.
 
     Args:
-        path: ends in ``.mp4`` or ``.avi``.
+        path: ends in ``.mp4`` or ``.avi``; ``evening-{stream}.mp4`` writes one for each stream.
         fps: frames a second; 0.0 if the source does not say.
         live: whether the source is.
 
@@ -37,34 +46,50 @@ class Recording:
     def __init__(self, path: Path | str, fps: float = 0.0, *, live: bool = False) -> None:
         self.path = Path(path)
         check_writable(self.path)
+        VideoFile(self.path)  # whether it can be one is told now
         self._fps = fps or 25.0
         self._live = live
-        self._file = VideoFile(self.path, self._fps)
-        self._size: tuple[int, int] | None = None
-        self._first_s = 0.0
-        self._written = 0
+        self._videos: dict[str, _Video] = {}
+        self._paths = _Paths(self.path)
+        self._files = ExitStack()
+        self._running: Running | None = None
         self._cv2 = import_cv2("Writing a video")
 
+    def begin(self, running: Running) -> None:
+        """Called by the pipeline."""
+        self._running = running
+
     def take(self, frame: Frame) -> None:
-        """Write the frame. Raises as ``VideoFile.write``."""
+        """Write the frame. Raises as ``VideoFile.write``, and UsageError for a second stream."""
         picture = frame.bgr()
         size = picture.shape[1], picture.shape[0]
-        if self._size is None:
-            self._size, self._first_s = size, frame.taken_s
-        elif size != self._size:  # a camera may come back at another size; a video has but one
-            picture = self._cv2.resize(picture, self._size, interpolation=self._cv2.INTER_AREA)
-        for _ in range(self._times(frame)):
-            self._file.write(picture, "bgr")
-            self._written += 1
+        video = self._videos.get(frame.stream)
+        if video is None:
+            file = VideoFile(self._paths.of(frame.stream), self._fps)
+            video = _Video(self._files.enter_context(file), size, frame.taken_s)
+            self._videos[frame.stream] = video
+            self._tell_if_cut(file.path, *size)
+        elif size != video.size:  # a camera may come back at another size; a video has but one
+            picture = self._cv2.resize(picture, video.size, interpolation=self._cv2.INTER_AREA)
+        for _ in range(self._times(frame, video)):
+            video.file.write(picture, "bgr")
+            video.written += 1
 
-    def _times(self, frame: Frame) -> int:
+    def _tell_if_cut(self, path: Path, width: int, height: int) -> None:
+        even = width & ~1, height & ~1
+        if even != (width, height) and self._running is not None:
+            self._running.metrics.warn(
+                f"{path} is {even[0]} x {even[1]}, and not {width} x {height}: its codec wants "
+                "even sides, so the last row or column is cut."
+            )
+
+    def _times(self, frame: Frame, video: _Video) -> int:
         if not self._live:
             return 1
-        due = round((frame.taken_s - self._first_s) * self._fps) + 1
-        return min(max(0, due - self._written), max(1, round(_MOST_REPEATED_S * self._fps)))
+        due = round((frame.taken_s - video.first_s) * self._fps) + 1
+        return min(max(0, due - video.written), max(1, round(_MOST_REPEATED_S * self._fps)))
 
     def __enter__(self) -> Recording:
-        self._file.__enter__()
         return self
 
     def __exit__(
@@ -73,14 +98,24 @@ class Recording:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._file.__exit__(kind, error, trace)
+        self._files.__exit__(kind, error, trace)
+
+
+@dataclass
+class _Video:
+    """What is written of one stream."""
+
+    file: VideoFile
+    size: tuple[int, int]
+    first_s: float
+    written: int = 0
 
 
 class PictureFolder:
     """A picture a frame, called after the picture it came from, or after its place in the stream.
 
     Args:
-        folder: made if it is not there.
+        folder: made if it is not there; ``out/{stream}`` is one for each stream.
         suffix: of pictures that come from a video.
 
     Raises:
@@ -94,15 +129,16 @@ class PictureFolder:
         self._suffix = suffix
         if not can_write_picture(Path(f"x{suffix}")):
             raise UsageError(f"OpenCV writes no {suffix}.", "PictureFolder(…, suffix='.png')")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise disk_error(error, self.folder) from error
-        check_writable(self.folder / f"x{suffix}")
+        self._paths = _Paths(self.folder)
+        if STREAM not in str(self.folder):
+            self._make(self.folder)
 
     def take(self, frame: Frame) -> None:
-        """Write the picture. Raises as ``write_picture``."""
-        target = self.folder / self._name(frame)
+        """Write the picture. Raises as ``write_picture``, and UsageError for a second stream."""
+        folder = self._paths.of(frame.stream)
+        if folder != self.folder and not folder.is_dir():
+            self._make(folder)
+        target = folder / self._name(frame)
         if frame.time_s is None and target.resolve() == frame.source.resolve():
             raise UsageError(
                 f"{target} is an input and would be overwritten.", "Name another folder."
@@ -110,8 +146,46 @@ class PictureFolder:
         picture: Picture = frame.rgb()
         write_picture(target, picture)
 
+    def _make(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise disk_error(error, folder) from error
+        check_writable(folder / f"x{self._suffix}")
+
     def _name(self, frame: Frame) -> str:
         if frame.time_s is None:
             suffix = frame.source.suffix if can_write_picture(frame.source) else self._suffix
             return frame.source.stem + suffix
         return f"{frame.index:06d}{self._suffix}"
+
+
+class _Paths:
+    """Where each stream goes: to the path itself if there is but one."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._of: dict[str, Path] = {}
+
+    def of(self, stream: str) -> Path:
+        """The path of a stream. Raises UsageError where a second one would be mixed into it."""
+        if stream not in self._of:
+            self._of[stream] = self._new(stream)
+        return self._of[stream]
+
+    def _new(self, stream: str) -> Path:
+        if STREAM not in str(self._path):
+            if self._of:
+                apart = self._path.with_name(f"{self._path.stem}-{STREAM}{self._path.suffix}")
+                raise UsageError(
+                    f"{self._path} is for one stream, and both {next(iter(self._of))!r} and "
+                    f"{stream!r} come.",
+                    f"{str(apart)!r} is one for each stream.",
+                )
+            return self._path
+        plain = re.sub(r"[^\w.-]+", "-", stream).strip("-.") or "stream"
+        name, count = plain, 1
+        while (path := Path(str(self._path).replace(STREAM, name))) in self._of.values():
+            count += 1
+            name = f"{plain}-{count}"
+        return path

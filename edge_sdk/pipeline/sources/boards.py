@@ -1,16 +1,20 @@
 """Cameras of boards: a Raspberry Pi's by picamera2, a Jetson's and any other by GStreamer.
 
-Neither library comes from PyPI: both belong to the board's own system. Written after their
-documentation and not run by us; where they are missing, which is everywhere else, that is said.
+Neither library comes from PyPI: both belong to the board's own system. GStreamer was run with
+Debian's OpenCV and its test pictures; picamera2 and NVIDIA's elements were written after their
+documentation and not run by us. Where they are missing, that is said. Either may hang, so each call
+has its limit (``limited``).
 """
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.picture_file import quiet
-from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource
+from edge_sdk.pipeline.sources.limited import OPEN_TIMEOUT_S, Limited
+from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
@@ -46,6 +50,15 @@ class PiCamera(LiveSource):
 
     def open(self) -> Capture:
         """See ``LiveSource.open``."""
+        try:
+            return Limited(self._open)
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"Camera {self._number} of this Pi does not open within {OPEN_TIMEOUT_S:g} s.",
+                "rpicam-hello --list-cameras",
+            ) from error
+
+    def _open(self) -> Capture:
         try:
             camera = self._library.Picamera2(self._number)
             # libcamera names the bytes from the last to the first: its RGB888 is our BGR.
@@ -90,6 +103,7 @@ class GStreamerSource(LiveSource):
 
     Args:
         pipeline: as ``gst-launch-1.0`` takes it; ends in ``appsink`` and gives ``format=BGR``.
+        open_timeout_s: how long it may take to start.
         patience_s, retry_s: as ``LiveSource``.
 
     Raises:
@@ -101,6 +115,7 @@ class GStreamerSource(LiveSource):
         self,
         pipeline: str,
         *,
+        open_timeout_s: float = OPEN_TIMEOUT_S,
         patience_s: float | None = PATIENCE_S,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -111,6 +126,7 @@ class GStreamerSource(LiveSource):
                 "videotestsrc ! videoconvert ! video/x-raw,format=BGR ! appsink",
             )
         self._pipeline = pipeline
+        self._open_timeout_s = open_timeout_s
         cv2 = import_cv2("GStreamer")
         if "GStreamer:                   YES" not in cv2.getBuildInformation():
             raise UnavailableError(
@@ -121,16 +137,27 @@ class GStreamerSource(LiveSource):
 
     def open(self) -> Capture:
         """See ``LiveSource.open``."""
+        try:
+            return Limited(self._open, open_timeout_s=self._open_timeout_s)
+        except TimeoutError as error:
+            within = f"within {self._open_timeout_s:g} s"
+            raise self._does_not_start(f" {within}; an element may be missing") from error
+
+    def _open(self) -> Capture:
         cv2 = import_cv2("GStreamer")
         with quiet(cv2):
             capture = cv2.VideoCapture(self._pipeline, cv2.CAP_GSTREAMER)
         if not capture.isOpened():
-            raise UnavailableError(
-                f"GStreamer does not start {self._pipeline!r}.",
-                f"gst-launch-1.0 {self._pipeline.replace('appsink', 'fakesink')}   # says why",
-            )
-        opened: Capture = capture
-        return opened
+            raise self._does_not_start("")
+        self.fps = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
+        return Quiet(cv2, capture)
+
+    def _does_not_start(self, how: str) -> UnavailableError:
+        tried = shlex.quote(self._pipeline.replace("appsink", "fakesink"))
+        return UnavailableError(
+            f"GStreamer does not start {self._pipeline!r}{how}.",
+            f"gst-launch-1.0 {tried}   # says why",
+        )
 
 
 def nvargus(number: int = 0, *, width: int = 1280, height: int = 720, fps: int = 30) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.picture_file import quiet
-from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource
+from edge_sdk.pipeline.sources.limited import OPEN_TIMEOUT_S, READ_TIMEOUT_S, Limited
+from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
 
 
@@ -17,6 +18,7 @@ class Camera(LiveSource):
     Args:
         device: 0 is ``/dev/video0``.
         width, height, fps: what to ask of it; a camera gives what it has nearest.
+        read_timeout_s: how long a picture may take.
         patience_s, retry_s: as ``LiveSource``.
 
     Raises:
@@ -31,6 +33,7 @@ class Camera(LiveSource):
         width: int | None = None,
         height: int | None = None,
         fps: float | None = None,
+        read_timeout_s: float = READ_TIMEOUT_S,
         patience_s: float | None = PATIENCE_S,
         retry_s: float = RETRY_S,
     ) -> None:
@@ -39,11 +42,21 @@ class Camera(LiveSource):
         self.path = path
         self.fps = fps or 0.0
         self._wishes = (width, height, fps)
+        self._read_timeout_s = read_timeout_s
         self._check()
 
     def open(self) -> Capture:
-        """See ``LiveSource.open``."""
+        """See ``LiveSource.open``. Its calls are limited: OpenCV's driver may hang."""
         self._check()
+        try:
+            return Limited(self._open, read_timeout_s=self._read_timeout_s)
+        except TimeoutError as error:
+            raise UnavailableError(
+                f"{self.path} does not open within {OPEN_TIMEOUT_S:g} s.",
+                "Unplug it and plug it in again.",
+            ) from error
+
+    def _open(self) -> Capture:
         cv2 = import_cv2("A camera")
         with quiet(cv2):
             capture = cv2.VideoCapture(str(self.path), cv2.CAP_V4L2)
@@ -65,8 +78,7 @@ class Camera(LiveSource):
             if wish:
                 capture.set(number, wish)
         self.fps = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
-        opened: Capture = capture
-        return opened
+        return Quiet(cv2, capture)
 
     def _check(self) -> None:
         if not self.path.exists():

@@ -2,17 +2,21 @@
 
 Everything that takes pictures by itself behaves alike. What cannot be opened in the first place is
 refused at once. What breaks off later is tried again, every ``retry_s`` seconds, for ``patience_s``
-seconds; if it comes back, the run goes on and the report tells of the gap; if not, the run ends.
+seconds; once pictures come again, the run goes on and the report tells of the gap; if not, it ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from edge_sdk.errors import EdgeError, UnavailableError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.picture_file import quiet
 from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.processing.picture import Picture
 
@@ -28,6 +32,26 @@ class Capture(Protocol):
 
     def release(self) -> None:
         """Close it."""
+
+
+class Quiet:
+    """A capture of OpenCV's whose troubles are ours to tell."""
+
+    def __init__(self, cv2: Any, capture: Capture) -> None:
+        self._cv2, self._capture = cv2, capture
+
+    def read(self) -> tuple[bool, Picture]:
+        """See ``Capture.read``."""
+        with quiet(self._cv2):
+            try:
+                return self._capture.read()
+            except self._cv2.error:  # some drivers' surprises are raised, and not answered
+                return False, np.empty((0, 0, 3), np.uint8)
+
+    def release(self) -> None:
+        """See ``Capture.release``."""
+        with quiet(self._cv2):
+            self._capture.release()
 
 
 class LiveSource:
@@ -71,39 +95,46 @@ class LiveSource:
     def stream(self, running: Running) -> Iterator[Frame]:
         """Its frames, across breaks. Raises UnavailableError if it stays away too long."""
         path, index, began = Path(self.address), 0, running.clock.now()
+        gap: _Gap | None = None
         capture: Capture | None = self.open()
         try:
             while capture is not None and not running.stopping:
                 there, picture = capture.read()
                 now = running.clock.now()
                 if there:
+                    if gap is not None:
+                        running.metrics.warn(
+                            f"{self.address} broke off after {index} frames; "
+                            f"back {now - gap.since_s:.1f} s later."
+                        )
+                        gap = None
                     yield Frame(picture, path, index, now - began, "bgr", self.name, now)
                     index += 1
                     continue
                 capture.release()
                 if self.at_end(running, index):
                     break
-                capture = self._open_again(running, index)
+                gap = gap or _Gap(now)
+                capture = self._open_again(running, index, gap)
         finally:
             if capture is not None:
                 capture.release()
 
-    def _open_again(self, running: Running, index: int) -> Capture | None:
+    def _open_again(self, running: Running, index: int, gap: _Gap) -> Capture | None:
         """Opened once more; None if the run is to end meanwhile."""
-        lost = running.clock.now()
         while not running.stopping:
+            if gap.tried:
+                away = running.clock.now() - gap.since_s
+                if self._patience_s is not None and away >= self._patience_s:
+                    raise self._gone(index, away, gap.last) from gap.last
+                running.pause(self._retry_s)
+            gap.tried = True
             try:
                 capture = self.open()
             except UnavailableError as error:
-                away = running.clock.now() - lost
-                if self._patience_s is not None and away >= self._patience_s:
-                    raise self._gone(index, away, error) from error
-                running.pause(self._retry_s)
+                gap.last = error
             else:
-                away = running.clock.now() - lost
-                running.metrics.warn(
-                    f"{self.address} broke off after {index} frames; back {away:.1f} s later."
-                )
+                gap.last = _nothing_comes()
                 return capture
         return None
 
@@ -113,3 +144,22 @@ class LiveSource:
             f"s: {last.message}",
             last.hint,
         )
+
+
+def _nothing_comes() -> UnavailableError:
+    return UnavailableError("it opens, and gives no pictures.", "Is another program using it?")
+
+
+@dataclass
+class _Gap:
+    """A time without pictures.
+
+    Attributes:
+        since_s: when it began.
+        tried: whether it has been opened again since.
+        last: why there are none.
+    """
+
+    since_s: float
+    tried: bool = False
+    last: UnavailableError = field(default_factory=_nothing_comes)

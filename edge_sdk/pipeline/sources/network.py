@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import os
 from pathlib import PurePosixPath
-from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.picture_file import quiet
 from edge_sdk.pipeline.pipeline import Running
-from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource
+from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
-from edge_sdk.processing.picture import Picture
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp")
 OPEN_TIMEOUT_S = 10.0
@@ -75,7 +73,7 @@ class NetworkStream(LiveSource):
         self.fps = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
         if not self.live:
             self._announced = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        return _Quiet(cv2, capture)
+        return Quiet(cv2, capture)
 
     def at_end(self, running: Running, index: int) -> bool:
         """See ``LiveSource.at_end``. A file that breaks off cannot go on where it was."""
@@ -84,22 +82,6 @@ class NetworkStream(LiveSource):
                 f"{self.address} broke off after {index} of {self._announced} frames."
             )
         return not self.live
-
-
-class _Quiet:
-    """A capture whose failed reads are ours to tell."""
-
-    def __init__(self, cv2: Any, capture: Capture) -> None:
-        self._cv2, self._capture = cv2, capture
-
-    def read(self) -> tuple[bool, Picture]:
-        """See ``Capture.read``."""
-        with quiet(self._cv2):
-            return self._capture.read()
-
-    def release(self) -> None:
-        """See ``Capture.release``."""
-        self._capture.release()
 
 
 def address_shown(url: str) -> str:

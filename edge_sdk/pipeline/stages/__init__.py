@@ -5,6 +5,7 @@ Tracker               boxes of one frame become objects that last
 Zones                 who is inside, who came in, who crossed which line, and which way
 BlurFaces, Background privacy, and a room that nobody needs to see
 Drawing, SideBySide   answers drawn; the picture beside what it was
+OwnProcess            any of these, or one of your own, in a process of its own
 Guard                 pictures that are no use go no further, and are counted
 """
 
@@ -12,6 +13,7 @@ from edge_sdk.pipeline.stages.background import Background
 from edge_sdk.pipeline.stages.drawing import Drawing, SideBySide
 from edge_sdk.pipeline.stages.guard import Guard
 from edge_sdk.pipeline.stages.model import Crops, Model
+from edge_sdk.pipeline.stages.own_process import OwnProcess
 from edge_sdk.pipeline.stages.privacy import BlurFaces
 from edge_sdk.pipeline.stages.tracker import Track, Tracker, Tracks
 from edge_sdk.pipeline.stages.zones import Line, Region, ZoneCount, Zones
@@ -24,6 +26,7 @@ __all__ = [
     "Guard",
     "Line",
     "Model",
+    "OwnProcess",
     "Region",
     "SideBySide",
     "Track",

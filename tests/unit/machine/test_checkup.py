@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 
 from edge_sdk.cli import doctor
 from edge_sdk.files import cache_folder
-from edge_sdk.machine import checkup
+from edge_sdk.machine import checkup, imports
 from edge_sdk.machine.checkup import Check, Diagnosis
 from edge_sdk.machine.installation import PACKAGES, Requirement, Snapshot
 from edge_sdk.spec import Runtime, decode, encode
@@ -168,6 +169,48 @@ def test_an_engine_that_is_installed_and_does_not_start_is_wrong() -> None:
     assert check.mend == "pip install --force-reinstall --no-deps onnxruntime"
 
 
+def test_how_to_get_it_is_not_said_of_what_is_installed() -> None:
+    reason = "LiteRT is not usable here: libfoo.so: no such file\n  pip install 'edgeloop[litert]'"
+    runtime = Runtime(backend="litert", version=None, reason=reason)
+    check = checkup.engine_check(runtime, here(ai_edge_litert="2.3.0"))
+    assert check.found == "LiteRT is not usable here: libfoo.so: no such file"
+    assert check.mend == "pip install --force-reinstall --no-deps ai-edge-litert"
+
+
+def test_an_import_that_ends_the_process_is_found_out_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "dies.py").write_text("import os\nos.kill(os.getpid(), 11)\n", encoding="utf-8")
+    (tmp_path / "fails.py").write_text("raise ImportError('no such library')\n", encoding="utf-8")
+    (tmp_path / "hangs.py").write_text("import time\ntime.sleep(600)\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(imports, "IMPORT_SECONDS", 5)
+    modules = {name: name for name in ("dies", "fails", "hangs", "json", "not_there")}
+    assert imports.deadly(modules) == {
+        "dies": "its import ends any program (SIGSEGV)",
+        "hangs": "its import does not come to an end within 5 s",
+    }
+
+
+def test_what_would_end_the_doctor_is_not_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "ai_edge_litert"
+    package.mkdir()
+    (package / "__init__.py").write_text("import os\nos.kill(os.getpid(), 11)\n", encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_sdk.cli.main", "doctor", "--json"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    diagnosis = decode(done.stdout, Diagnosis, "diagnosis")
+    found = {check.name: check for check in diagnosis.checks}["backend litert"]
+    assert found.state in ("wrong", "missing")
+    assert "SIGSEGV" in "".join(runtime.reason for runtime in diagnosis.profile.runtimes)
+
+
 def test_an_engine_that_would_die_here_is_to_go() -> None:
     runtime = Runtime(backend="onnxruntime", version=None, reason="it would end this program")
     check = checkup.engine_check(runtime, here(onnxruntime="1.31.1"), ("avx",))
@@ -277,6 +320,17 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path) -> None:
     check = checkup.cache_check(tmp_path / "file" / "edgeloop")
     assert check.state == "wrong"
     assert str(tmp_path / "file") in check.found
+    assert "XDG_CACHE_HOME" in check.mend
+
+
+def test_who_has_no_home_has_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nowhere() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", nowhere)
+    check = checkup.cache_check(cache_folder())
+    assert (check.state, check.found) == ("wrong", "none: this user has no home folder")
     assert "XDG_CACHE_HOME" in check.mend
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import mmap
 import os
 import platform
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edge_sdk.backends import MODULES, backend
+from edge_sdk.backends.notices import overheard
+from edge_sdk.backends.weight_cache import prepared_weights
 from edge_sdk.machine import profile
 from edge_sdk.machine.memory import resident_bytes
 from edge_sdk.spec import decode, encode
@@ -89,6 +92,21 @@ def test_resident_memory_grows_with_what_is_written() -> None:
         before = resident_bytes()
         np.frombuffer(block, np.uint8)[:] = 1
         assert resident_bytes() - before > 48 << 20
+
+
+def test_a_system_without_linuxs_own_calls(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As macOS is; a model is loaded there too, and its engine kept off the terminal."""
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.delattr(os, "memfd_create")
+    assert profile.profile().cores == os.cpu_count()
+    with overheard() as said:
+        os.write(2, b"INFO: Created something.\nnot an engine's\n")
+    assert said == [b"INFO: Created something.\n"]
+    assert capfd.readouterr().err == "not an engine's\n"
+    with prepared_weights(tmp_path, "0" * 64, "engine 1") as path:
+        assert path is None
 
 
 def test_this_machine() -> None:

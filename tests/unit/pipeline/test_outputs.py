@@ -8,7 +8,9 @@ import io
 import json
 import socket
 import threading
+import time
 from pathlib import Path
+from urllib.parse import quote
 
 import cv2
 import numpy as np
@@ -97,6 +99,42 @@ def test_recordings_that_cannot_be(tmp_path):
         Recording(tmp_path / "none" / "x.mp4")
 
 
+def test_a_recording_of_odd_sides_says_what_is_cut(tmp_path):
+    path = tmp_path / "odd.mp4"
+    report = Pipeline(Synthetic(65, 49, frames=3, live=False), sinks=[Recording(path, 30)]).run()
+    assert (Clip(path).width, Clip(path).height) == (64, 48)
+    assert "is 64 x 48, and not 65 x 49" in report.warnings[0]
+
+
+def two_streams() -> list[Synthetic]:
+    sizes = {"rtsp://porch/1": (64, 48), "rtsp://porch-1": (32, 24)}
+    return [Synthetic(*size, frames=9, live=False, name=name) for name, size in sizes.items()]
+
+
+def test_streams_are_never_mixed_into_one_file(tmp_path):
+    with pytest.raises(UsageError, match=r"x\.mp4 is for one stream, and both 'rtsp://p") as caught:
+        Pipeline(two_streams(), sinks=[Recording(tmp_path / "x.mp4", 30)]).run()
+    assert "x-{stream}.mp4" in caught.value.hint
+    with pytest.raises(UsageError, match="is for one stream"):
+        Pipeline(two_streams(), sinks=[PictureFolder(tmp_path / "folder")]).run()
+    assert not list(tmp_path.glob("*.mp4"))
+
+
+def test_each_stream_has_a_file_of_its_own(tmp_path):
+    sinks = [Recording(tmp_path / "x-{stream}.mp4", 30), PictureFolder(tmp_path / "{stream}")]
+    Pipeline(two_streams(), sinks=sinks).run()
+    clips = {path.name: Clip(path) for path in tmp_path.glob("*.mp4")}
+    assert {name: (clip.announced, clip.width) for name, clip in clips.items()} == {
+        "x-rtsp-porch-1.mp4": (9, 64),
+        "x-rtsp-porch-1-2.mp4": (9, 32),
+    } or {name: (clip.announced, clip.width) for name, clip in clips.items()} == {
+        "x-rtsp-porch-1.mp4": (9, 32),
+        "x-rtsp-porch-1-2.mp4": (9, 64),
+    }, "whichever came first"
+    for folder in ("rtsp-porch-1", "rtsp-porch-1-2"):
+        assert len(list((tmp_path / folder).glob("*.jpg"))) == 9
+
+
 def test_pictures_keep_their_names_and_inputs_are_not_overwritten(tmp_path):
     (tmp_path / "in").mkdir()
     for name in "ab":
@@ -170,6 +208,34 @@ def test_the_page_shows_what_comes():
         get(page, "/")
 
 
+def test_the_page_shows_one_stream_at_a_time():
+    page = LivePage(port=0)
+    sources = [
+        Synthetic(64, 48, fps=60, name="rtsp://porch/1?a=b&c"),
+        Synthetic(32, 24, fps=60, name="garden"),
+    ]
+    pipeline = Pipeline(sources, sinks=[page])
+    thread = threading.Thread(target=pipeline.run)
+    thread.start()
+    try:
+        while len(names := json.loads(get(page, "/streams.json")[1])) < 2:
+            time.sleep(0.01)
+        assert sorted(names) == ["garden", "rtsp://porch/1?a=b&c"]
+        sizes = {"rtsp://porch/1?a=b&c": (48, 64, 3), "garden": (24, 32, 3)}
+        for name in [*names, *names]:
+            status, jpeg = get(page, f"/frame.jpg?stream={quote(name, safe='')}")
+            picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+            assert (status, picture.shape) == (200, sizes[name])
+        status, jpeg = get(page, "/frame.jpg")
+        picture = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+        assert picture.shape == sizes[names[0]]
+        assert get(page, "/frame.jpg?stream=cellar")[0] == 404
+        assert get(page, "/stream.mjpg?stream=cellar")[0] == 404
+    finally:
+        pipeline.stop()
+        thread.join()
+
+
 @pytest.mark.skipif(not socket.has_ipv6, reason="this Python has no IPv6")
 def test_the_page_listens_on_ipv6_too():
     try:
@@ -231,6 +297,12 @@ def test_a_broker_that_is_away_holds_nothing_up():
         "mqtt: the broker was away",
     }
     assert "MQTT" in report.warnings[0]
+
+
+@pytest.mark.parametrize("topic", ["", "home/#", "home/+/porch", "a\0b"])
+def test_a_pattern_is_no_topic(topic):
+    with pytest.raises(UsageError, match="is no topic to publish on"):
+        MqttTopic("mqtt://127.0.0.1:1", topic)
 
 
 def test_a_callback_gets_every_frame():

@@ -228,6 +228,8 @@ def test_what_cannot_be_a_pipeline():
         Pipeline([])
     with pytest.raises(UsageError, match="Two stages are called 'model'"):
         Pipeline(Camera(), [Work(clock), Work(clock)])
+    with pytest.raises(UsageError, match="Two sources are called 'camera'"):
+        Pipeline([Camera(), Camera()])
 
 
 def test_the_same_on_the_wall_clock():

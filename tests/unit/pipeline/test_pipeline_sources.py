@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import os
 import socket
 import threading
 import time
@@ -29,6 +30,7 @@ from edge_sdk.pipeline.sources import (
     nvargus,
     open_source,
 )
+from edge_sdk.pipeline.sources.limited import Limited
 from examples.assets import asset
 from tests.streams import RtspServer
 
@@ -305,3 +307,40 @@ class _Ranges(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+
+class _Pipe:
+    """A capture that reads from a pipe, and hangs in the kernel while nothing is written."""
+
+    def __init__(self) -> None:
+        self.ours, self.theirs = os.pipe()
+        self.released = False
+
+    def read(self):
+        return True, np.full((2, 2, 3), os.read(self.ours, 1)[0], np.uint8)
+
+    def release(self) -> None:
+        self.released = True
+        os.close(self.ours)
+
+
+def test_a_driver_that_hangs_is_given_up_in_time():
+    pipe = _Pipe()
+    capture = Limited(lambda: pipe, read_timeout_s=0.2)
+    os.write(pipe.theirs, b"\x07")
+    there, picture = capture.read()
+    assert (there, picture[0, 0, 0]) == (True, 7)
+    assert capture.read()[0] is False
+    os.close(pipe.theirs)  # now it wakes, to nothing: the source has opened another by then
+    capture.release()
+    assert pipe.released
+    hangs = threading.Event()
+    with pytest.raises(TimeoutError):
+        Limited(hangs.wait, open_timeout_s=0.1)
+    hangs.set()
+    with pytest.raises(UnavailableError, match="no lens"):
+        Limited(_no_lens)
+
+
+def _no_lens():
+    raise UnavailableError("There is no lens.")

@@ -14,7 +14,7 @@ from onnx import TensorProto, helper
 
 import edge_sdk
 from edge_sdk.errors import UsageError
-from edge_sdk.pipeline import Frame, Pipeline, read_picture
+from edge_sdk.pipeline import Frame, Pipeline, Refused, read_picture
 from edge_sdk.pipeline.fake_clock import FakeClock
 from edge_sdk.pipeline.outputs import Callback
 from edge_sdk.pipeline.pipeline import Running
@@ -32,7 +32,7 @@ from edge_sdk.pipeline.stages import (
     Zones,
 )
 from edge_sdk.processing import Geometry, Mask, read_processing
-from edge_sdk.spec import Box, Boxes, Classes, Classification, ImageInput
+from edge_sdk.spec import Box, Boxes, Classes, Classification, ImageInput, InputLimits
 from examples.assets import asset
 
 SPECS = Path(__file__).parents[3] / "examples"
@@ -269,7 +269,7 @@ def test_the_guard_names_what_is_wrong():
         "blurred": cv2.GaussianBlur(photo, (0, 0), 12),
         "too small": photo[:20, :20],
     }
-    guard = Guard(
+    limits = InputLimits(
         min_size=(64, 48),
         min_luma=30,
         max_luma=225,
@@ -278,15 +278,22 @@ def test_the_guard_names_what_is_wrong():
         min_contrast=3,
     )
     for reason, picture in looks.items():
-        assert guard._fault(frame(picture=picture)) == reason
+        stage = Guard(limits)
+        if reason:
+            with pytest.raises(Refused, match=reason):
+                stage.process(frame(picture=picture))
+        else:
+            assert stage.process(frame(picture=picture)).picture is picture
     with pytest.raises(UsageError, match="No picture can pass"):
-        Guard(min_luma=200, max_luma=100)
+        Guard(InputLimits(min_luma=200, max_luma=100))
 
 
 def test_what_the_guard_refuses_is_counted_and_the_rate_is_kept():
     clock, seen = FakeClock(), Seen()
     source = Synthetic(64, 48, fps=30, frames=90)
-    report = Pipeline(source, [Guard(most_per_s=10)], [seen], policy="block", clock=clock).run()
+    report = Pipeline(
+        source, [Guard(InputLimits(most_per_s=10))], [seen], policy="block", clock=clock
+    ).run()
     assert report.done == pytest.approx(30, abs=1)
     assert report.dropped == {"guard: too many a second": 90 - report.done}
     gaps = np.diff([each.taken_s for each in seen.frames])

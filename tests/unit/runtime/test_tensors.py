@@ -100,3 +100,21 @@ def test_integers_of_another_width_are_cast_if_they_fit() -> None:
         feed.convert(np.int64([0, 2**31]))
     with pytest.raises(UsageError, match="takes int64 or int32"):
         feed.convert(np.float32([1, 2]))
+
+
+def test_real_numbers_beyond_a_narrower_kind_are_refused() -> None:
+    feed = Feed(spec("float32"), spec("float16"))
+    found = feed.convert(np.float32([0.1, -65504]))
+    assert found.dtype == np.float16
+    np.testing.assert_array_equal(feed.convert(np.float32([np.inf, -np.inf])), [np.inf, -np.inf])
+    with pytest.raises(UsageError, match="numbers that float16 cannot hold") as caught:
+        feed.convert(np.float32([0, 1e6]))
+    assert "float16" in caught.value.hint
+
+
+def test_what_a_text_input_takes_is_said_in_pythons_words() -> None:
+    feed = Feed(spec("string"), spec("string"))
+    with pytest.raises(UsageError, match=r"dtype <U1; the model takes object \(of str\)") as caught:
+        feed.convert(np.array(["a", "b"]))
+    assert caught.value.hint == "x.astype(object)"
+    assert feed.convert(np.array(["a", "b"], object)).tolist() == ["a", "b"]

@@ -1,0 +1,120 @@
+"""The models of ``edge demo video``: an engine of ours runs them, or MediaPipe Tasks does.
+
+Tasks wants a model that describes itself, so the repository's are wrapped by ``edge convert
+--metadata`` first; and a Python of its own, where it is not in this one: the stage then is a
+process of that Python.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import ExitStack
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from edge_sdk.demos.assets import asset, checkout, mediapipe_python
+from edge_sdk.demos.processes import edge
+from edge_sdk.pipeline import Stage
+from edge_sdk.pipeline.stages import Model, OwnProcess
+from edge_sdk.runtime import Session, load
+
+MEDIAPIPE = "mediapipe"
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One of the repository's models.
+
+    Attributes:
+        name: of the asset.
+        spec: how it is fed and read, in ``examples``.
+        labels: of what it finds.
+    """
+
+    name: str
+    spec: str
+    labels: tuple[str, ...] = ()
+
+
+NEAR_FACES = Repository("face-detection-short-range", "face_detection/face.toml", ("face",))
+FAR_FACES = Repository(
+    "face-detection-full-range", "face_detection/face_full_range.toml", ("face",)
+)
+PERSON = Repository("selfie-segmentation", "selfie_segmentation/selfie.toml")
+
+
+def asking(
+    name: str,
+    model: Path | None,
+    otherwise: Repository,
+    *,
+    backend: str | None,
+    video: bool,
+    stack: ExitStack,
+) -> Stage:
+    """The stage that asks a model.
+
+    Args:
+        name: of the stage.
+        model: an artifact of the user's.
+        otherwise: without one.
+        backend: ``mediapipe``, or the name of an engine of ours; None for the best here.
+        video: whether the pictures follow each other.
+        stack: closes what is opened.
+
+    Raises:
+        EdgeError: the model or the engine cannot be had.
+    """
+    if backend == MEDIAPIPE:
+        artifact = model or _described(otherwise, stack)
+        return _by_tasks(name, artifact, video=video, stack=stack)
+    return Model(stack.enter_context(_load(model, otherwise, backend)), name)
+
+
+def _load(model: Path | None, otherwise: Repository, backend: str | None) -> Session:
+    """An artifact of the user's, or one of the repository's models with its declaration."""
+    from edge_sdk.processing import read_processing
+    from edge_sdk.runtime.choosing import default_threads
+
+    # Decoding and drawing want the other half of the cores.
+    threads = max(1, default_threads() // 2)
+    if model is not None:
+        return load(model, threads=threads, backend=backend)
+    before, after = read_processing(checkout() / "examples" / otherwise.spec)
+    return load(
+        asset(otherwise.name),
+        threads=threads,
+        backend=backend,
+        preprocess=before,
+        postprocess=after,
+        labels=otherwise.labels,
+    )
+
+
+def _described(model: Repository, stack: ExitStack) -> Path:
+    """The model in an artifact, its file with the metadata that Tasks reads."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+    words: list[object] = ["--preprocess", checkout() / "examples" / model.spec]
+    if model.labels:
+        labels = folder / "labels.txt"
+        labels.write_text("\n".join(model.labels) + "\n", encoding="utf-8")
+        words += ["--labels", labels]
+    artifact = folder / f"{model.name}.edge"
+    quick = ("--no-latency", "--golden", "none")  # for this run alone: nothing to be kept
+    edge("convert", asset(model.name), "--metadata", *words, *quick, "-o", artifact)
+    return artifact
+
+
+def _by_tasks(name: str, artifact: Path, *, video: bool, stack: ExitStack) -> Stage:
+    if find_spec("mediapipe") is not None:
+        from edge_sdk.pipeline.stages.tasks import OpenedTasks
+
+        return stack.enter_context(OpenedTasks(str(artifact), name, video))
+    return OwnProcess(
+        "edge_sdk.pipeline.stages.tasks:OpenedTasks",
+        *(str(artifact), name, video),
+        name=name,
+        python=mediapipe_python(),
+        paths=[checkout()],
+    )

@@ -1,0 +1,19 @@
+"""The input guard: what no model should be asked about is refused, counted and told.
+
+A lens cap, a camera that looks into the sun, a sensor that says -999: a model answers such inputs
+as confidently as others.
+
+    guard = InputGuard(session, InputLimits(min_luma=20, max_burnt=0.3))
+    try:
+        answer = guard.predict(picture)
+    except RefusedInput as refused:
+        print(refused.reason)
+    print(guard.report())      # 117 passed, 3 refused: 2 dark, 1 blurred
+
+In a pipeline it is a stage, ``pipeline.stages.Guard``; of ``edge run`` a flag, ``--guard``.
+"""
+
+from edge_sdk.guard.guard import InputGuard, RefusedInput
+from edge_sdk.guard.limits import check_limits, read_limits
+
+__all__ = ["InputGuard", "RefusedInput", "check_limits", "read_limits"]
