@@ -1,9 +1,9 @@
 """What a TFLite file says of the tensors that go in and come out, read from the file itself.
 
 LiteRT's CompiledModel tells their names, types and shapes, and nothing of quantization and open
-lengths. An Interpreter would, and making one costs a tenth of the load; so these few tables are
-read here. A .tflite is a FlatBuffer: tables whose fields are found by number (TFLite's
-``schema.fbs``), where a field that is not there has its default.
+lengths. An Interpreter would, and making one costs a tenth of the load; so where a model has been
+looked at before, these few tables are read here. A .tflite is a FlatBuffer: tables whose fields are
+found by number (TFLite's ``schema.fbs``), where a field that is not there has its default.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _DTYPES: tuple[Any, ...] = (
 
 @dataclass(frozen=True)
 class Tensors:
-    """Those of the first subgraph.
+    """Those of the first subgraph, of a model that has no other entry point.
 
     Attributes:
         named: inputs and outputs, by the names of its signature, or their own where it has none.
@@ -44,7 +44,11 @@ class Tensors:
 
 
 def read(model: Path | bytes) -> Tensors | None:
-    """The tensors of a model; None if it is none that can be read, as an engine will say better."""
+    """The tensors of a model; None where an engine has to be asked.
+
+    That is where there are several signatures, and of what is no model or a damaged one, as an
+    engine will say better.
+    """
     try:
         if isinstance(model, bytes):
             return _tensors(model)
@@ -126,12 +130,12 @@ def _tensors(data: _Bytes) -> Tensors:
     model = _Table(data, unpack_from("<I", data)[0])
     graph = model.one_of(2, 0)
     names: dict[int, str] = {}
-    named = False
-    for signature in model.tables(7):
-        named = named or bool(signature.text(2))
-        if not names and not signature.number(4, "I"):
-            maps = (*signature.tables(0), *signature.tables(1))
-            names = {each.number(1, "I"): each.text(0) for each in maps}
+    signatures = list(model.tables(7))
+    if len(signatures) > 1 or any(each.number(4, "I") or not each.text(2) for each in signatures):
+        raise ValueError("there are other entry points")
+    for signature in signatures:
+        maps = (*signature.tables(0), *signature.tables(1))
+        names = {each.number(1, "I"): each.text(0) for each in maps}
     specs, shapes = {}, {}
     for index in (*graph.numbers(1, "i"), *graph.numbers(2, "i")):
         tensor = graph.one_of(0, index)
@@ -146,7 +150,7 @@ def _tensors(data: _Bytes) -> Tensors:
             ),
             quantization=_quantization(tensor.table(4)),
         )
-    return Tensors(specs, shapes, named)
+    return Tensors(specs, shapes, bool(signatures))
 
 
 def _quantization(table: _Table | None) -> Quantization | None:

@@ -28,7 +28,6 @@ MODELS = {
     "quantized": tflite_quantized,
     "two inputs": tflite_sum,
     "several inputs": tflite_adds,
-    "a state": tflite_counter,
     "matrices": lambda: tflite_matrices(2),
 }
 REAL = {
@@ -75,6 +74,10 @@ def test_so_it_is_of_real_models(name: str) -> None:
     except AssetError as error:
         pytest.skip(str(error))
     same(path if path.is_file() else next(path.glob(pattern)))
+
+
+def test_of_several_entry_points_the_engine_is_asked() -> None:
+    assert read(tflite_counter()) is None
 
 
 def test_what_is_no_model_is_none(tmp_path: Path) -> None:
