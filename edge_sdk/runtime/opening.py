@@ -16,7 +16,7 @@ from pathlib import Path
 from edge_sdk.backends import Backend, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import read_requests
 from edge_sdk.errors import EdgeError, UnavailableError, UsageError
-from edge_sdk.files import sha256_file
+from edge_sdk.files import sha256, sha256_file
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.choosing import bare_engine, choose, default_threads
 from edge_sdk.runtime.model_file import bare_model, is_artifact, open_artifact
@@ -33,7 +33,7 @@ class Found:
         content: the model.
         manifest, variant: what an artifact says of itself, and of this build; None for a bare
             model, which says itself what it takes.
-        artifact_digest: of the artifact; empty for a bare model.
+        manifest_bytes: the manifest as it stands there; none for a bare model.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Found:
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
     labels: tuple[str, ...] = ()
-    artifact_digest: str = ""
+    manifest_bytes: bytes = b""
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ def in_artifact(
     with open_artifact(path) as artifact:
         chosen, engine = choose(artifact, variant, backend)
         content = artifact.model(chosen) if cache is None else mapped(artifact, chosen, cache)
-        manifest, digest = artifact.manifest, artifact.digest
+        manifest, manifest_bytes = artifact.manifest, artifact.manifest_bytes
     return Found(
         path=path,
         engine=engine,
@@ -89,7 +89,7 @@ def in_artifact(
         preprocess=manifest.preprocess,
         postprocess=manifest.postprocess,
         labels=manifest.labels,
-        artifact_digest=digest,
+        manifest_bytes=manifest_bytes,
     )
 
 
@@ -185,8 +185,8 @@ def _identity(found: Found) -> Callable[[], Identity]:
     if found.manifest is None:
         return partial(_identity_of_file, found.path)
     name, version = found.manifest.name, found.manifest.version
-    identity = Identity(name=name, version=version, digest=found.artifact_digest)
-    return lambda: identity
+    data = found.manifest_bytes  # digested when it is asked for: that loads OpenSSL
+    return lambda: Identity(name=name, version=version, digest=sha256(data))
 
 
 def _identity_of_file(path: Path) -> Identity:
