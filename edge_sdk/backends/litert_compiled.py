@@ -114,6 +114,7 @@ class LiteRtCompiled:
 
         plain = wants_only_plain_cpu(delegates)
         kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
+        placement = _requested(self, delegates, threads)
 
         def compiled(weights: str = "") -> Any:
             options = CpuOptions(
@@ -127,7 +128,6 @@ class LiteRtCompiled:
             kept = read(model) if found else None
             shown = unprepared(model) if kept is None else kept
             made = compiled("" if weights is None else str(weights))
-            placement = _requested(self, delegates, threads)
             return CompiledLiteRtModel(made, shown, model, placement, attempts, anew=compiled)
 
         try:
@@ -135,7 +135,9 @@ class LiteRtCompiled:
                 return ready()
             known = digest or remembered_digest(cache, model)
             # Weights are laid out for the kernels, and those are chosen by the processor.
-            here = " ".join((self.name, self.version(), *sorted(flags(cpuinfo()))))
+            here = " ".join(
+                (placement.backend, placement.backend_version, *sorted(flags(cpuinfo())))
+            )
             with prepared_weights(cache, known, here) as weights:
                 return ready(weights)
         except RuntimeError as error:

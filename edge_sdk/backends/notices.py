@@ -69,9 +69,10 @@ def overheard() -> Iterator[list[bytes]]:
             os.dup2(real, 2)
             os.close(real)
             file.seek(0)
-            lines = file.read().splitlines(keepends=True)
-            said += [line for line in lines if _ENGINES.match(line)]
-            _pass_on([line for line in lines if not _ENGINES.match(line)])
+            foreign: list[bytes] = []
+            for line in file.read().splitlines(keepends=True):
+                (said if _ENGINES.match(line) else foreign).append(line)
+            _pass_on(foreign)
 
 
 def _pass_on(lines: list[bytes]) -> None:

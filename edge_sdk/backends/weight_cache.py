@@ -56,11 +56,12 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
         engine: its name and version, and the processor that it lays weights out for.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         version = f"{crc32(engine.encode()):08x}"
         ready = folder / f"{digest}-{version}{SUFFIX}"
         if found := ready.is_file():
             os.utime(ready)  # it is what was used last
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         yield None
         return
