@@ -9,12 +9,12 @@ Clips: carphone (176 x 144) and bigbuckbunny (1280 x 720). Each clip goes severa
 Every run is a process of its own, started afresh; the three alternate, and the best of each counts.
 The ratios are ours over the peer, in seconds: 0.5 is twice as fast.
 
-Then a live source: thirty stamped frames a second and a model of 100 ms. A frame's age when the sink
-is done with it is at most one period and the model: of each frame, over the time until the next one
-was taken and what the model took with it. Both are as they really were: a machine that is busy makes
-them longer, and neither is the pipeline's doing. What would be (a frame that waits behind another,
-or is overtaken too late) is a whole period or more. The p99 of these ratios counts, of the best run.
-And memory: 18,000 frames, ten minutes' worth.
+Then a live source: thirty stamped frames a second and a model of 100 ms. A frame's age when the
+sink is done with it is at most one period and the model: of each frame, over the time until the
+next one was taken and what the model took with it. Both are as they really were: a machine that is
+busy makes them longer, and neither is the pipeline's doing. What would be (a frame that waits
+behind another, or is overtaken too late) is a whole period or more. The p99 of these ratios counts,
+of the best run. And memory: 18,000 frames, ten minutes' worth.
 
     python benchmarks/pipeline.py [--quick]
 """
