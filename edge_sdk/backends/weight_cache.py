@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -91,9 +90,9 @@ def remembered_digest(folder: Path, model: Path | bytes, now: float | None = Non
     stat = model.stat()
     stamp = folder / f"{_stamp(stat)}{STAMP}"
     with suppress(OSError):
-        known = stamp.read_text(encoding="ascii", errors="replace")
-        if re.fullmatch(r"[0-9a-f]{64}", known):
-            return known
+        known = stamp.read_bytes()
+        if len(known) == 64 and not known.strip(b"0123456789abcdef"):
+            return known.decode()
     found = digest_of(model)
     moment = time.time() if now is None else now
     if moment - stat.st_ctime > SETTLED_SECONDS and _stamp(model.stat()) == _stamp(stat):
