@@ -21,12 +21,15 @@ _ENGINES = re.compile(
     rb"\s*(?:\x1b\[[\d;]*m)?"
     rb"(?:(?:INFO|WARNING|ERROR|VERBOSE|FATAL|Warning|Error): |[IWEF]\d{4} \d\d:\d\d:|\xe2\x94\x94"
     rb"|\S+: Operation is not supported|.*\d operations will run on the [CG]PU"
-    rb"|at \S+\(.*\) \(|=== Source Location|third_party/"
+    rb"|To enable the following instructions: |at \S+\(.*\) \(|=== Source Location|third_party/"
     rb"|\d{4}-\d\d-\d\d [\d:.]+ \[[VIWEF]:onnxruntime|$)"
 )
 """How lines begin that LiteRT, its WebGPU accelerator and ONNX Runtime write; some are empty."""
-_FORMALITY = re.compile(rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94)")
-"""How lines begin that LiteRT's CompiledModel writes of what it does, in three styles of log."""
+_FORMALITY = re.compile(
+    rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94|To enable the following instructions: )"
+)
+"""How lines begin that LiteRT's CompiledModel and TensorFlow write of what they do, in three styles
+of log, one of which goes on in a second line."""
 
 _NOTICES = (b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",)
 _one_at_a_time = threading.RLock()  # what is inside may listen too, and hears it alone

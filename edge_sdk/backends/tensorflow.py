@@ -15,6 +15,7 @@ from typing import Any
 from edge_sdk.backends import processor, tflite_bounds
 from edge_sdk.backends.base import DelegateRequest
 from edge_sdk.backends.litert_interpreter import LiteRtInterpreter
+from edge_sdk.backends.notices import without_formalities
 from edge_sdk.errors import UnavailableError
 
 DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-aarch64", "tf-nightly")
@@ -48,7 +49,7 @@ class TensorFlow(LiteRtInterpreter):
     def _look_at(self, model: Path | bytes) -> None:
         """See ``LiteRtInterpreter``: it is imported now, and the references are followed."""
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), without_formalities():
                 warnings.simplefilter("ignore")
                 import tensorflow.lite.python.interpreter  # noqa: F401
         except ImportError as error:
