@@ -8,7 +8,6 @@ lock. A graphics processor is tried in spite of it, under a handicap (``race``).
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,6 +18,7 @@ from edge_sdk.backends.base import DelegateRequest
 from edge_sdk.backends.delegates import TFLITE_LIBRARIES
 from edge_sdk.backends.weight_cache import remembered_digest
 from edge_sdk.errors import UnavailableError
+from edge_sdk.machine.cores import usable_cores
 from edge_sdk.runtime.choosing import choose, default_threads
 from edge_sdk.runtime.model_file import bare_format, is_artifact, open_artifact
 from edge_sdk.runtime.selfcheck import unproven
@@ -103,7 +103,7 @@ class Model:
         return {
             **{f"digest of {name}": digest for name, digest in digests.items()},
             "processor": processor(),
-            "cores": str(len(os.sched_getaffinity(0))),
+            "cores": str(usable_cores()),
             "engines": ", ".join(_installed()),
         }
 

@@ -199,11 +199,20 @@ def _identity_of_file(path: Path) -> Identity:
         ) from error
 
 
+MOST_THREADS = 1024
+"""More than any processor has cores; engines hang or crash of tens of thousands."""
+
+
 def thread_count(threads: int | None) -> int:
-    """As many as are asked for, or the default. Raises UsageError if that is none."""
+    """As many as are asked for, or the default. Raises UsageError if that is no such number."""
     count = default_threads() if threads is None else threads
-    if count < 1:
-        raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
+    if not isinstance(count, int):
+        raise UsageError(f"{count!r} is no number of threads.", "Give a whole number: threads=2")
+    if not 1 <= count <= MOST_THREADS:
+        few_or_many = "few" if count < 1 else "many"
+        raise UsageError(
+            f"{count} threads are too {few_or_many}.", f"Give --threads 1 to {MOST_THREADS}."
+        )
     return count
 
 
