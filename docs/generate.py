@@ -112,7 +112,8 @@ def benchmarks_page() -> str:
     parts = [
         "# Benchmarks\n\n<!-- made by scripts/docs from benchmarks/results -->\n\n"
         "Ratios against a named peer measured in the same run; 1.0 is the peer. `make bench`\n"
-        "measures them anew on your machine.\n"
+        "measures them anew on your machine. The load is how many processes wanted the processors\n"
+        "when it began; `--alone` is before all of them, at real-time priority.\n"
     ]
     for path in sorted(RESULTS.glob("*.json")):
         result = json.loads(path.read_text())
@@ -125,21 +126,29 @@ def benchmarks_page() -> str:
 def _result(name: str, result: dict[str, Any]) -> str:
     measured, limits = result["measured"], result.get("limits", {})
     rows = [
-        f"| {what} | {ratio:.3f} | {f'{limits[what]:g}' if what in limits else ''} |"
+        f"| {what} | {ratio:.3f} | {_limit(ratio, limits.get(what))} |"
         for what, ratio in result["ratios"].items()
     ]
+    load = f", load {measured['load']:g}" if "load" in measured else ""
+    alone = measured.get("alone", False)
     return "\n".join(
         [
             f"## {name}\n",
-            f"{result['about']} `scripts/bench {name}`\n",
+            f"{result['about']} `scripts/bench {'--alone ' if alone else ''}{name}`\n",
             f"1.0 is {result['peer']}. {measured['date']}, Python {measured['python']}, "
-            f"{measured['machine']}, {measured['cpus']} cores.\n",
+            f"{measured['machine']}, {measured['cpus']} cores{load}.\n",
             "| | ratio | limit |",
             "|---|---:|---:|",
             *rows,
             "",
         ]
     )
+
+
+def _limit(ratio: float, limit: float | None) -> str:
+    if limit is None:
+        return ""
+    return f"{limit:g}" if ratio <= limit else f"{limit:g}, **over**"
 
 
 ZOO = """\

@@ -60,6 +60,10 @@ class Reference:
         """There are no others."""
         return ("cpu",)
 
+    def holds_lock(self, delegates: Any) -> bool:
+        """It is written in Python, so no other thread runs meanwhile."""
+        return True
+
     def open(self, model: Path | bytes, **_: Any) -> LoadedModel:
         """A file or its content."""
         proto = onnx.load(model) if isinstance(model, Path) else onnx.load_from_string(model)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
@@ -86,8 +85,12 @@ class FleetClient:
             FleetError: what answers is none.
             UsageError, ArtifactError, UnavailableError: as the fleet says.
         """
-        make = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
-        connection = make(self._host, self._port, timeout=TIMEOUT_S)
+        # OpenSSL and the words of mail come with it: not for every ``edge --help``.
+        from http.client import HTTPConnection, HTTPException, HTTPSConnection
+
+        connection = (HTTPSConnection if self._tls else HTTPConnection)(
+            self._host, self._port, timeout=TIMEOUT_S
+        )
         headers = {"Authorization": f"Bearer {self._token}"}
         if body is not None:
             headers["Content-Type"] = "application/json" if size is None else "application/zip"
@@ -97,7 +100,7 @@ class FleetClient:
             connection.request(method, self._base + quote(path, safe="/?=&@"), body, headers)
             answer = connection.getresponse()
             status, text = answer.status, answer.read()
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, HTTPException) as error:
             raise UnavailableError(
                 f"No fleet answers at {self._api}: {error}.",
                 "edge fleet serve   # or name another: --api URL --token-file FILE",

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from edge_sdk.artifact import container, golden
-from edge_sdk.artifact.golden import Golden
+from edge_sdk.artifact import container
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.files import disk_error, sha256, whole_file
 from edge_sdk.spec import FileEntry, Manifest, Variant, decode_manifest, encode
-from edge_sdk.spec.contents import MANIFEST, REPORTS, contradictions, variant_files
+from edge_sdk.spec.contents import GOLDEN, MANIFEST, REPORTS, contradictions, variant_files
 from edge_sdk.text import nearest
+
+if TYPE_CHECKING:
+    from edge_sdk.artifact.golden import Golden
 
 
 class _Contents(Protocol):
@@ -33,7 +35,6 @@ class Artifact:
         path: the file.
         manifest: its description.
         manifest_bytes: the file it was read from, unknown fields and all.
-        digest: SHA-256 of the manifest's bytes, in hex: the artifact's name for machines.
     """
 
     def __init__(self, path: Path) -> None:
@@ -56,9 +57,13 @@ class Artifact:
         data = self._container.read(MANIFEST)
         self.manifest: Manifest = decode_manifest(data, f"{self.path}: {MANIFEST}")
         self.manifest_bytes = data
-        self.digest = sha256(data)
         for problem in contradictions(self.manifest, set(self._container) - {MANIFEST}):
             raise ArtifactError(f"{self.path} {problem}.")
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 of the manifest's bytes, in hex: the artifact's name for machines."""
+        return sha256(self.manifest_bytes)
 
     def __enter__(self) -> Artifact:
         return self
@@ -124,9 +129,11 @@ class Artifact:
 
     def golden(self) -> Golden | None:
         """The golden vectors, or None if the artifact carries none."""
-        if golden.FILE not in self:
+        if GOLDEN not in self:
             return None
-        return golden.unpack(self.read(golden.FILE), f"{self.path}: {golden.FILE}")
+        from edge_sdk.artifact import golden  # a load that trusts a kept verdict needs none of it
+
+        return golden.unpack(self.read(GOLDEN), f"{self.path}: {GOLDEN}")
 
     def verify_digests(self) -> Iterator[str]:
         """Read and check every file, yielding each name once it has proved right.
@@ -169,6 +176,8 @@ def measure(contents: Mapping[str, container.Content]) -> dict[str, FileEntry]:
     Raises:
         UsageError: a file cannot be read.
     """
+    import hashlib  # brings OpenSSL, see ``files.sha256``
+
     entries = {}
     for name in sorted(contents):
         digest, size = hashlib.sha256(), 0

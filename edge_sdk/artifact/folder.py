@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edge_sdk.artifact.artifact import Artifact
 from edge_sdk.errors import ArtifactError, UsageError
-from edge_sdk.files import sha256, sha256_file, tree
+from edge_sdk.files import sha256_file, tree
 from edge_sdk.spec import Variant, decode_manifest
 from edge_sdk.spec.contents import MANIFEST, contradictions, name_problem, variant_files
 
@@ -36,7 +36,7 @@ class ArtifactFolder(Artifact):
             raise ArtifactError(f"{self.path} has no {MANIFEST}: it is no artifact's folder.")
         data = self._container.read(MANIFEST)
         self.manifest = decode_manifest(data, f"{self.path}: {MANIFEST}")
-        self.digest = sha256(data)
+        self.manifest_bytes = data
         listed = set(self.manifest.files)
         for name in sorted(listed):
             if problem := name_problem(name):

@@ -111,6 +111,13 @@ class Backend(Protocol):
     def delegates(self) -> tuple[str, ...]:
         """Delegates that this build of it offers on this machine, best first."""
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """Whether Python's lock is held while it computes: no other thread runs meanwhile.
+
+        Args:
+            delegates: that the model is opened with, as they are asked for.
+        """
+
     def open(
         self,
         model: Path | bytes,

@@ -18,7 +18,7 @@ import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel
 from edge_sdk.backends.coreml_terms import in_terms, terms_in
-from edge_sdk.backends.delegates import EARLIER, known_options
+from edge_sdk.backends.delegates import EARLIER, check_options
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Format, Placement, Signature, TensorSpec
 from edge_sdk.spec.tensor import Dim, DType
@@ -57,6 +57,10 @@ class CoreMl:
         """See ``Backend.delegates``."""
         return tuple(UNITS)
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``: unproven, as all of it."""
+        return False
+
     def open(
         self,
         model: Path | bytes,
@@ -74,11 +78,10 @@ class CoreMl:
             raise UsageError(
                 "A Core ML model is a folder, not a file's content.", "Open it by its path."
             )
+        check_options(self.name, delegates, lambda _: ())
         attempts: list[Attempt] = []
         chosen = ""
         for request in delegates:
-            if not request.library:
-                known_options(self.name, request, ())
             if request.name not in UNITS:
                 reason = f"Core ML has no {request.name} path"
                 attempts.append(Attempt(delegate=request.name, active=False, reason=reason))

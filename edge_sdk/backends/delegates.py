@@ -7,7 +7,7 @@ CPU kernels. edgeloop has one name for each kind of hardware path; engines have 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from urllib.parse import parse_qsl
 
 from edge_sdk.backends.base import DelegateRequest
@@ -183,6 +183,24 @@ def known_options(engine: str, request: DelegateRequest, known: Collection[str])
                 nearest(option, sorted(known)) if known else f"Write it as {request.name}.",
             )
     return request.options
+
+
+def check_options(
+    engine: str, requests: Sequence[DelegateRequest], known: Callable[[str], Collection[str]]
+) -> None:
+    """Refuse options that an engine does not know; a library's own are its affair.
+
+    Args:
+        engine: the backend's name.
+        requests: what is asked for.
+        known: the options that a delegate's name may carry with it.
+
+    Raises:
+        UsageError: it does not know one.
+    """
+    for request in requests:
+        if not request.library:
+            known_options(engine, request, known(request.name))
 
 
 def truth(request: DelegateRequest, option: str) -> bool:

@@ -18,6 +18,10 @@ from edge_sdk.spec import Attempt
 class LiteRt(LiteRtInterpreter):
     """The backend."""
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``: on the GPU it is ``CompiledModel`` that runs."""
+        return any(name.partition("?")[0] == "gpu" for name in delegates)
+
     def _options(self, delegate: str) -> tuple[str, ...]:
         """See ``LiteRtInterpreter``: on the GPU they are ``CompiledModel``'s."""
         if delegate == "gpu":

@@ -23,12 +23,13 @@ from typing import Any
 
 from edge_sdk.backends import vulkan
 from edge_sdk.backends.base import DelegateRequest, LoadedModel
-from edge_sdk.backends.delegates import EARLIER, OWN, known_options, truth, wants_only_plain_cpu
+from edge_sdk.backends.delegates import EARLIER, OWN, check_options, truth, wants_only_plain_cpu
 from edge_sdk.backends.litert_compiled_model import CompiledLiteRtModel, plain_words, unprepared
 from edge_sdk.backends.litert_interpreter import INTERPRETER, REFUSALS, as_ours, refused
 from edge_sdk.backends.notices import overheard
 from edge_sdk.backends.processor import cpuinfo, flags
-from edge_sdk.backends.weight_cache import prepared_weights, remembered_digest
+from edge_sdk.backends.tflite_tensors import read
+from edge_sdk.backends.weight_cache import SUFFIX, prepared_weights, remembered_digest
 from edge_sdk.errors import UnavailableError
 from edge_sdk.spec import Attempt, Format, Placement
 
@@ -69,6 +70,10 @@ class LiteRtCompiled:
         """See ``Backend.delegates``. Whether there is a GPU shows only when it is asked for."""
         return ("xnnpack", "cpu")
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``."""
+        return True
+
     def open(
         self,
         model: Path | bytes,
@@ -81,10 +86,7 @@ class LiteRtCompiled:
         """See ``Backend.open``."""
         self.version()
         attempts: list[Attempt] = []
-        for request in delegates:
-            known = GPU_OPTIONS if request.name == "gpu" else ()
-            if not request.library:
-                known_options(self.name, request, known)
+        check_options(self.name, delegates, lambda name: GPU_OPTIONS if name == "gpu" else ())
         own = False
         for request in delegates:
             if request.name in OWN:
@@ -112,7 +114,7 @@ class LiteRtCompiled:
 
         plain = wants_only_plain_cpu(delegates)
         kernels = CpuKernelMode.BUILTIN if plain else CpuKernelMode.XNNPACK
-        shown = unprepared(model)
+        placement = _requested(self, delegates, threads)
 
         def compiled(weights: str = "") -> Any:
             options = CpuOptions(
@@ -120,18 +122,24 @@ class LiteRtCompiled:
             )
             return _compiled(model, gpu=False, cpu_options=options)[0]
 
-        def ready(made: Any) -> LoadedModel:
-            placement = _requested(self, delegates, threads)
+        def ready(weights: Path | None = None) -> LoadedModel:
+            # Weights are kept only of a model that was found good: it need not be looked at again.
+            found = weights is not None and weights.suffix == SUFFIX  # else it is to be written
+            kept = read(model) if found else None
+            shown = unprepared(model) if kept is None else kept
+            made = compiled("" if weights is None else str(weights))
             return CompiledLiteRtModel(made, shown, model, placement, attempts, anew=compiled)
 
         try:
             if cache is None or plain:
-                return ready(compiled())
+                return ready()
             known = digest or remembered_digest(cache, model)
             # Weights are laid out for the kernels, and those are chosen by the processor.
-            here = " ".join((self.name, self.version(), *sorted(flags(cpuinfo()))))
+            here = " ".join(
+                (placement.backend, placement.backend_version, *sorted(flags(cpuinfo())))
+            )
             with prepared_weights(cache, known, here) as weights:
-                return ready(compiled("" if weights is None else str(weights)))
+                return ready(weights)
         except RuntimeError as error:
             raise as_ours(error, INTERPRETER) from error
 

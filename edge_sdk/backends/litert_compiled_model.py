@@ -38,6 +38,7 @@ from edge_sdk.backends.litert_model import (
 )
 from edge_sdk.backends.notices import complaints, overheard
 from edge_sdk.backends.partitions import shares
+from edge_sdk.backends.tflite_tensors import Tensors
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Placement, Signature
 
@@ -50,7 +51,8 @@ class CompiledEntry(LoadedModel):
 
     Args:
         home: the model.
-        shown: an Interpreter of it, which is only asked.
+        shown: an Interpreter of it, which is only asked; or what its file says, of a model that an
+            Interpreter and this class have found good before.
         name: the signature's.
     """
 
@@ -58,19 +60,30 @@ class CompiledEntry(LoadedModel):
         self._home = home
         self._acquire, self._release = home.lock.acquire, home.lock.release
         self._index, self._key, subgraph = home.places[name]
-        inputs, outputs, names = tensors_of(shown, name, subgraph)
         described = home.compiled.get_signature_by_index(self._index)
-        inputs = _in_order(described["inputs"], inputs, names)
-        outputs = _in_order(described["outputs"], outputs, names)
-        self.signature = Signature(
-            inputs=tuple(tensor_spec(each, names) for each in inputs),
-            outputs=tuple(tensor_spec(each, names) for each in outputs),
-            name=name,
-        )
-        _check_passed(self.signature, inputs, outputs)
-        _check_lengths(self.signature, shown, outputs, subgraph)
+        if isinstance(shown, Tensors):
+            self.signature = Signature(
+                inputs=tuple(shown.named[each] for each in described["inputs"]),
+                outputs=tuple(shown.named[each] for each in described["outputs"]),
+                name=name,
+            )
+            self._loaded_shapes = [shown.shapes[each] for each in described["inputs"]]
+        else:
+            inputs, outputs, names = tensors_of(shown, name, subgraph)
+            inputs = _in_order(described["inputs"], inputs, names)
+            outputs = _in_order(described["outputs"], outputs, names)
+            self.signature = Signature(
+                inputs=tuple(tensor_spec(each, names) for each in inputs),
+                outputs=tuple(tensor_spec(each, names) for each in outputs),
+                name=name,
+            )
+            _check_passed(self.signature, inputs, outputs)
+            _check_lengths(self.signature, shown, outputs, subgraph)
+            self._loaded_shapes = [tuple(int(n) for n in each["shape"]) for each in inputs]
+        tensors = (*self.signature.inputs, *self.signature.outputs)
+        fixed = all(isinstance(n, int) for tensor in tensors for n in tensor.shape)
+        self._told = fixed and isinstance(shown, Tensors)
         self._open = any(isinstance(n, str) for t in self.signature.inputs for n in t.shape)
-        self._loaded_shapes = [tuple(int(n) for n in each["shape"]) for each in inputs]
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
         self._readings: list[tuple[Any, int, Any, tuple[int, ...]]] = []
@@ -142,14 +155,21 @@ class CompiledEntry(LoadedModel):
         """Buffers for the shapes as they are, and how to read the outputs."""
         self._inputs = self._compiled.create_input_buffers(self._index)
         self._outputs = self._compiled.create_output_buffers(self._index)
-        details = self._compiled.get_output_tensor_details(self._key)
         self._readings = []
-        names = self._compiled.get_signature_by_index(self._index)["outputs"]
-        for buffer, name, tensor in zip(self._outputs, names, self.signature.outputs, strict=True):
-            shape = tuple(int(n) for n in details[name]["shape"])
+        for buffer, tensor, shape in zip(
+            self._outputs, self.signature.outputs, self._output_shapes(), strict=True
+        ):
             self._readings.append(
                 (buffer, int(np.prod(shape, dtype=np.int64)), np.dtype(tensor.dtype), shape)
             )
+
+    def _output_shapes(self) -> list[tuple[int, ...]]:
+        """As they are now. To ask has all operations prepared, which costs as much as a run."""
+        if self._told:
+            return [tensor.shape for tensor in self.signature.outputs]  # type: ignore[misc]
+        details = self._compiled.get_output_tensor_details(self._key)
+        names = self._compiled.get_signature_by_index(self._index)["outputs"]
+        return [tuple(int(n) for n in details[name]["shape"]) for name in names]
 
     def _fit(self, shapes: list[tuple[int, ...]]) -> None:
         if self._compiled is None:
@@ -292,6 +312,8 @@ def _places(compiled: Any, shown: Any) -> dict[str, tuple[int, str, int]]:
         compiled.get_signature_by_index(index)["key"]
         for index in range(compiled.get_num_signatures())
     ]
+    if isinstance(shown, Tensors):
+        return {keys[0] if shown.signature else DEFAULT_SIGNATURE: (0, keys[0], 0)}
     if not shown._get_full_signature_list():
         return {DEFAULT_SIGNATURE: (0, keys[0], 0)}  # it has made one up
     subgraph = shown._interpreter.GetSubgraphIndexFromSignature

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ctypes
 import re
+import sys
 from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
@@ -31,7 +32,7 @@ from edge_sdk.backends.delegates import (
     OWN,
     TFLITE_LIBRARIES,
     TFLITE_OPTIONS,
-    known_options,
+    check_options,
     wants_only_plain_cpu,
 )
 from edge_sdk.backends.litert_model import LiteRtModel, Prepared, one_line, unchanged
@@ -64,7 +65,8 @@ class LiteRtInterpreter:
 
     def version(self) -> str:
         """See ``Backend.version``."""
-        processor.check(self.name, self.title)
+        if self.module not in sys.modules:  # one that is imported did not end the process
+            processor.check(self.name, self.title)
         try:
             import_module(self.module)
             return str(import_module(self.module.partition(".")[0]).__version__)
@@ -77,6 +79,10 @@ class LiteRtInterpreter:
         """See ``Backend.delegates``."""
         return ("xnnpack", "cpu")
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``."""
+        return False
+
     def open(
         self,
         model: Path | bytes,
@@ -87,10 +93,9 @@ class LiteRtInterpreter:
         digest: str | None = None,
     ) -> LoadedModel:
         """See ``Backend.open``. The Interpreter keeps no prepared weights."""
-        self.version()
-        for request in delegates:
-            if not request.library:
-                known_options(self.name, request, self._options(request.name))
+        backend_version = self.version()
+        self._look_at(model)
+        check_options(self.name, delegates, self._options)
         prepared: Prepared | None = None
         prepare = unchanged(model, partial(self.prepare, model, delegates, threads))
         attempts: list[Attempt] = []
@@ -129,13 +134,21 @@ class LiteRtInterpreter:
             raise as_ours(error, self) from error
         placement = Placement(
             backend=self.name,
-            backend_version=self.version(),
+            backend_version=backend_version,
             requested=tuple(r.name for r in delegates),
             attempts=(),
             operations=0,
             threads=threads,
         )
         return LiteRtModel(prepared, prepare, placement, tuple(attempts), self.title)
+
+    def _look_at(self, model: Path | bytes) -> None:
+        """What must be done before the engine is given a model; LiteRT verifies by itself.
+
+        Raises:
+            UsageError: it is no model.
+            UnavailableError: the engine does not start.
+        """
 
     def _options(self, delegate: str) -> tuple[str, ...]:
         """The options that a delegate's name may carry with this engine."""

@@ -21,12 +21,15 @@ _ENGINES = re.compile(
     rb"\s*(?:\x1b\[[\d;]*m)?"
     rb"(?:(?:INFO|WARNING|ERROR|VERBOSE|FATAL|Warning|Error): |[IWEF]\d{4} \d\d:\d\d:|\xe2\x94\x94"
     rb"|\S+: Operation is not supported|.*\d operations will run on the [CG]PU"
-    rb"|at \S+\(.*\) \(|=== Source Location|third_party/"
+    rb"|To enable the following instructions: |at \S+\(.*\) \(|=== Source Location|third_party/"
     rb"|\d{4}-\d\d-\d\d [\d:.]+ \[[VIWEF]:onnxruntime|$)"
 )
 """How lines begin that LiteRT, its WebGPU accelerator and ONNX Runtime write; some are empty."""
-_FORMALITY = re.compile(rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94)")
-"""How lines begin that LiteRT's CompiledModel writes of what it does, in three styles of log."""
+_FORMALITY = re.compile(
+    rb"\s*(?:INFO:|WARNING:|[IW]\d{4} |\xe2\x94\x94|To enable the following instructions: )"
+)
+"""How lines begin that LiteRT's CompiledModel and TensorFlow write of what they do, in three styles
+of log, one of which goes on in a second line."""
 
 _NOTICES = (b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.",)
 _one_at_a_time = threading.RLock()  # what is inside may listen too, and hears it alone
@@ -69,9 +72,10 @@ def overheard() -> Iterator[list[bytes]]:
             os.dup2(real, 2)
             os.close(real)
             file.seek(0)
-            lines = file.read().splitlines(keepends=True)
-            said += [line for line in lines if _ENGINES.match(line)]
-            _pass_on([line for line in lines if not _ENGINES.match(line)])
+            foreign: list[bytes] = []
+            for line in file.read().splitlines(keepends=True):
+                (said if _ENGINES.match(line) else foreign).append(line)
+            _pass_on(foreign)
 
 
 def _pass_on(lines: list[bytes]) -> None:

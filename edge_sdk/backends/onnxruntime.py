@@ -15,13 +15,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
 from edge_sdk.backends import onnx_plugins, processor
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel, closed
-from edge_sdk.backends.delegates import EARLIER, ONNX_OPTIONS, ONNX_PROVIDERS, known_options
+from edge_sdk.backends.delegates import EARLIER, ONNX_OPTIONS, ONNX_PROVIDERS, check_options
 from edge_sdk.backends.notices import overheard
 from edge_sdk.backends.partitions import Share
 from edge_sdk.errors import UnavailableError, UsageError
@@ -46,7 +47,8 @@ class OnnxRuntime:
 
     def version(self) -> str:
         """See ``Backend.version``."""
-        processor.check(self.name, "ONNX Runtime")
+        if self.name not in sys.modules:  # one that is imported did not end the process
+            processor.check(self.name, "ONNX Runtime")
         try:
             import onnxruntime
 
@@ -64,6 +66,10 @@ class OnnxRuntime:
         here = set(onnxruntime.get_available_providers()) - onnx_plugins.registered()
         return tuple(name for name, provider in ONNX_PROVIDERS.items() if provider in here)
 
+    def holds_lock(self, delegates: Sequence[str]) -> bool:
+        """See ``Backend.holds_lock``."""
+        return False
+
     def open(
         self,
         model: Path | bytes,
@@ -79,10 +85,7 @@ class OnnxRuntime:
         from onnxruntime.capi import onnxruntime_pybind11_state as states
 
         here = self.delegates()
-        for request in delegates:
-            if not request.library:
-                known = ONNX_OPTIONS.get(request.name, ())
-                known_options(self.name, request, () if request.name == "cpu" else known)
+        check_options(self.name, delegates, lambda name: ONNX_OPTIONS.get(name, ()))
         refusals = {r.name: _refusal(r, here) for r in delegates}
         for request in delegates:
             if refusals[request.name] and request.name in onnx_plugins.PACKAGES:

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from edge_sdk.backends import processor, tflite_bounds
-from edge_sdk.backends.base import DelegateRequest, LoadedModel
+from edge_sdk.backends.base import DelegateRequest
 from edge_sdk.backends.litert_interpreter import LiteRtInterpreter
+from edge_sdk.backends.notices import without_formalities
 from edge_sdk.errors import UnavailableError
 
 DISTRIBUTIONS = ("tensorflow", "tensorflow-cpu", "tensorflow-aarch64", "tf-nightly")
@@ -45,19 +46,10 @@ class TensorFlow(LiteRtInterpreter):
             "pip install 'edgeloop[litert]'",
         )
 
-    def open(
-        self,
-        model: Path | bytes,
-        *,
-        delegates: Sequence[DelegateRequest],
-        threads: int,
-        cache: Path | None = None,
-        digest: str | None = None,
-    ) -> LoadedModel:
-        """See ``Backend.open``."""
-        self.version()
+    def _look_at(self, model: Path | bytes) -> None:
+        """See ``LiteRtInterpreter``: it is imported now, and the references are followed."""
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), without_formalities():
                 warnings.simplefilter("ignore")
                 import tensorflow.lite.python.interpreter  # noqa: F401
         except ImportError as error:
@@ -65,7 +57,6 @@ class TensorFlow(LiteRtInterpreter):
                 f"TensorFlow is not usable here: {error}", "pip install 'edgeloop[litert]'"
             ) from error
         tflite_bounds.check(model)
-        return super().open(model, delegates=delegates, threads=threads, cache=cache, digest=digest)
 
     def prepare(
         self,

@@ -8,13 +8,11 @@ LiteRT on x86-64, and has no CompiledModel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from edge_sdk.backends import tflite_bounds
-from edge_sdk.backends.base import DelegateRequest, LoadedModel
 from edge_sdk.backends.litert_interpreter import LiteRtInterpreter
 from edge_sdk.errors import UnavailableError
 
@@ -38,18 +36,9 @@ class TfLiteRuntime(LiteRtInterpreter):
             )
         return found
 
-    def open(
-        self,
-        model: Path | bytes,
-        *,
-        delegates: Sequence[DelegateRequest],
-        threads: int,
-        cache: Path | None = None,
-        digest: str | None = None,
-    ) -> LoadedModel:
-        """See ``Backend.open``."""
+    def _look_at(self, model: Path | bytes) -> None:
+        """See ``LiteRtInterpreter``: its references are followed."""
         tflite_bounds.check(model)
-        return super().open(model, delegates=delegates, threads=threads, cache=cache, digest=digest)
 
 
 BACKEND = TfLiteRuntime()

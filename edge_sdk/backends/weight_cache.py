@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import mmap
 import os
-import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -57,11 +56,12 @@ def prepared_weights(folder: Path, digest: str, engine: str) -> Iterator[Path | 
         engine: its name and version, and the processor that it lays weights out for.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         version = f"{crc32(engine.encode()):08x}"
         ready = folder / f"{digest}-{version}{SUFFIX}"
         if found := ready.is_file():
             os.utime(ready)  # it is what was used last
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
     except OSError:
         yield None
         return
@@ -91,9 +91,9 @@ def remembered_digest(folder: Path, model: Path | bytes, now: float | None = Non
     stat = model.stat()
     stamp = folder / f"{_stamp(stat)}{STAMP}"
     with suppress(OSError):
-        known = stamp.read_text(encoding="ascii", errors="replace")
-        if re.fullmatch(r"[0-9a-f]{64}", known):
-            return known
+        known = stamp.read_bytes()
+        if len(known) == 64 and not known.strip(b"0123456789abcdef"):
+            return known.decode()
     found = digest_of(model)
     moment = time.time() if now is None else now
     if moment - stat.st_ctime > SETTLED_SECONDS and _stamp(model.stat()) == _stamp(stat):

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from edge_sdk.backends import MODULES, backend
-from edge_sdk.backends.processor import flags
+from edge_sdk.backends.processor import cpuinfo as cpuinfo_text
+from edge_sdk.backends.processor import flags, listed
 from edge_sdk.errors import UnavailableError
 from edge_sdk.machine.cores import usable_cores
 from edge_sdk.machine.kernel_files import kernel_text
@@ -57,6 +58,10 @@ _ARM_CORES = {
     (0x4E, 0x004): "Carmel",
 }
 """(implementer, part) as /proc/cpuinfo numbers them."""
+
+
+_NAMED = ("model name", "uarch", "cpu model")
+"""Where the kernel writes a processor's name: on x86, RISC-V, MIPS."""
 
 
 def profile(deadly: Mapping[str, str] = MappingProxyType({})) -> DeviceProfile:
@@ -104,11 +109,6 @@ def processor() -> str:
     return f"{name}, {count} core{'' if count == 1 else 's'}"
 
 
-def cpuinfo_text() -> str:
-    """The kernel's words about every core."""
-    return kernel_text(Path("/proc/cpuinfo"))
-
-
 def device_name(model: str) -> str:
     """A board's name from its device tree: ``raspberry-pi-5-model-b``; empty where it has none.
 
@@ -123,14 +123,12 @@ def cpu_name(cpuinfo: str) -> str:
 
     A processor with cores of several kinds is named by all of them, in the order of the cores.
     """
-    implementers = re.findall(r"^CPU implementer\s*: (\w+)", cpuinfo, re.MULTILINE)
-    parts = re.findall(r"^CPU part\s*: (\w+)", cpuinfo, re.MULTILINE)
+    implementers, parts = listed(cpuinfo, "CPU implementer"), listed(cpuinfo, "CPU part")
     cores = [(int(i, 0), int(p, 0)) for i, p in zip(implementers, parts, strict=False)]
     names = (_ARM_CORES.get(core, f"Arm {core[0]:#04x}/{core[1]:#05x}") for core in cores)
     if cores:
         return " + ".join(dict.fromkeys(names))
-    found = re.search(r"^(?:model name|uarch|cpu model)\s*: (.+)$", cpuinfo, re.MULTILINE)
-    return " ".join(found[1].split()) if found else ""
+    return next((" ".join(name.split()) for name in listed(cpuinfo, *_NAMED)), "")
 
 
 def cpu_features(cpuinfo: str) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ class Turns(Protocol):
 
     times: list[int]
 
-    def take_turn(self) -> None:
-        """Call again and again, for a while."""
+    def take_turn(self, seconds: float, /) -> None:
+        """Call again and again, for that long."""
 
 
 @dataclass(slots=True)
@@ -54,18 +54,18 @@ class Surroundings:
         self._watch: throttling.Watch | None = None
         self._seen: dict[int, _Seen] = {}
 
-    def take_turn(self, subject: Turns) -> None:
-        """Have a subject take its turn, and note what that took."""
+    def take_turn(self, subject: Turns, seconds: float) -> None:
+        """Have a subject take its turn, of so many seconds, and note what that took."""
         if self._watch is None:
             self._watch = throttling.Watch(self._root)
         seen = self._seen.setdefault(id(subject), _Seen())
         if self._sensor is None:
-            subject.take_turn()
+            subject.take_turn(seconds)
             seen.joules = None
         else:
             self._sensor.begin()
             start = self._clock()
-            subject.take_turn()
+            subject.take_turn(seconds)
             took_s = (self._clock() - start) / 1e9
             joules = self._sensor.end(took_s)
             known = seen.joules is not None and joules is not None

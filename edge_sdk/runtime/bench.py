@@ -22,6 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from time import perf_counter_ns
 from typing import Any
 
@@ -29,7 +30,7 @@ import numpy as np
 
 from edge_sdk.backends import backend
 from edge_sdk.backends.base import Array, numpy_dtype
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.machine.memory import resident_bytes
 from edge_sdk.machine.surroundings import Surroundings
 from edge_sdk.runtime.opening import open_session
@@ -127,12 +128,14 @@ class Timed:
         session: what is called.
         inputs: what it is fed.
         times: of its calls so far, in nanoseconds.
+        turns: the median call of each of its turns, in nanoseconds.
     """
 
     def __init__(self, session: Session, inputs: Mapping[str, Array], clock: Clock) -> None:
         self.session = session
         self.inputs = inputs
         self.times: list[int] = []
+        self.turns: list[float] = []
         self._clock = clock
 
     def warm_up(self, seconds: float) -> None:
@@ -143,12 +146,14 @@ class Timed:
             self.call()
             calls += 1
 
-    def take_turn(self) -> None:
-        """Call it again and again for ``TURN_SECONDS``."""
-        end = self._clock() + TURN_SECONDS * 1e9
+    def take_turn(self, seconds: float = TURN_SECONDS) -> None:
+        """Call it again and again for that long."""
+        end = self._clock() + seconds * 1e9
+        before = len(self.times)
         self.times.append(self.call())
         while self._clock() < end:
             self.times.append(self.call())
+        self.turns.append(median(self.times[before:]))
 
     def call(self) -> int:
         """How long one call takes."""
@@ -166,16 +171,11 @@ class Subject(Timed):
 
     def __init__(self, path: Path, configuration: Configuration, clock: Clock) -> None:
         self.configuration = configuration
+        self._path = path
         backend(configuration.backend).version()
         self._memory_before = resident_bytes()
         start = clock()
-        session = open_session(
-            path,
-            variant=configuration.variant,
-            backend=configuration.backend,
-            delegates=configuration.delegates,
-            threads=configuration.threads,
-        )
+        session = self._opened()
         self._load_ns = clock() - start
         super().__init__(session, {}, clock)
 
@@ -186,6 +186,30 @@ class Subject(Timed):
         self.inputs = inputs or random_inputs(self.session.signature, shapes)
         self._first_ns = self.call()
         self._memory_growth = resident_bytes() - self._memory_before
+
+    @property
+    def renewal_ns(self) -> int:
+        """About what ``renew`` takes."""
+        return self._load_ns + self._first_ns
+
+    def renew(self) -> None:
+        """Go on with an instance made afresh; with the old one, where there cannot be two."""
+        try:
+            fresh = self._opened()
+        except EdgeError:
+            return
+        self.session.close()
+        self.session = fresh
+        self.call()
+
+    def _opened(self) -> Session:
+        return open_session(
+            self._path,
+            variant=self.configuration.variant,
+            backend=self.configuration.backend,
+            delegates=self.configuration.delegates,
+            threads=self.configuration.threads,
+        )
 
     def look(self, calls: int) -> float:
         """The time of its fastest call out of a few, as a first impression."""
@@ -205,7 +229,11 @@ class Subject(Timed):
 
 
 def take_turns(
-    subjects: Sequence[Timed], seconds: float, clock: Clock, around: Surroundings | None = None
+    subjects: Sequence[Timed],
+    seconds: float,
+    clock: Clock,
+    around: Surroundings | None = None,
+    turn_seconds: float = TURN_SECONDS,
 ) -> None:
     """Warm all up and let them take turns, forwards and backwards, until the time is up.
 
@@ -214,6 +242,7 @@ def take_turns(
         seconds: for all of them together.
         clock: what tells the time.
         around: who watches the machine meanwhile; None for nobody.
+        turn_seconds: for one turn.
     """
     share = seconds / len(subjects)
     end = clock() + seconds * 1e9
@@ -224,9 +253,9 @@ def take_turns(
     while rounds < 2 or clock() < end:
         for subject in order:
             if around is None:
-                subject.take_turn()
+                subject.take_turn(turn_seconds)
             else:
-                around.take_turn(subject)
+                around.take_turn(subject, turn_seconds)
         order = order[::-1]
         rounds += 1
 

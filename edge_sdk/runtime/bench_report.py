@@ -91,12 +91,14 @@ def bench_auto(
         UnavailableError: nothing here runs it rightly.
         EdgeError: as ``race``.
     """
-    from edge_sdk.runtime.auto import Limits, Model, candidates, keep, race
+    from edge_sdk.runtime.auto import Limits, keep
+    from edge_sdk.runtime.candidates import Model, candidates, left_out
+    from edge_sdk.runtime.race import race
 
     chosen = Model(model, variant)
     limits = Limits(backend=backend, threads=threads, shapes=dict(shapes or {}))
     around = Surroundings()
-    measurements, skipped, inputs = race(
+    raced = race(
         chosen,
         candidates(chosen, backend, threads),
         seconds=seconds,
@@ -104,19 +106,20 @@ def bench_auto(
         progress=progress,
         around=around,
     )
-    if not measurements:
+    if raced.fastest is None:
+        (first, *_) = raced.skipped
         raise UnavailableError(
-            f"Nothing here runs {model} rightly: {skipped[0].variant}: {skipped[0].reason}.",
-            "edge doctor",
+            f"Nothing here runs {model} rightly: {first.variant}: {first.reason}.", "edge doctor"
         )
+    keep(chosen, folder, raced, limits)
     return BenchReport(
         model=str(model),
         profile=_profile(device),
-        inputs=inputs,
+        inputs=raced.fed,
         seconds=seconds,
-        measurements=measurements,
-        skipped=skipped,
-        fastest=keep(chosen, folder, measurements, limits),
+        measurements=raced.measured,
+        skipped=(*left_out(chosen, backend), *raced.skipped),
+        fastest=raced.fastest,
         artifact=_artifact(model),
         conditions=around.conditions(),
     )

@@ -5,13 +5,13 @@ By rule, without running anything. What is found out by measuring is ``auto``.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_sdk.backends import MODULES, Backend, backend, backend_for
 from edge_sdk.errors import ArtifactError, EdgeError, UnavailableError, UsageError
+from edge_sdk.machine.cores import usable_cores
 from edge_sdk.runtime.model_file import bare_format
 from edge_sdk.spec import Variant
 from edge_sdk.spec.choice import by_preference, runs
@@ -24,7 +24,7 @@ MAX_DEFAULT_THREADS = 4
 
 def default_threads() -> int:
     """As many as this process may use, up to four: small models gain nothing beyond."""
-    return min(MAX_DEFAULT_THREADS, len(os.sched_getaffinity(0)))
+    return min(MAX_DEFAULT_THREADS, usable_cores())
 
 
 def choose(

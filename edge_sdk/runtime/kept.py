@@ -1,9 +1,10 @@
 """What a machine has found out about a model, kept from one load to the next.
 
-Small words, one in a file of its own, under the digest of everything that they depend on: then
+Small words, one in a file of its own, under a checksum of everything that they depend on: then
 nothing has to be invalidated, and what no longer holds is never asked for again. A file is written
-whole or not at all, and says itself what it is about; one that is damaged, or lies under another's
-name, is as good as none. A folder that cannot be written costs the memory, not the session.
+whole or not at all, and says itself what it is about; one that is damaged, or is about something
+else of the same checksum, is as good as none. A folder that cannot be written costs the memory, not
+the session.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
+from zlib import crc32
 
 import msgspec
 
 from edge_sdk.errors import EdgeError
-from edge_sdk.files import sha256, whole_file
+from edge_sdk.files import whole_file
 from edge_sdk.spec import Word
 
 MAX_FILES = 256
@@ -60,4 +62,4 @@ class Kept(Generic[W]):
 
     def _path(self, about: Mapping[str, str]) -> Path:
         text = json.dumps(dict(about), sort_keys=True)
-        return self._folder / f"{sha256(text.encode())}{SUFFIX}"
+        return self._folder / f"{crc32(text.encode()):08x}{SUFFIX}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from edge_sdk.errors import UsageError
@@ -21,14 +22,15 @@ _ZIP_NAME_AT = 30
 
 def is_artifact(path: Path) -> bool:
     """Whether it is an artifact: by its name, or by what is in it, whatever it is called."""
-    if path.suffix == SUFFIX or _is_folder(path):
+    if path.suffix == SUFFIX:
         return True
-    if not path.is_file():
-        return False
     try:
-        with path.open("rb") as file:
+        mode = path.stat().st_mode
+        if not S_ISREG(mode):  # reading from what is no file might wait for ever
+            return S_ISDIR(mode) and _is_folder(path)
+        with path.open("rb", buffering=0) as file:
             head = file.read(_ZIP_NAME_AT + len(MANIFEST))
-    except OSError:
+    except (OSError, ValueError):  # a NUL in the name
         return False
     return head.startswith(_ZIP_HEADER) and head[_ZIP_NAME_AT:] == MANIFEST.encode()
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from edge_sdk.backends import Backend, DelegateRequest, LoadedModel
 from edge_sdk.backends.delegates import read_requests
 from edge_sdk.errors import EdgeError, UnavailableError, UsageError
-from edge_sdk.files import sha256_file
+from edge_sdk.files import sha256, sha256_file
 from edge_sdk.processing import Processing
 from edge_sdk.runtime.choosing import bare_engine, choose, default_threads
 from edge_sdk.runtime.model_file import bare_model, is_artifact, open_artifact
@@ -33,7 +33,7 @@ class Found:
         content: the model.
         manifest, variant: what an artifact says of itself, and of this build; None for a bare
             model, which says itself what it takes.
-        artifact_digest: of the artifact; empty for a bare model.
+        manifest_bytes: the manifest as it stands there; none for a bare model.
     """
 
     path: Path
@@ -44,7 +44,7 @@ class Found:
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
     labels: tuple[str, ...] = ()
-    artifact_digest: str = ""
+    manifest_bytes: bytes = b""
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ def in_artifact(
     with open_artifact(path) as artifact:
         chosen, engine = choose(artifact, variant, backend)
         content = artifact.model(chosen) if cache is None else mapped(artifact, chosen, cache)
-        manifest, digest = artifact.manifest, artifact.digest
+        manifest, manifest_bytes = artifact.manifest, artifact.manifest_bytes
     return Found(
         path=path,
         engine=engine,
@@ -89,7 +89,7 @@ def in_artifact(
         preprocess=manifest.preprocess,
         postprocess=manifest.postprocess,
         labels=manifest.labels,
-        artifact_digest=digest,
+        manifest_bytes=manifest_bytes,
     )
 
 
@@ -185,8 +185,8 @@ def _identity(found: Found) -> Callable[[], Identity]:
     if found.manifest is None:
         return partial(_identity_of_file, found.path)
     name, version = found.manifest.name, found.manifest.version
-    identity = Identity(name=name, version=version, digest=found.artifact_digest)
-    return lambda: identity
+    data = found.manifest_bytes  # digested when it is asked for: that loads OpenSSL
+    return lambda: Identity(name=name, version=version, digest=sha256(data))
 
 
 def _identity_of_file(path: Path) -> Identity:
@@ -199,11 +199,20 @@ def _identity_of_file(path: Path) -> Identity:
         ) from error
 
 
+MOST_THREADS = 1024
+"""More than any processor has cores; engines hang or crash of tens of thousands."""
+
+
 def thread_count(threads: int | None) -> int:
-    """As many as are asked for, or the default. Raises UsageError if that is none."""
+    """As many as are asked for, or the default. Raises UsageError if that is no such number."""
     count = default_threads() if threads is None else threads
-    if count < 1:
-        raise UsageError(f"{count} threads are too few.", "Give --threads 1 or more.")
+    if not isinstance(count, int):
+        raise UsageError(f"{count!r} is no number of threads.", "Give a whole number: threads=2")
+    if not 1 <= count <= MOST_THREADS:
+        few_or_many = "few" if count < 1 else "many"
+        raise UsageError(
+            f"{count} threads are too {few_or_many}.", f"Give --threads 1 to {MOST_THREADS}."
+        )
     return count
 
 

@@ -160,7 +160,8 @@ def _without(requests: Sequence[DelegateRequest], name: str) -> tuple[DelegateRe
 @lru_cache(maxsize=1)
 def processor() -> str:
     """The processor by name and instruction sets: kernels are chosen by those."""
-    from edge_sdk.machine.profile import cpu_features, cpu_name, cpuinfo_text
+    from edge_sdk.backends.processor import cpuinfo
+    from edge_sdk.machine.profile import cpu_features, cpu_name
 
-    text = cpuinfo_text()
+    text = cpuinfo()
     return " ".join((cpu_name(text), *cpu_features(text)))

@@ -4,8 +4,6 @@
 digest is the digest of the manifest's bytes. Whoever holds those bytes can check all the rest.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from msgspec import Meta

@@ -4,8 +4,6 @@ Both travel in the manifest, so that the numbers a model is judged by in the lab
 is fed on a roof come from one description. The arithmetic is in ``edge_sdk.processing``.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from edge_sdk.spec.word import Word

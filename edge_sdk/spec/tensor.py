@@ -1,7 +1,5 @@
 """Tensors and signatures: what goes into a model and what comes out, without the numbers."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from edge_sdk.spec.word import Word

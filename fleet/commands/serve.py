@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -49,6 +47,9 @@ def run(args: argparse.Namespace) -> Outcome:
             f"A fleet needs {error.name}, which is not installed.",
             "pip install 'edgeloop[fleet]'",
         ) from error
+    import asyncio
+    import logging
+
     from fleet.config import read_settings
     from fleet.folder import Address
 

@@ -14,12 +14,16 @@ from tiny_models import affine, onnx_affine, tflite_affine
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
+from edge_sdk.backends import backend
 from edge_sdk.runtime import auto
-from edge_sdk.runtime.auto import EQUAL, Limits, Model, candidates, fastest, keep, race
-from edge_sdk.runtime.bench import Measurement, summarize
+from edge_sdk.runtime import candidates as candidates_room
+from edge_sdk.runtime import race as race_room
+from edge_sdk.runtime.bench import Subject
+from edge_sdk.runtime.bench_report import bench_auto
+from edge_sdk.runtime.candidates import Model, candidates
 from edge_sdk.runtime.choosing import default_threads
 from edge_sdk.runtime.configurations import Configuration
-from edge_sdk.spec import Placement
+from edge_sdk.runtime.race import race
 
 X = np.array([[1, -2, 3, 0.5]], np.float32)
 
@@ -50,17 +54,18 @@ def edgetpu(folder: Path, monkeypatch: pytest.MonkeyPatch, replaced: str, by: st
 
 def reasons(model: Model) -> tuple[set[str], dict[str, str]]:
     """Backends and delegates that were measured, and why the others were not."""
-    measured, out, fed = race(model, candidates(model, "litert"), seconds=0.05, shapes={})
-    assert [tensor.name for tensor in fed] == ["x"]
-    ways = {",".join(each.configuration.delegates) for each in measured}
-    return ways, {each.variant.split(" x")[0].split()[-1]: each.reason for each in out}
+    raced = race(model, candidates(model, "litert"), seconds=0.05, shapes={})
+    assert [tensor.name for tensor in raced.fed] == ["x"]
+    assert raced.fastest in {each.configuration for each in raced.measured}
+    ways = {",".join(each.configuration.delegates) for each in raced.measured}
+    return ways, {each.variant.split(" x")[0].split()[-1]: each.reason for each in raced.skipped}
 
 
 def test_the_ways_there_are(bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ways = candidates(Model(bare, None))
     assert ways[0] == Configuration(backend="litert", threads=1)
-    assert {way.backend for way in ways} >= {"litert", "litert-compiled"}
-    assert "tensorflow" not in {way.backend for way in ways}
+    assert "litert" in {way.backend for way in ways}
+    assert not {way.backend for way in ways} & {"tensorflow", "litert-compiled"}
     assert {way.threads for way in ways} <= {1, 2, 4, default_threads()}
     assert {way.delegates for way in ways} >= {(), ("cpu",), ("gpu",)}
     assert ("edgetpu",) not in {way.delegates for way in ways}
@@ -140,31 +145,69 @@ def test_who_takes_nothing_is_left_out(
     assert out["edgetpu"] == "it took none of the model's operations"
 
 
-def test_of_equals_the_plainest(bare: Path, memory: Path) -> None:
-    def one(name: str, milliseconds: float) -> Measurement:
-        return Measurement(
-            configuration=Configuration(backend=name, threads=1),
-            placement=Placement(
-                backend=name,
-                backend_version="1",
-                requested=(),
-                attempts=(),
-                operations=None,
-                threads=1,
-            ),
-            load_ms=1,
-            first_ms=1,
-            timings=summarize([round(milliseconds * 1e6)] * 3),
-            memory_growth_bytes=0,
-        )
+def test_who_holds_pythons_lock_is_left_out_unless_asked_for(
+    bare: Path, memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto, "BUDGET_SECONDS", 0.05)
+    report = bench_auto(bare, memory, seconds=0.05)
+    assert {each.configuration.backend for each in report.measurements} == {"litert"}
+    reasons = {each.variant: each.reason for each in report.skipped}
+    assert "Python's lock" in reasons["litert-compiled"]
+    asked = bench_auto(bare, memory, seconds=0.05, backend="litert-compiled")
+    assert asked.fastest is not None
+    assert asked.fastest.backend == "litert-compiled"
+    assert "litert-compiled" not in {each.variant for each in asked.skipped}
 
-    model = Model(bare, None)
-    taken = [
-        keep(model, memory, [one("slow", 3), one("plain", near), one("best", 1)], Limits())
-        for near in (EQUAL - 0.001, EQUAL + 0.001)
-    ]
-    assert [each.backend for each in taken] == ["plain", "best"]
-    assert fastest(bare, memory).backend == "best"
+
+def test_litert_holds_it_on_the_gpu() -> None:
+    assert backend("litert").holds_lock(("gpu?enforce_f32=true",))
+    assert not backend("litert").holds_lock(("xnnpack", "cpu"))
+    assert not backend("onnxruntime").holds_lock(("gpu",))
+
+
+def test_where_nobody_else_runs_it_who_holds_the_lock_does(
+    bare: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates_room, "MODULES", {"litert-compiled": "its module"})
+    assert {way.backend for way in candidates(Model(bare, None))} == {"litert-compiled"}
+
+
+@pytest.mark.parametrize(("lead", "winner"), [(1.4, "litert"), (1.6, "litert-compiled")])
+def test_who_holds_the_lock_must_be_half_as_fast_again(
+    bare: Path, monkeypatch: pytest.MonkeyPatch, lead: float, winner: str
+) -> None:
+    """By turns that are made up: those of the one that holds it are shorter by ``lead``."""
+
+    def turns(subjects: list[Subject], *_: object) -> None:
+        for subject in subjects:
+            held = subject.configuration.backend == "litert-compiled"
+            subject.turns += [1.0 / lead if held else 1.0] * 3
+            subject.times += [1]
+
+    monkeypatch.setattr(race_room, "take_turns", turns)
+    monkeypatch.setattr(race_room, "HOPELESS", float("inf"))
+    ways = [Configuration(backend=name, threads=1) for name in ("litert", "litert-compiled")]
+    raced = race(Model(bare, None), ways, seconds=0.05, shapes={})
+    assert raced.fastest is not None
+    assert raced.fastest.backend == winner
+
+
+def test_a_heat_has_instances_of_its_own(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race_room, "lags", lambda *_: False)
+    renewed: list[str] = []
+    renew = Subject.renew
+
+    def watched(subject: Subject) -> None:
+        before = subject.session
+        renew(subject)
+        assert subject.session is not before
+        renewed.append(str(subject.configuration))
+
+    monkeypatch.setattr(Subject, "renew", watched)
+    ways = [Configuration(backend="litert", threads=count) for count in (1, 2)]
+    raced = race(Model(bare, None), ways, seconds=0.7, shapes={})
+    assert {"litert x1", "litert x2"} <= set(renewed)
+    assert all(each.placement.operations == 2 for each in raced.measured)
 
 
 def test_auto_stands_alone(bare: Path) -> None:

@@ -22,6 +22,7 @@ from tiny_models import REAL, START, affine, artifact, tflite_counter, tflite_tw
 
 import edge_sdk
 from edge_sdk import UnavailableError, UsageError
+from edge_sdk.backends import backend
 from edge_sdk.runtime.session import MAX_PENDING
 
 Open = Callable[..., edge_sdk.Session]
@@ -200,6 +201,7 @@ def test_python_goes_on_while_the_engine_computes(opened: Open, engine: Engine) 
     assert min(call for _, call in measured) > 0.02
     free = [stall < 0.6 * call for stall, call in measured]
     assert any(free) if engine.lets_go else not all(free), f"stalls and calls: {measured}"
+    assert backend(engine.name).holds_lock(()) is not engine.lets_go
 
 
 def test_closing_waits_for_who_is_inside(opened: Open, engine: Engine) -> None:

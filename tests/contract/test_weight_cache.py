@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import TfLite, tfl
+from tiny_models import TfLite, tfl, tflite_unknown
 
+from edge_sdk import UnavailableError, UsageError
 from edge_sdk.backends import backend
 from edge_sdk.backends.weight_cache import (
     MAX_FILES,
@@ -69,6 +70,18 @@ def test_one_path_whose_content_is_replaced(tmp_path: Path) -> None:
         np.testing.assert_allclose(answer(model, cache), expected, rtol=1e-4, atol=1e-4)
         np.testing.assert_allclose(answer(model.read_bytes(), cache), expected, atol=1e-4)
     assert len(list(cache.iterdir())) == 3
+
+
+def test_weights_are_kept_only_of_what_the_engine_can_run(tmp_path: Path) -> None:
+    """What has kept weights is not looked at again: so none are kept of what is refused."""
+    cache, path = tmp_path / "cache", tmp_path / "model.tflite"
+    whole = dense(path, 1)[0].read_bytes()
+    for _ in range(2):
+        with pytest.raises(UnavailableError, match="Frobnicate"):
+            answer(tflite_unknown(), cache)
+        with pytest.raises(UsageError, match="cut short"):
+            answer(whole[:-1], cache)
+    assert list(cache.glob("*")) == []
 
 
 def test_a_digest_is_remembered_only_while_the_file_cannot_have_changed(

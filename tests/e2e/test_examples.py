@@ -33,11 +33,15 @@ SHORT = {
 }
 
 
-def run(name: str, *words: object, cwd: Path = ROOT) -> str:
+@pytest.fixture(autouse=True)
+def _somewhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def run(name: str, *words: object) -> str:
     done = subprocess.run(
         [sys.executable, "-m", f"examples.{name}", *map(str, words)],
-        cwd=cwd,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(cwd)},
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(Path.cwd())},
         capture_output=True,
         text=True,
         check=False,
@@ -77,7 +81,7 @@ def test_classify(light: Path, tmp_path: Path) -> None:
     half[:, 20:] = 0
     for name, picture in (("night", half // 4), ("day", half)):
         write_picture(tmp_path / f"{name}.png", picture)
-    said = run("classify", light, tmp_path / "night.png", tmp_path / "day.png", cwd=tmp_path)
+    said = run("classify", light, tmp_path / "night.png", tmp_path / "day.png")
     night, day, why, *placement = said.splitlines()
     assert night == f"{tmp_path / 'night.png'}: dark 0.89, bright 0.11"
     assert day.endswith("day.png: dark 0.55, bright 0.45")
@@ -160,7 +164,7 @@ def test_the_page_on_explanations(light: Path, tmp_path: Path) -> None:
     half[:, 20:] = 0
     write_picture(tmp_path / "photo.jpg", half)
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert "Explained(target='dark'" in done.stdout or "dark 0.5" in done.stdout
     assert read_picture(tmp_path / "why.png").size

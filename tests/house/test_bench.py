@@ -24,10 +24,10 @@ def test_a_result_says_what_it_was_measured_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(bench, "RESULTS", tmp_path / "results")
-    bench.keep("call", dict(RESULT))
+    bench.keep("call", dict(RESULT), load=1.25)
     kept = json.loads((tmp_path / "results" / "call.json").read_text(encoding="utf-8"))
     assert kept["ratios"] == RESULT["ratios"]
-    assert {"date", "python", "machine", "cpus"} <= set(kept["measured"])
+    assert {"date", "python", "machine", "cpus", "load", "alone"} <= set(kept["measured"])
 
 
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
