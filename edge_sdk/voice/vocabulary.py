@@ -76,8 +76,8 @@ class Vocabulary:
 
     def phrases(self) -> Iterator[str]:
         """Every sentence that can be said, written out."""
-        for _, sentence in self.sentences:
-            yield from self._written_out(_PIECE.findall(sentence))
+        for _, phrase in self._meanings():
+            yield phrase
 
     def intent(self, transcript: str) -> Intent | None:
         """The intent of what was heard; None if no sentence says that."""
@@ -97,6 +97,31 @@ class Vocabulary:
                 pattern += rf"(?:{word}\s*)?" if optional else rf"{word}\s*"
         return pattern
 
+    def _meanings(self) -> Iterator[tuple[str, str]]:
+        for name, sentence in self.sentences:
+            for phrase in self._written_out(_PIECE.findall(sentence)):
+                yield name, phrase
+
+    def check(self, name: str) -> None:
+        """Raises UsageError if it says too much, nothing at all, or one thing for two intents."""
+        meant: dict[str, str] = {}
+        for count, (intent, phrase) in enumerate(self._meanings(), 1):
+            if count > MAX_PHRASES:
+                raise UsageError(
+                    f"{name} can say more than {MAX_PHRASES} sentences.",
+                    "Leave out slots or sentences.",
+                )
+            if not phrase:
+                raise UsageError(
+                    f"{name}: of a sentence of {intent!r} every word may be left out.",
+                    "Take one out of its brackets.",
+                )
+            if meant.setdefault(phrase, intent) != intent:
+                raise UsageError(
+                    f"{name}: {phrase!r} is said for {meant[phrase]!r} and for {intent!r}.",
+                    "Leave it to one of them.",
+                )
+
     def _written_out(self, pieces: list[tuple[str, str, str]]) -> Iterator[str]:
         if not pieces:
             yield ""
@@ -112,7 +137,8 @@ def read_vocabulary(path: Path | str) -> Vocabulary:
     """Read a vocabulary from a TOML file.
 
     Raises:
-        UsageError: no such file, no TOML, an unknown slot, or nothing that can be said.
+        UsageError: no such file, no TOML, an unknown slot, nothing that can be said, or one sentence
+            for two intents.
     """
     return _vocabulary(read_toml(Path(path)), str(path))
 
@@ -140,10 +166,7 @@ def _vocabulary(content: object, name: str) -> Vocabulary:
             raise UsageError(
                 f"{name}: the slot {slot!r} has a choice that is no word.", "Letters alone."
             )
-    if sum(1 for _, _ in zip(range(MAX_PHRASES + 1), found.phrases(), strict=False)) > MAX_PHRASES:
-        raise UsageError(
-            f"{name} can say more than {MAX_PHRASES} sentences.", "Leave out slots or sentences."
-        )
+    found.check(name)
     return found
 
 

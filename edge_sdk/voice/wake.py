@@ -69,7 +69,7 @@ class WakeWord(Closing):
         model = Path(model)
         self.word = model.stem
         chosen = THRESHOLDS.get(self.word, DEFAULT_THRESHOLD) if threshold is None else threshold
-        if not 0 < chosen < 1 or patience < 1 or refractory_s < 0:
+        if not 0 < chosen < 1 or patience < 1 or not refractory_s >= 0:
             raise UsageError(
                 f"Threshold {chosen}, patience {patience}, refractory time {refractory_s} s: "
                 "one is out of its range.",

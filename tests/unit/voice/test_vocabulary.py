@@ -59,6 +59,12 @@ def test_the_grammar_is_the_same_sentences() -> None:
         ('[slots]\nx = ["a"]\n[intents.a]\nsay = ["{x} and {x}"]', "slot twice"),
         ('[intents.a]\nsays = ["go"]', "says"),
         ("say =", "not TOML"),
+        ('[intents.a]\nsay = ["[please]"]', "every word may be left out"),
+        (
+            '[slots]\nx = ["lamp", "fan"]\n[intents.a]\nsay = ["stop [the] {x}"]\n'
+            '[intents.b]\nsay = ["stop the fan"]',
+            "'stop the fan' is said for 'a' and for 'b'",
+        ),
     ],
 )
 def test_a_vocabulary_that_cannot_be_used(text: str, says: str) -> None:
