@@ -137,8 +137,8 @@ def read_vocabulary(path: Path | str) -> Vocabulary:
     """Read a vocabulary from a TOML file.
 
     Raises:
-        UsageError: no such file, no TOML, an unknown slot, nothing that can be said, or one sentence
-            for two intents.
+        UsageError: no such file, no TOML, an unknown slot, nothing that can be said, or one
+            sentence for two intents.
     """
     return _vocabulary(read_toml(Path(path)), str(path))
 

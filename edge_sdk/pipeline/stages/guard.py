@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge_sdk.errors import UsageError
 from edge_sdk.guard.limits import check_limits
 from edge_sdk.guard.looks import fault_of_picture
 from edge_sdk.guard.pace import Pace
@@ -20,13 +21,18 @@ class Guard:
         name: of the stage; the reports count what it refused by it.
 
     Raises:
-        UsageError: limits that nothing can pass.
+        UsageError: limits that nothing can pass, or ranges, which are of arrays.
         UnavailableError: OpenCV is not installed.
     """
 
     def __init__(self, limits: InputLimits | None = None, *, name: str = "guard") -> None:
         self.name = name
         self._limits = check_limits(limits or InputLimits())
+        if self._limits.ranges:
+            raise UsageError(
+                "A pipeline's frames are pictures, whose bytes are 0..255; a range is of arrays.",
+                "Limit min_luma, max_luma, max_burnt and min_contrast instead.",
+            )
         self._pace = Pace(self._limits.most_per_s)
         import_cv2("The input guard")
 

@@ -11,10 +11,12 @@ goes on telling where a face should be, and each box grows while it is unseen.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
+from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.stages.model import boxes_of
 from edge_sdk.pipeline.stages.tracker import Tracks
@@ -37,9 +39,16 @@ class BlurFaces:
         of: the stage with the ``Boxes`` or ``Tracks``.
         name: of this stage.
         margin: a factor on how far around the box is covered.
+
+    Raises:
+        UsageError: less than the box would be covered.
     """
 
     def __init__(self, of: str = "faces", name: str = "blur faces", *, margin: float = 1.0) -> None:
+        if not 0 <= margin < math.inf:
+            raise UsageError(
+                f"With a margin of {margin:g} faces would show.", "margin=1.0, or more"
+            )
         self.name = name
         self._of, self._margin = of, margin
         self._cv2 = import_cv2("Blurring faces")

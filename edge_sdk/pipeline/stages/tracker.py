@@ -122,6 +122,11 @@ class Tracker:
     def __init__(
         self, of: str, name: str = "tracks", *, min_overlap: float = 0.2, patience: int = 10
     ) -> None:
+        if not 0 < min_overlap <= 1 or patience < 0:
+            raise UsageError(
+                f"min_overlap is {min_overlap:g} and patience {patience}.",
+                "min_overlap over 0, at most 1; patience 0 frames or more",
+            )
         self.name = name
         self._of, self._min_overlap, self._patience = of, min_overlap, patience
         self._objects: dict[str, list[_Object]] = {}

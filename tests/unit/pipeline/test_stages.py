@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -363,6 +363,23 @@ def test_answers_are_drawn_in_their_colours():
     with pytest.raises(UsageError, match="the stage 'fuond' are to be drawn") as caught:
         Drawing("fuond").process(frame(picture=picture))
     assert "found" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: BlurFaces(margin=-1),
+        lambda: BlurFaces(margin=float("nan")),
+        lambda: Guard(InputLimits(ranges={"image": (0, 1)})),
+        lambda: Tracker("faces", min_overlap=5),
+        lambda: Tracker("faces", patience=-1),
+    ],
+    ids=["uncovered", "nan", "ranges", "overlap", "patience"],
+)
+def test_settings_that_would_do_nothing(make: Callable[[], object]):
+    with pytest.raises(UsageError) as caught:
+        make()
+    assert caught.value.hint
 
 
 def test_beside_what_was_never_kept():
