@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from pathlib import Path
@@ -39,7 +40,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Listen; say each event as it happens, and what came of it."""
-    if args.seconds is not None and not args.seconds > 0:
+    if args.seconds is not None and not 0 < args.seconds < math.inf:
         raise UsageError(f"{args.seconds} seconds are no time to listen.", "--seconds 10")
     if args.input is not None and args.input != "-":
         from edge_sdk.voice.audio import wav_blocks

@@ -116,7 +116,7 @@ class VideoDemo:
         Raises:
             EdgeError: a model, the source or the output cannot be had, or something broke.
         """
-        if self.seconds is not None and not self.seconds > 0:
+        if self.seconds is not None and not 0 < self.seconds <= threading.TIMEOUT_MAX:
             raise UsageError(f"--seconds is {self.seconds:g}.", "--seconds 10")
         source = self._open()
         shown = self._shown(source)
@@ -155,7 +155,8 @@ class VideoDemo:
     def _open(self) -> FrameSource:
         shown = self.live is not None or self.window
         again = shown and self.output is None
-        return open_source(self.source or asset(CLIP), paced=shown, repeat=again)
+        source = asset(CLIP) if self.source is None else self.source
+        return open_source(source, paced=shown, repeat=again)
 
     def _shown(self, source: FrameSource) -> list[FrameSink]:
         """The live page and the window that are asked for; the page where nothing else would show

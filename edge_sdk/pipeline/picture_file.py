@@ -24,11 +24,13 @@ def read_picture(path: Path | str) -> Picture:
     Sixteen-bit pictures are scaled to eight, gray ones get three equal channels, alpha is dropped.
 
     Raises:
-        UsageError: missing, empty, cut off, or not a picture that OpenCV reads.
+        UsageError: missing, a device, empty, cut off, or not a picture that OpenCV reads.
         UnavailableError: OpenCV is not installed.
     """
     path = Path(path)
     cv2 = import_cv2("Reading a picture")
+    if path.is_char_device():  # one that never ends would fill the memory
+        raise UsageError(f"{path} is a device, not a picture.", "Check the path.")
     try:
         data = path.read_bytes()
     except OSError as error:

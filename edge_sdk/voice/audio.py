@@ -59,10 +59,14 @@ def wav_blocks(path: Path | str) -> Iterator[Samples]:
     """A wav file as blocks of mono 16 kHz.
 
     Raises:
-        UsageError: missing, empty, cut off, not a wav, or not of 16-bit samples.
+        UsageError: missing, a device, empty, cut off, not a wav, or not of 16-bit samples.
         UnavailableError: it has another rate and soxr is not installed.
     """
     path = Path(path)
+    if path.is_char_device():  # one that never ends would fill the memory
+        raise UsageError(
+            f"{path} is a device, not a file.", "edge demo voice --microphone, or a pipe: --input -"
+        )
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -106,7 +106,9 @@ def test_a_file_that_is_no_sound(edge: Edge, tmp_path: Path, content: bytes) -> 
 
 
 def test_no_time_and_no_such_address(edge: Edge) -> None:
-    assert edge("demo", "voice", "--seconds", "0").code == 2
+    for seconds in ("0", "inf", "nan"):
+        done = edge("demo", "voice", "--seconds", seconds)
+        assert (done.code, "Traceback" in done.err) == (2, False)
     done = edge("demo", "voice", "--wyoming", "udp://x")
     assert done.code == 2
     assert "tcp://127.0.0.1:10400" in done.err

@@ -32,6 +32,8 @@ def open_source(text: str | Path, *, paced: bool = False, repeat: bool = False) 
         UnavailableError: a device or a library is not here.
     """
     word = str(text)
+    if not word.strip():
+        raise UsageError("No source is named.", "For example 0, clip.mp4, rtsp://192.168.1.20/x")
     if card := _CARD.fullmatch(word):
         return _test_card(card, paced)
     return _device(word) or _file(Path(word), paced, repeat)

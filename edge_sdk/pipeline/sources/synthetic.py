@@ -12,6 +12,9 @@ from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.processing.picture import Picture
 
+_SIDES = 8, 16_384
+"""Pixels that a side may have."""
+
 _BARS = ((192, 192, 192), (0, 192, 192), (192, 192, 0), (0, 192, 0), (192, 0, 192), (0, 0, 192))
 """Colour bars, BGR."""
 
@@ -36,7 +39,8 @@ class Synthetic:
         live: bool = True,
         name: str = "synthetic",
     ) -> None:
-        if width < 8 or height < 8 or not fps > 0 or (frames is not None and frames < 1):
+        sides = _SIDES[0] <= min(width, height) and max(width, height) <= _SIDES[1]
+        if not sides or not fps > 0 or (frames is not None and frames < 1):
             count = "" if frames is None else f", {frames} frames"
             raise UsageError(
                 f"There is no test card of {width} x {height}, {fps:g} frames a second{count}.",

@@ -90,3 +90,9 @@ def test_a_picture_is_not_written_under_another_suffix(tmp_path):
     with pytest.raises(UsageError, match="cannot be written"):
         write_picture(tmp_path / "none" / "picture.png", PICTURE)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_device_is_no_picture():
+    """Reading /dev/zero to its end would take all the memory there is."""
+    with pytest.raises(UsageError, match="/dev/zero is a device"):
+        read_picture("/dev/zero")

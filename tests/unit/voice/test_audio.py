@@ -95,6 +95,12 @@ def test_a_bad_file_is_refused_before_anything_is_heard(tmp_path: Path, case: st
     assert refused.value.hint
 
 
+def test_a_device_is_no_file() -> None:
+    """Reading /dev/zero to its end would take all the memory there is."""
+    with pytest.raises(UsageError, match="/dev/zero is a device"):
+        wav_blocks("/dev/zero")
+
+
 @pytest.mark.parametrize(("rate", "channels"), [(0, 1), (10**9, 1), (16_000, 0), (16_000, 1000)])
 def test_no_such_sound(rate: int, channels: int) -> None:
     with pytest.raises(UsageError, match="no sound that can be used"):
