@@ -55,10 +55,18 @@ def read_page(source: str | None) -> str:
     if source is None:
         novel = Path(asset("alice")).read_text(encoding="utf-8")
         return plain(novel[novel.index(_NOVEL_BEGINS) :])
-    found = plain(sys.stdin.read() if source == "-" else read_text(Path(source)))
+    found = plain(_piped() if source == "-" else read_text(Path(source)))
     if not found:
-        raise UsageError(f"{source} holds no text to type.", "Give a file with words in it.")
+        name = "The pipe" if source == "-" else source
+        raise UsageError(f"{name} holds no text to type.", "Give a file with words in it.")
     return found
+
+
+def _piped() -> str:
+    try:
+        return sys.stdin.buffer.read().decode()
+    except UnicodeDecodeError as error:
+        raise UsageError("The pipe is not UTF-8 text.", "Is it another kind of file?") from error
 
 
 def type_page(keyboard: Keyboard, page: str, letters: int) -> dict[str, Any]:

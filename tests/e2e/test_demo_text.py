@@ -136,6 +136,18 @@ def test_a_page_that_cannot_be_typed(
     assert name in done.err
 
 
+@pytest.mark.parametrize(
+    ("piped", "says"),
+    [(b"", "The pipe holds no text"), (b"\xff\xfe\0", "The pipe is not UTF-8")],
+    ids=["nothing", "bytes"],
+)
+def test_a_pipe_that_cannot_be_typed(piped: bytes, says: str) -> None:
+    command = [sys.executable, "-m", "edge_sdk", "demo", "text", "--no-network", "--input", "-"]
+    done = subprocess.run(command, input=piped, capture_output=True, check=False)
+    assert done.returncode == 2
+    assert says in done.stderr.decode()
+
+
 def test_models_that_are_none(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="does not read 40 letters"):
         Letters(asset("selfie-segmentation"), folder / "alphabet.json")
