@@ -133,7 +133,7 @@ class VideoFile:
         """OpenCV writes without a word when the disk is full: count what is really there."""
         with quiet(self._cv2):
             video = self._cv2.VideoCapture(str(self._part))
-            written = int(video.get(self._cv2.CAP_PROP_FRAME_COUNT))
+            written = max(0, int(video.get(self._cv2.CAP_PROP_FRAME_COUNT)))  # -1: no index
             video.release()
         if written != self._frames:
             raise UnavailableError(

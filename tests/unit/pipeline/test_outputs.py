@@ -6,7 +6,10 @@ import asyncio
 import http.client
 import io
 import json
+import re
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -310,3 +313,22 @@ def test_a_callback_gets_every_frame():
     Pipeline(Synthetic(64, 48, frames=5, live=False), sinks=[Callback(seen.append)]).run()
     assert [frame.index for frame in seen] == list(range(5))
     assert seen[0].source == Path("synthetic")
+
+
+def test_a_disk_that_is_full(tmp_path):
+    """A limit on the size of files stands for it: no write beyond it succeeds."""
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "from edge_sdk.pipeline import Pipeline\n"
+        "from edge_sdk.pipeline.outputs import Recording\n"
+        "from edge_sdk.pipeline.sources import open_source\n"
+        "Pipeline(open_source('synthetic:640x480x60'), [], [Recording(sys.argv[1], 30)]).run()\n"
+    )
+    out = tmp_path / "out.mp4"
+    command = [sys.executable, "-c", program, str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    said = re.search(r"Only (-?\d+) of 60 frames could be written", done.stderr)
+    assert said is not None, done.stderr
+    assert 0 <= int(said[1]) < 60
+    assert not list(tmp_path.iterdir())
