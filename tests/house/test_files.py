@@ -44,3 +44,9 @@ def test_decisions_are_numbered_without_gap_or_double(root: Path) -> None:
     assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
     for number, page in enumerate(pages, start=1):
         assert page.read_text(encoding="utf-8").startswith(f"# {number}. ")
+
+
+def test_every_file_of_tests_has_a_name_of_its_own(files: list[Path]) -> None:
+    """pytest imports them by that alone, and refuses the second of a name."""
+    names = [path.name for path in files if path.name.startswith("test_")]
+    assert not {name for name in names if names.count(name) > 1}
