@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 from edge_sdk.artifact import container
+from edge_sdk.closing import Closing
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.files import disk_error, sha256, whole_file
 from edge_sdk.spec import FileEntry, Manifest, Variant, decode_manifest, encode
@@ -28,7 +28,7 @@ class _Contents(Protocol):
     def close(self) -> None: ...
 
 
-class Artifact:
+class Artifact(Closing):
     """``NAME-VERSION.edge``, opened and its layout checked. Use as a context manager, or ``close``.
 
     Attributes:
@@ -64,17 +64,6 @@ class Artifact:
     def digest(self) -> str:
         """SHA-256 of the manifest's bytes, in hex: the artifact's name for machines."""
         return sha256(self.manifest_bytes)
-
-    def __enter__(self) -> Artifact:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the file. What was read stays valid."""

@@ -17,7 +17,6 @@ from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
@@ -25,6 +24,7 @@ import msgspec
 import numpy as np
 
 from edge_sdk.audit.chain import FIRST, files_of, opened, sealed
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UsageError
 from edge_sdk.files import disk_error
 from edge_sdk.processing import Mask
@@ -49,7 +49,7 @@ _LONGEST_LINE = 1 << 20
 _BEGINNING = b'{"number":'
 
 
-class AuditLog:
+class AuditLog(Closing):
     """A log opened for writing. Use as a context manager, or ``close``. Safe between threads."""
 
     def __init__(
@@ -161,17 +161,6 @@ class AuditLog:
                 self._closed = True
                 os.close(self._file)
                 os.close(self._lock)
-
-    def __enter__(self) -> AuditLog:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _append(self, line: bytes) -> None:
         size = os.fstat(self._file).st_size

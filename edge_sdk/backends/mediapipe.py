@@ -16,13 +16,13 @@ from __future__ import annotations
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from edge_sdk.artifact import Artifact
 from edge_sdk.backends.notices import without_formalities
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.processing import Geometry, Mask
 from edge_sdk.processing.picture import Picture, check_picture
@@ -41,7 +41,7 @@ FACE_KEYPOINTS = 6
 """A face of BlazeFace has eyes, nose, mouth and ears; ``FaceDetector`` knows no other detector."""
 
 
-class TasksModel:
+class TasksModel(Closing):
     """A task, ready to answer. Made by ``open_tasks``; use as a context manager, or ``close``.
 
     Attributes:
@@ -103,17 +103,6 @@ class TasksModel:
             with without_formalities():
                 self._task.close()
             self._task = None
-
-    def __enter__(self) -> TasksModel:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _words(self) -> tuple[str, Any]:
         """What the task's call is named, and who reads its answer."""

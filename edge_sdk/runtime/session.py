@@ -18,7 +18,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -26,6 +25,7 @@ import numpy as np
 from numpy import ndarray
 
 from edge_sdk.backends.base import Array, LoadedModel
+from edge_sdk.closing import Closing
 from edge_sdk.errors import UsageError
 from edge_sdk.machine.memory import give_back_memory
 from edge_sdk.processing import Mask, Processing
@@ -55,7 +55,7 @@ _One = tuple[
 """Name, dtype and shape of the one input; name and reading of the one output; the engine's call."""
 
 
-class Session:
+class Session(Closing):
     """A model ready to answer. Made by ``edge_sdk.load``; use as a context manager, or ``close``.
 
     Attributes:
@@ -391,17 +391,6 @@ class Session:
         model.close()
         del model
         give_back_memory()
-
-    def __enter__(self) -> Session:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _attach(self, model: LoadedModel, disqualified: Sequence[Attempt]) -> None:
         """Run this model from now on, unless the session is closed."""
