@@ -44,13 +44,19 @@ def test_every_page_is_in_the_table_of_what_is_where() -> None:
 
 def test_figures_are_those_that_were_measured() -> None:
     """Of docs/benchmarks.md, which is made of these."""
-    text, voice, word = (
+    text, voice, word, video = (
         json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_bytes())["ratios"]
-        for name in ("text", "voice", "wake_word")
+        for name in ("text", "voice", "wake_word", "pipeline")
     )
+    faster = {
+        clip: [1 / video[f"{clip}, segmentation, over {whom}"] for whom in ("naive", "Tasks")]
+        for clip in ("bigbuckbunny", "carphone")
+    }
     saved = [1 - text[f"{book}: keys a letter, learning"] for book in ("proceedings", "novel")]
     slowest = max(text[f"{book}: p99 of 20 ms a key"] for book in ("proceedings", "novel"))
     for figure in (
+        "{:.1f} times as fast as a plain loop, {:.1f} times".format(*faster["bigbuckbunny"]),
+        "176x144 | {:.1f} and {:.1f} times".format(*faster["carphone"]),
         f"{saved[0]:.1%} and {saved[1]:.1%}; {20 * slowest:.0f} ms a key".replace("%", " %"),
         f"known {450 * word['okay_nabu: p99 delay of 450 ms']:.0f} ms after",
         f"{0.05 * voice['all of it, of 0.05 of a core']:.1%} of a core".replace("%", " %"),
