@@ -87,6 +87,8 @@ class NatsProcess:
         if self.running:
             self._process.send_signal(signal.SIGHUP)
         said = await self._answer((_RELOADED, _NOT_RELOADED), timeout_s)
+        if self._listening.done():  # it says no more: it has ended, or will in a moment
+            await self.wait()
         if self.running and _RELOADED not in said:
             raise UnavailableError(
                 f"The embedded broker did not take its new users: {said or 'no answer'}."
