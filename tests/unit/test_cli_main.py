@@ -364,7 +364,8 @@ def test_interrupted(
 ) -> None:
     """Nothing half done is left, and no traceback is shown."""
     words = ["slow", str(tmp_path / "x"), *(["--json"] if as_json else [])]
-    with process(*words) as run:
+    # The suite itself may have been started under nohup, which its children would inherit.
+    with process(*words, shell='exec env --default-signal=HUP "$@"') as run:
         assert run.stderr is not None
         assert run.stderr.readline() == b"started\n"
         assert len(list(tmp_path.iterdir())) <= 1, "a part at most"
