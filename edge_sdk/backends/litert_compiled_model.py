@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.backends.base import Array, DelegateRequest, LoadedModel, closed
+from edge_sdk.backends.entry import Entry
 from edge_sdk.backends.litert_interpreter import INTERPRETER, as_ours
 from edge_sdk.backends.litert_model import (
     DEFAULT_SIGNATURE,
@@ -46,7 +47,7 @@ _PASSED = {"float16", "float32", "int8", "uint8", "int32", "bool"}
 _INSTEAD = "Load it with the Interpreter: backend='litert'"
 
 
-class CompiledEntry(LoadedModel):
+class CompiledEntry(Entry):
     """One signature of a compiled model: its buffers, and how it is run.
 
     Args:
@@ -57,8 +58,7 @@ class CompiledEntry(LoadedModel):
     """
 
     def __init__(self, home: CompiledLiteRtModel, shown: Any, name: str) -> None:
-        self._home = home
-        self._acquire, self._release = home.lock.acquire, home.lock.release
+        super().__init__(home)
         self._index, self._key, subgraph = home.places[name]
         described = home.compiled.get_signature_by_index(self._index)
         if isinstance(shown, Tensors):
@@ -88,11 +88,6 @@ class CompiledEntry(LoadedModel):
         self._outputs: list[Any] = []
         self._readings: list[tuple[Any, int, Any, tuple[int, ...]]] = []
         self.attach()
-
-    @property
-    def signatures(self) -> tuple[str, ...]:
-        """See ``LoadedModel.signatures``."""
-        return self._home.signatures
 
     def attach(self) -> None:
         """Run in the home's compiled model from now on."""
@@ -135,21 +130,6 @@ class CompiledEntry(LoadedModel):
             raise self._home.failed(error) from error
         finally:
             self._release()
-
-    def placement(self) -> Placement:
-        """See ``LoadedModel.placement``; told of the model's first subgraph."""
-        return self._home.placement()
-
-    def entry(self, name: str) -> LoadedModel:
-        """See ``LoadedModel.entry``."""
-        return self._home.entry(name)
-
-    def reset(self) -> None:
-        """See ``LoadedModel.reset``."""
-        self._home.reset()
-
-    def close(self) -> None:
-        """See ``LoadedModel.entry``: closed with the model that it belongs to."""
 
     def _make_room(self) -> None:
         """Buffers for the shapes as they are, and how to read the outputs."""

@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from edge_sdk.backends.base import Array, LoadedModel, closed
+from edge_sdk.backends.entry import Entry
 from edge_sdk.backends.partitions import Share, shares
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec import Attempt, Placement, Quantization, Signature, TensorSpec
@@ -36,13 +37,11 @@ Prepared = tuple[Any, int]
 DEFAULT_SIGNATURE = "serving_default"
 
 
-class EntryPoint(LoadedModel):
+class EntryPoint(Entry):
     """One signature of a model: its tensors, and how it is run."""
 
     def __init__(self, home: LiteRtModel, interpreter: Any, name: str, subgraph: int) -> None:
-        self._home = home
-        # Called, not entered: a ``with`` would cost as much again as taking and giving back.
-        self._acquire, self._release = home.lock.acquire, home.lock.release
+        super().__init__(home)
         self._subgraph = subgraph
         inputs, outputs, names = tensors_of(interpreter, name, subgraph)
         self.signature = Signature(
@@ -60,11 +59,6 @@ class EntryPoint(LoadedModel):
             (self._input,), (self._output,) = self._inputs, self._outputs
             self.run = self._run_one  # type: ignore[method-assign]
         self.attach(interpreter)
-
-    @property
-    def signatures(self) -> tuple[str, ...]:
-        """See ``LoadedModel.signatures``."""
-        return self._home.signatures
 
     def attach(self, interpreter: Any) -> None:
         """Run in this interpreter from now on."""
@@ -110,21 +104,6 @@ class EntryPoint(LoadedModel):
             raise self._home.failed(error) from error
         finally:
             self._release()
-
-    def placement(self) -> Placement:
-        """See ``LoadedModel.placement``; told of the model's first subgraph."""
-        return self._home.placement()
-
-    def entry(self, name: str) -> LoadedModel:
-        """See ``LoadedModel.entry``."""
-        return self._home.entry(name)
-
-    def reset(self) -> None:
-        """See ``LoadedModel.reset``."""
-        self._home.reset()
-
-    def close(self) -> None:
-        """See ``LoadedModel.entry``: closed with the model that it belongs to."""
 
     def _fit(self, shapes: list[tuple[int, ...]]) -> None:
         """Make room for all inputs at once; allocating moves tensors and forgets their contents."""
