@@ -1,4 +1,4 @@
-"""What all signatures of a TFLite model answer alike: what is asked of one is asked of its model."""
+"""What signatures of a TFLite model answer alike: what is asked of one is asked of its model."""
 
 from __future__ import annotations
 
