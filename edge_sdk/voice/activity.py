@@ -16,7 +16,6 @@ from edge_sdk.runtime import load
 from edge_sdk.voice.audio import RATE_HZ, Samples
 
 STEP = 512
-STEP_S = STEP / RATE_HZ
 _CONTEXT = 64
 _FULL_SCALE = 32768.0
 _INPUTS = {"input", "state", "sr"}
