@@ -197,16 +197,18 @@ async def _broker(
     await embedded.start()
     stack.push_async_callback(embedded.stop)
 
-    async def admit(passwords: Mapping[str, str]) -> None:
+    async def admit(passwords: Mapping[str, str]) -> bool:
         await embedded.set_users(users(passwords))
+        return True
 
     credentials = Credentials(ours.name, ours.password, ca_file=settings.broker_ca)
     broker = connect(embedded.url, name=FLEET, credentials=credentials)
     return broker, settings.broker_public or embedded.url, admit
 
 
-async def _admit_nobody(_passwords: Mapping[str, str]) -> None:
+async def _admit_nobody(_passwords: Mapping[str, str]) -> bool:
     """A broker of the user's has its own list of who may; ``docs/brokers.md`` shows it."""
+    return False
 
 
 def _tls(settings: FleetSettings) -> Tls | None:

@@ -60,6 +60,10 @@ class FleetClient:
         """Ask for something to be done."""
         return self._exchange("POST", path, msgspec.json.encode(word) if word else b"", kind)
 
+    def delete(self, path: str, kind: type[W]) -> W:
+        """Ask for something to be taken away."""
+        return self._exchange("DELETE", path, None, kind)
+
     def upload(self, path: str, file: Path, kind: type[W]) -> W:
         """Send a file as the body. Raises UsageError if it cannot be read."""
         try:

@@ -43,7 +43,8 @@ class Fleet:
     async def report(self) -> FleetReport:
         """What the fleet says of itself."""
         everyone = await self.store.read(devices.all_of)
-        since_ms = self.clock() - self.settings.away_s * 1000
+        now_ms = self.clock()
+        since_ms = now_ms - self.settings.away_s * 1000
         return FleetReport(
             name=self.name,
             version=AGENT_VERSION,
@@ -53,4 +54,5 @@ class Fleet:
             devices=len(everyone),
             online=sum(d.seen_ms is not None and d.seen_ms >= since_ms for d in everyone),
             messages=dict(self.ingest.counts),
+            doubled=tuple(d.device for d in everyone if d.voices.twins(now_ms)),
         )

@@ -41,7 +41,7 @@ from fleet.core.reading import MOST, nonsense, nonsense_in_bench
 from fleet.director import Director
 from fleet.stores import audit, benches, devices, telemetry
 from fleet.stores.store import Store
-from fleet.words import name_of
+from fleet.words import name_of, twins_hint
 
 QUEUE = 20_000
 BATCH = 500
@@ -184,9 +184,12 @@ class Ingest:
         """Store a batch; runs in the writer's thread, in one transaction."""
         now_ms = self._clock()
         answers = _Answers()
-        devices.saw(connection, {arrived.device for arrived in batch}, now_ms)
+        enrolled = devices.enrolled(connection, {arrived.device for arrived in batch})
+        devices.saw(connection, enrolled, now_ms)
         for arrived in batch:
             envelope, device = arrived.envelope, arrived.device
+            if device not in enrolled:  # removed since it arrived
+                continue
             if arrived.durable:
                 sequences = answers.acknowledged.setdefault((device, envelope.outbox), [])
                 sequences.append(envelope.sequence)
@@ -198,8 +201,7 @@ class Ingest:
                 answers.stored += 1
             match arrived.message:
                 case Hello() as hello:
-                    devices.introduce(connection, device, hello.profile, hello.boot)
-                    devices.report_now(connection, device, hello.reported, now_ms)
+                    self._keep_hello(connection, device, hello, now_ms)
                     signed = self._director.introduce(connection, device, hello.reported.counter)
                     answers.desired.append((device, envelope.id, signed))
                     answers.reported.add(device)
@@ -216,6 +218,13 @@ class Ingest:
                 case other:
                     self._refuse("malformed", f"{device}: {other.TYPE} is not for a device to say")
         return answers
+
+    def _keep_hello(self, connection: Connection, device: str, hello: Hello, now_ms: int) -> None:
+        doubled = devices.introduce(connection, device, hello.profile, hello.boot, now_ms)
+        devices.report_now(connection, device, hello.reported, now_ms)
+        if doubled:
+            _log.warning("Two agents speak as %s. %s", device, twins_hint(device))
+            audit.note(connection, now_ms, audit.FLEET, "two agents", device, twins_hint(device))
 
     def _keep_report(
         self, connection: Connection, arrived: _Arrived, said: ReportedMessage, now_ms: int

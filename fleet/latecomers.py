@@ -93,7 +93,8 @@ class Latecomers:
         now_ms = self._clock()
         for device in late:
             app = device.reported.apps[rollout.app]
-            rollouts.join(connection, rollout.id, Member(device.device, False, app.serving))
+            joining = Member(device.device, len(rollout.waves), app.serving)
+            rollouts.join(connection, rollout.id, joining)
             wanted = assignment(rollout, Goal.CANDIDATE, app.serving, app.serving)
             self._director.assign(connection, device.device, rollout.app, wanted)
             detail = f"{rollout.candidate.name} {rollout.candidate.version}, as a latecomer"

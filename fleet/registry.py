@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from edge_sdk.artifact import Artifact
@@ -19,19 +20,21 @@ from fleet.clock import Clock
 from fleet.core.targeting import LABEL
 from fleet.director import Director
 from fleet.refusals import ConflictError, NotFoundError
-from fleet.stores import artifacts, audit, devices
+from fleet.stores import artifacts, audit, benches, devices, rollouts, telemetry
 from fleet.stores.artifacts import Published
 from fleet.stores.store import Store
 from fleet.trust import TrustRepository
+from fleet.words import RemovalReport, name_of
 
 BASELINE = "baseline.json"
 
-Admit = Callable[[Mapping[str, str]], Awaitable[None]]
-"""Lets exactly these devices, with these passwords, into the broker."""
+Admit = Callable[[Mapping[str, str]], Awaitable[bool]]
+"""Lets exactly these devices, with these passwords, into the broker; answers whether it could: a
+broker of the user's has a list of its own."""
 
 
 class Registry:
-    """Enrols and publishes."""
+    """Enrols, removes and publishes."""
 
     def __init__(
         self,
@@ -61,6 +64,7 @@ class Registry:
         self._broker_url = broker_url
         self._broker_ca = broker_ca
         self._known = store.read_now(devices.names)
+        self._admitting = asyncio.Lock()  # or an older list of passwords might come last
 
     def knows(self, device: str) -> bool:
         """Whether a device belongs to the fleet."""
@@ -83,6 +87,8 @@ class Registry:
 
         def add(connection: Connection) -> dict[str, str]:
             now_ms = self._clock()
+            if device not in self._known:  # another machine may have had that name
+                telemetry.forget_of(connection, device)
             devices.add(connection, device, password, labels, now_ms)
             self._director.introduce(connection, device)
             detail = ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
@@ -90,8 +96,9 @@ class Registry:
             audit.note(connection, now_ms, audit.OPERATOR, what, device, detail)
             return devices.passwords(connection)
 
-        await self._admit(await self._store.write(add))
-        self._known.add(device)
+        async with self._admitting:
+            await self._admit(await self._store.write(add))
+            self._known.add(device)
         return Enrolment(
             device=device,
             fleet=self._fleet,
@@ -100,6 +107,42 @@ class Registry:
             root=self._trust.root_bytes,
             director=self._trust.director_public,
         )
+
+    async def remove(self, device: str) -> RemovalReport:
+        """Let a device go: its credentials end, and no rollout counts it any more.
+
+        What it runs it goes on running. The trail keeps what it did; its telemetry ages as all
+        does. It may be enrolled anew, and then begins anew.
+
+        Raises:
+            NotFoundError: there is no such device.
+            UnavailableError: the store or the broker cannot take it.
+        """
+
+        def let_go(connection: Connection) -> tuple[RemovalReport, dict[str, str]]:
+            now_ms = self._clock()
+            found = devices.one(connection, device)
+            if found is None:
+                raise no_device(connection, device)
+            apps = found.reported.apps.items()
+            report = RemovalReport(
+                device=device,
+                serves={name: name_of(app.serving) for name, app in apps if app.serving},
+                left=tuple(rollouts.leave(connection, device)),
+                broker=self._broker_url,
+                ended=False,
+            )
+            devices.remove(connection, device, now_ms)
+            benches.forget_of(connection, device)
+            serving = [f"{name} serves {what}" for name, what in sorted(report.serves.items())]
+            detail = "; ".join([*serving, *(f"left {id_}" for id_ in report.left)])
+            audit.note(connection, now_ms, audit.OPERATOR, "removed", device, detail)
+            return report, devices.passwords(connection)
+
+        async with self._admitting:
+            report, passwords = await self._store.write(let_go)
+            self._known.discard(device)
+            return replace(report, ended=await self._admit(passwords))
 
     async def publish(self, path: Path) -> Published:
         """Check every file of an artifact, and make it known and fetchable. Twice does no harm.
@@ -146,6 +189,12 @@ class Registry:
     def _release(self, path: Path) -> None:
         with Artifact(path) as artifact:
             self._trust.publish(artifact)
+
+
+def no_device(connection: Connection, device: str) -> NotFoundError:
+    """What to say of a device that there is not."""
+    hint = nearest(device, sorted(devices.names(connection)))
+    return NotFoundError(f"There is no device {device[:80]!r}.", hint)
 
 
 def find_artifact(connection: Connection, named: str) -> ArtifactRef:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from sqlalchemy import Connection
 
 from edge_sdk.spec.deployment import AppState, ArtifactRef
+from fleet.core.rollout import Stage
 from fleet.core.tally import Tally, tally
-from fleet.rollouts import Situation
+from fleet.evidence import Situation
 from fleet.stores import artifacts, benches, devices, telemetry
 from fleet.stores.devices import Device
 from fleet.words import (
@@ -16,7 +19,9 @@ from fleet.words import (
     DeviceReport,
     ModelReport,
     RolloutReport,
+    WaveReport,
     name_of,
+    twins_hint,
 )
 
 RECENT_MS = 15 * 60 * 1000
@@ -41,6 +46,8 @@ def report_device(
         inferences=inferences,
         labels=device.labels,
         profile=device.profile,
+        doubled=(doubled := device.voices.twins(now_ms)),
+        hint=twins_hint(device.device) if doubled else "",
         apps={
             name: _app(said.get(name), told[name].serve if name in told else None)
             for name in sorted({*told, *said})
@@ -120,6 +127,28 @@ def report_rollout(situation: Situation) -> RolloutReport:
         canaries=tuple(m.device for m in situation.members if m.canary),
         devices=tuple(m.device for m in situation.members),
         places={device: place.value for device, place in situation.places.items()},
+        waves=tuple(_wave(situation, i) for i in range(1, len(situation.rollout.waves) + 1)),
+    )
+
+
+def _wave(situation: Situation, number: int) -> WaveReport:
+    rollout = situation.rollout
+    here = rollout.came_from or rollout.stage
+    state = "waits"
+    if here is Stage.DONE or (here is Stage.ROLLING and number < rollout.wave):
+        state = "passed"
+    elif here is Stage.ROLLING and number == rollout.wave:
+        state = "goes"
+    devices_of_it = tuple(m.device for m in situation.members if m.wave == number)
+    places = Counter(
+        situation.places[device].value for device in devices_of_it if device in situation.places
+    )
+    return WaveReport(
+        wave=number,
+        share=rollout.waves[number - 1],
+        state=state,
+        devices=devices_of_it,
+        places=dict(places),
     )
 
 

@@ -11,60 +11,41 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
 from edge_sdk.errors import EdgeError, UsageError
-from edge_sdk.spec.deployment import AppState, ArtifactRef, Reported
+from edge_sdk.spec.deployment import AppState, ArtifactRef
 from edge_sdk.text import nearest
 from fleet.clock import Clock
-from fleet.core.gate import Limits, Trial, Verdict, judge
+from fleet.core.gate import Limits
 from fleet.core.rollout import (
-    EFFECTS,
     FINAL,
     GIVES_BACK,
     Event,
     Give,
-    Goal,
-    Group,
     IllegalEvent,
     Pace,
     Rollout,
-    Stage,
     assignment,
+    progress,
     step,
 )
-from fleet.core.situation import Place, Standing, look, place
-from fleet.core.tally import Tally, tally
+from fleet.core.situation import look
 from fleet.core.targeting import Target, canaries, is_open, select
+from fleet.core.waves import CANARY, check, plan
 from fleet.director import Director
+from fleet.evidence import Situation, group, has_given, is_awake, read_situation
 from fleet.refusals import ConflictError, NotFoundError
 from fleet.registry import find_artifact
-from fleet.stores import audit, devices, rollouts, telemetry
+from fleet.stores import audit, devices, rollouts
 from fleet.stores.devices import Device
 from fleet.stores.rollouts import Member
 from fleet.stores.store import Store
 
 LOOK_S = 1.0
-INCUMBENT_WINDOWS = 100
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Situation:
-    """A rollout and what is known about it now.
-
-    Attributes:
-        places: by device, of those that the stage is about.
-    """
-
-    rollout: Rollout
-    members: tuple[Member, ...]
-    places: dict[str, Place]
-    standing: Standing
-    verdict: Verdict
 
 
 class Rollouts:
@@ -93,9 +74,12 @@ class Rollouts:
 
         Raises:
             NotFoundError: there is no such artifact.
-            UsageError: the selector selects nothing that runs the application.
+            UsageError: the selector selects nothing that runs the application, or the waves do
+                not grow to everybody.
             ConflictError: another rollout of that application goes on, or nothing would change.
         """
+
+        check(pace.waves, pace.canary_share)
 
         def begin(connection: Connection) -> Rollout:
             candidate = find_artifact(connection, artifact)
@@ -138,8 +122,14 @@ class Rollouts:
         number = rollouts.next_number(connection)
         id_ = f"{app}-{number}"
         beside = [d for d in needing if serving[d.device] is not None]
-        awake = [d for d in beside or needing if self._is_awake(d, now_ms)]
-        first = canaries(id_, [d.device for d in awake or beside or needing], pace.canary_share)
+        awake = {d.device for d in needing if is_awake(d, now_ms, self._away_ms)}
+        may = beside or needing
+        first = canaries(
+            id_,
+            [d.device for d in may if d.device in awake] or [d.device for d in may],
+            pace.canary_share,
+        )
+        dealt = plan(id_, first, [d.device for d in needing], pace.waves, awake)
         rollout = Rollout(
             id=id_,
             app=app,
@@ -150,19 +140,20 @@ class Rollouts:
             beside=bool(beside),
             limits=limits,
             pace=pace,
+            waves=dealt.shares,
         )
         rollouts.add(
             connection,
             number,
             rollout,
-            [Member(d.device, d.device in first, serving[d.device]) for d in needing],
+            [
+                Member(d.device, dealt.wave.get(d.device, CANARY), serving[d.device])
+                for d in needing
+            ],
         )
         detail = f"{candidate.name} {candidate.version} to {len(needing)} of {selector}"
         audit.note(connection, now_ms, audit.OPERATOR, "rollout created", id_, detail)
         return rollout
-
-    def _is_awake(self, device: Device, now_ms: int) -> bool:
-        return device.seen_ms is not None and now_ms - device.seen_ms <= self._away_ms
 
     async def act(self, rollout: str, action: type[Event]) -> Rollout:
         """Do what an operator asks for.
@@ -222,21 +213,20 @@ class Rollouts:
     def _step(self, connection: Connection, rollout: Rollout, event: Event, who: str) -> Rollout:
         new, effects = step(rollout, event)
         rollouts.save(connection, new)
-        if new.stage is not rollout.stage:
-            audit.note(
-                connection, event.at_ms, who, f"rollout {new.stage.value}", new.id, new.reason
-            )
+        if (new.stage, new.wave) != (rollout.stage, rollout.wave):
+            detail = "; ".join(part for part in (progress(new), new.reason) if part)
+            audit.note(connection, event.at_ms, who, f"rollout {new.stage.value}", new.id, detail)
         self._do(connection, new, effects)
         return new
 
     def _do(self, connection: Connection, rollout: Rollout, effects: Iterable[Give]) -> None:
         members = rollouts.members_of(connection, rollout.id)
         for give in effects:
-            group = _group(members, give.group)
-            states = {d.device: d for d in devices.some(connection, [m.device for m in group])}
-            for member in group:
+            those = group(rollout, members, give.group)
+            states = {d.device: d for d in devices.some(connection, [m.device for m in those])}
+            for member in those:
                 device = states[member.device]
-                if give.goal in GIVES_BACK and not _has_given(rollout, device):
+                if give.goal in GIVES_BACK and not has_given(rollout, device):
                     continue
                 app = device.reported.apps.get(rollout.app)
                 wanted = assignment(
@@ -247,89 +237,7 @@ class Rollouts:
     def situation(self, connection: Connection, rollout: str) -> Situation:
         """Everything about a rollout that deciding needs. Raises NotFoundError."""
         current = self._one(connection, rollout)
-        members = tuple(rollouts.members_of(connection, rollout))
-        paused = current.stage is Stage.PAUSED
-        stage = current.came_from or current.stage if paused else current.stage
-        goals = {
-            member.device: (give.goal, member)
-            for give in EFFECTS.get(stage, ())
-            for member in _group(members, give.group)
-        }
-        now_ms = self._clock()
-        places: dict[str, Place] = {}
-        away = 0
-        for device in devices.some(connection, goals):
-            goal, member = goals[device.device]
-            if goal in GIVES_BACK and not _has_given(current, device):
-                continue
-            where = _place(current, goal, member, device)
-            places[device.device] = where
-            away += where is Place.OPEN and not self._is_awake(device, now_ms)
-        count = list(places.values()).count
-        standing = Standing(
-            arrived=count(Place.ARRIVED),
-            failed=count(Place.FAILED),
-            waiting=count(Place.OPEN) - away,
-            away=away,
-        )
-        verdict = current.verdict
-        if stage in _GATED:
-            verdict = self._judge(connection, current, stage, members, standing)
-        return Situation(
-            rollout=current,
-            members=members,
-            places=places,
-            standing=standing,
-            verdict=verdict or judge(current.limits, [], devices=0, failed=0, beside=False),
-        )
-
-    def _judge(
-        self,
-        connection: Connection,
-        rollout: Rollout,
-        stage: Stage,
-        members: Iterable[Member],
-        standing: Standing,
-    ) -> Verdict:
-        beside = stage is Stage.SHADOWING
-        trials = [
-            self._trial(connection, rollout, member, beside) for member in members if member.canary
-        ]
-        if stage is Stage.ROLLING:
-            tried = {trial.device for trial in trials}
-            served = telemetry.sums(
-                connection, rollout.app, rollout.candidate.digest, "serve", rollout.created_ms
-            )
-            trials += [Trial(d, t, Tally()) for d, t in served.items() if d not in tried]
-        return judge(
-            rollout.limits,
-            trials,
-            devices=standing.arrived + standing.failed + standing.open,
-            failed=standing.failed,
-            beside=beside,
-        )
-
-    def _trial(
-        self, connection: Connection, rollout: Rollout, member: Member, beside: bool
-    ) -> Trial:
-        def windows(artifact: ArtifactRef, role: str, since_ms: int) -> Tally:
-            return tally(
-                telemetry.of_model(
-                    connection,
-                    member.device,
-                    rollout.app,
-                    artifact.digest,
-                    role,
-                    since_ms=since_ms,
-                    most=INCUMBENT_WINDOWS,
-                )
-            )
-
-        incumbent = Tally()
-        if member.incumbent is not None:
-            incumbent = windows(member.incumbent, "serve", rollout.created_ms if beside else 0)
-        role = "shadow" if beside else "serve"
-        return Trial(member.device, windows(rollout.candidate, role, rollout.created_ms), incumbent)
+        return read_situation(connection, current, self._clock(), self._away_ms)
 
     def _one(self, connection: Connection, rollout: str) -> Rollout:
         found = rollouts.one(connection, rollout)
@@ -337,30 +245,6 @@ class Rollouts:
             known = [r.id for r in rollouts.all_of(connection)]
             raise NotFoundError(f"There is no rollout {rollout[:130]!r}.", nearest(rollout, known))
         return found
-
-
-_GATED = frozenset({Stage.SHADOWING, Stage.CANARY, Stage.ROLLING})
-
-
-def _group(members: Iterable[Member], group: Group) -> list[Member]:
-    return [member for member in members if member.canary is (group is Group.CANARIES)]
-
-
-def _has_given(rollout: Rollout, device: Device) -> bool:
-    """Whether what the device was told last about the application came from this rollout."""
-    told = device.goal.apps.get(rollout.app) if device.goal else None
-    return told is not None and told.rollout == rollout.id
-
-
-def _place(rollout: Rollout, goal: Goal, member: Member, device: Device) -> Place:
-    said: Reported = device.reported
-    return place(
-        goal,
-        rollout.candidate,
-        member.incumbent,
-        said.apps.get(rollout.app),
-        heard=device.goal is not None and said.counter >= device.goal.counter,
-    )
 
 
 def _may_run(device: Device, app: str, selector: str) -> bool:

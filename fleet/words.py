@@ -24,6 +24,23 @@ class EnrollRequest(Word, frozen=True, kw_only=True):
     labels: dict[str, str] = field(default_factory=dict)
 
 
+class RemovalReport(Word, frozen=True, kw_only=True):
+    """A device that was let go, and what that meant.
+
+    Attributes:
+        serves: what it served last, by application, as ``NAME@VERSION``: it goes on with that.
+        left: rollouts that go on without it.
+        broker: where its credentials were.
+        ended: whether they have ended there; False where the broker's list of users is yours.
+    """
+
+    device: str
+    serves: dict[str, str]
+    left: tuple[str, ...]
+    broker: str
+    ended: bool
+
+
 class RolloutRequest(Word, frozen=True, kw_only=True):
     """Bring a version to devices.
 
@@ -46,6 +63,7 @@ class FleetReport(Word, frozen=True, kw_only=True):
     Attributes:
         broker_connected: whether the fleet hears its devices now.
         broker_problem: why not.
+        doubled: devices as which two agents speak.
         messages: what came in since the start, by what became of it.
     """
 
@@ -57,6 +75,7 @@ class FleetReport(Word, frozen=True, kw_only=True):
     devices: int
     online: int
     messages: dict[str, int]
+    doubled: tuple[str, ...] = ()
 
 
 class AppReport(Word, frozen=True, kw_only=True):
@@ -84,6 +103,8 @@ class DeviceReport(Word, frozen=True, kw_only=True):
         seen_ms: when, by the fleet's clock; None if never.
         told, heard: counters of what it was told last, and of what it has heard.
         windows, inferences: in the telemetry that is kept of it.
+        doubled: two agents speak as it.
+        hint: what to do about that.
     """
 
     device: str
@@ -97,6 +118,8 @@ class DeviceReport(Word, frozen=True, kw_only=True):
     labels: Mapping[str, str] = field(default_factory=dict)
     profile: DeviceProfile | None = None
     apps: dict[str, AppReport] = field(default_factory=dict)
+    doubled: bool = False
+    hint: str = ""
 
 
 class ModelReport(Word, frozen=True, kw_only=True):
@@ -118,6 +141,24 @@ class ModelReport(Word, frozen=True, kw_only=True):
     p99_us: float | None
 
 
+class WaveReport(Word, frozen=True, kw_only=True):
+    """Some of the devices that follow the canaries.
+
+    Attributes:
+        wave: its number, from 1.
+        share: of all devices, with everybody before it.
+        state: ``waits``, ``goes`` or ``passed``.
+        devices: who is in it.
+        places: how many of them ``arrived``, ``failed`` or are ``open``, once it goes.
+    """
+
+    wave: int
+    share: float
+    state: str
+    devices: tuple[str, ...]
+    places: dict[str, int]
+
+
 class RolloutReport(Word, frozen=True, kw_only=True):
     """A rollout and its evidence so far.
 
@@ -125,6 +166,7 @@ class RolloutReport(Word, frozen=True, kw_only=True):
         evidence: the newest judgement's lines.
         outcome: what they come to.
         places: by device of the current stage: ``arrived``, ``failed`` or ``open``.
+        waves: how the others follow; a single one if at once.
     """
 
     rollout: Rollout
@@ -133,6 +175,7 @@ class RolloutReport(Word, frozen=True, kw_only=True):
     canaries: tuple[str, ...]
     devices: tuple[str, ...]
     places: dict[str, str]
+    waves: tuple[WaveReport, ...] = ()
 
 
 class ArtifactReport(Word, frozen=True, kw_only=True):
@@ -196,3 +239,11 @@ class Entry(Word, frozen=True, kw_only=True):
 def name_of(ref: ArtifactRef | None) -> str:
     """``NAME@VERSION``; empty for none."""
     return f"{ref.name}@{ref.version}" if ref else ""
+
+
+def twins_hint(device: str) -> str:
+    """What to do about two agents that speak as one device."""
+    return (
+        "A copied card or enrolment? Enrol the second under a name of its own: "
+        f"edge fleet enroll NAME   # or end both: edge fleet enroll {device}"
+    )

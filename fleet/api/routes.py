@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Annotated, Any
 
-from litestar import Controller, Request, get, post
+from litestar import Controller, Request, delete, get, post
 from litestar.params import Parameter
 from litestar.status_codes import HTTP_200_OK, HTTP_201_CREATED
 from sqlalchemy import Connection
@@ -20,6 +20,7 @@ from fleet.api.access import guard
 from fleet.core.rollout import Abort, Event, Pause, Resume, RollBack
 from fleet.fleet import Fleet
 from fleet.refusals import NotFoundError
+from fleet.registry import no_device
 from fleet.reports import (
     report_artifacts,
     report_benches,
@@ -38,6 +39,7 @@ from fleet.words import (
     Entry,
     FleetReport,
     ModelReport,
+    RemovalReport,
     RolloutReport,
     RolloutRequest,
 )
@@ -83,8 +85,7 @@ class FleetRoutes(Controller):
         def read(connection: Connection) -> DeviceReport:
             found = devices.one(connection, device)
             if found is None:
-                hint = nearest(device, sorted(devices.names(connection)))
-                raise NotFoundError(f"There is no device {device[:80]!r}.", hint)
+                raise no_device(connection, device)
             return report_device(connection, found, fleet.clock(), fleet.settings.away_s)
 
         return await fleet.store.read(read)
@@ -93,6 +94,11 @@ class FleetRoutes(Controller):
     async def enroll(self, fleet: Fleet, data: EnrollRequest) -> Enrolment:
         """The device's enrolment, with its secrets: nobody can be told them a second time."""
         return await fleet.registry.enroll(data.device, data.labels)
+
+    @delete("/devices/{device:str}", summary="Let a device go", status_code=HTTP_200_OK)
+    async def remove(self, fleet: Fleet, device: str) -> RemovalReport:
+        """End its credentials and take it out of every rollout. 404 if there is none of that id."""
+        return await fleet.registry.remove(device)
 
     @get("/artifacts", summary="What is published")
     async def artifacts(self, fleet: Fleet) -> list[ArtifactReport]:
@@ -165,10 +171,7 @@ class FleetRoutes(Controller):
 
     async def _known(self, fleet: Fleet, device: str) -> None:
         if device and not fleet.registry.knows(device):
-            known = await fleet.store.read(devices.names)
-            raise NotFoundError(
-                f"There is no device {device[:63]!r}.", nearest(device, sorted(known))
-            )
+            raise await fleet.store.read(lambda c: no_device(c, device))
 
     @get("/drift", summary="Drift by application and device")
     async def drift(self, fleet: Fleet) -> list[DriftReport]:

@@ -1,4 +1,4 @@
-"""``edge fleet enroll | publish``: let devices in, and give the fleet something to run."""
+"""``edge fleet enroll | remove | publish``: who belongs to the fleet, and what it may run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_sdk.files import check_writable, whole_file
 from edge_sdk.spec.codec import encode
 from edge_sdk.spec.enrolment import SUFFIX, Enrolment
 from fleet.client import find_fleet
-from fleet.words import ArtifactReport, EnrollRequest
+from fleet.words import ArtifactReport, EnrollRequest, RemovalReport
 
 
 def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
@@ -32,6 +32,15 @@ def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
     )
     enroll.set_defaults(act=run_enroll)
     yield enroll
+    remove = commands.add_parser(
+        "remove",
+        help="let a device go",
+        description="End a device's credentials and take it out of every rollout. What it serves "
+        "it goes on serving; the trail keeps what it did. It may be enrolled anew.",
+    )
+    remove.add_argument("device", metavar="DEVICE", help="its id")
+    remove.set_defaults(act=run_remove)
+    yield remove
     publish = commands.add_parser(
         "publish",
         help="check an artifact and sign it into the fleet",
@@ -58,6 +67,25 @@ def run_enroll(args: argparse.Namespace) -> Outcome:
         {"device": enrolment.device, "enrolment": str(output), "broker": enrolment.broker},
         f"{enrolment.device} is enrolled: {output} (secret; carry it to the device)",
     )
+
+
+def run_remove(args: argparse.Namespace) -> Outcome:
+    """Let a device go, and say what that meant."""
+    device_user(args.device, "")  # whether such a device can be
+    fleet = find_fleet(args.data, args.api, args.token_file)
+    report = fleet.delete(f"/devices/{args.device}", RemovalReport)
+    lines = [f"{report.device} is removed from the fleet."]
+    if report.ended:
+        lines.append(f"  broker    its credentials at {report.broker} have ended")
+    else:
+        lines.append(
+            f"  broker    {report.broker} keeps its own list of users: take {report.device} off it;"
+            "\n            until then it connects, and the fleet does not answer"
+        )
+    lines += [f"  {app:<8}  goes on serving {what}" for app, what in sorted(report.serves.items())]
+    lines += [f"  rollout   {id_} goes on without it" for id_ in report.left]
+    lines.append(f"  back      edge fleet enroll {report.device}   # begins anew")
+    return Outcome(report, "\n".join(lines))
 
 
 def _label(text: str) -> tuple[str, str]:

@@ -16,8 +16,9 @@ from edge_sdk.errors import UsageError
 from edge_sdk.text import printable, table
 from fleet.client import FleetClient, find_fleet
 from fleet.core.gate import Limits
-from fleet.core.rollout import FINAL, Pace, Stage
-from fleet.words import RolloutReport, RolloutRequest
+from fleet.core.rollout import FINAL, Pace, Stage, progress
+from fleet.core.waves import check, percent, read, share
+from fleet.words import RolloutReport, RolloutRequest, WaveReport
 
 ACTIONS = {
     "pause": "stop the clock: devices stay as they are",
@@ -52,14 +53,21 @@ def _add_start(doing: Any) -> argparse.ArgumentParser:
         "start",
         help="begin a rollout",
         description="Canaries run the version beside the one that serves, then serve it, then "
-        "all others do; backwards by itself if the numbers are bad.",
+        "all others do, at once or in waves; backwards by itself if the numbers are bad.",
     )
     parser.add_argument("artifact", metavar="NAME@VERSION")
     parser.add_argument("--app", help="the application that is to run it (its NAME)")
     parser.add_argument(
         "--to", metavar="SELECTOR", default="all", help="all, pi-1,pi-2 or site=berlin (all)"
     )
-    parser.add_argument("--canary", metavar="SHARE", type=_share, help="go first (5%%)")
+    parser.add_argument("--canary", metavar="SHARE", type=_said(share), help="go first (5%%)")
+    parser.add_argument(
+        "--waves",
+        metavar="SHARE,…",
+        type=_said(read),
+        default=(),
+        help="the others follow in these steps, each with all before it: 25%%,100%% (all at once)",
+    )
     parser.add_argument(
         "--limit",
         metavar="NAME=VALUE",
@@ -78,15 +86,16 @@ def _add_wait(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _share(text: str) -> float:
-    """``5%`` or ``0.05``."""
-    try:
-        share = float(text[:-1]) / 100 if text.endswith("%") else float(text)
-    except ValueError:
-        share = 0.0
-    if not 0 < share <= 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5%")
-    return share
+def _said(meaning: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A reader of words, whose complaints come with the option's name."""
+
+    def reading(text: str) -> Any:
+        try:
+            return meaning(text)
+        except UsageError as error:
+            raise argparse.ArgumentTypeError(f"{error.message} {error.hint}") from error
+
+    return reading
 
 
 def run_start(args: argparse.Namespace) -> Outcome:
@@ -99,8 +108,9 @@ def run_start(args: argparse.Namespace) -> Outcome:
         app=args.app or args.artifact.partition("@")[0],
         to=args.to,
         limits=Limits(**_of(Limits, given)),
-        pace=Pace(**_of(Pace, given)),
+        pace=Pace(**_of(Pace, given), waves=args.waves),
     )
+    check(request.pace.waves, request.pace.canary_share)
     fleet = _fleet(args)
     begun = fleet.post("/rollouts", request, RolloutReport)
     if not args.wait:
@@ -113,6 +123,7 @@ def _limit(text: str) -> tuple[str, float]:
 
     name, _, value = text.partition("=")
     known = [field.name for kind in (Limits, Pace) for field in fields(kind)]
+    known.remove("waves")  # are no number, and have an option of their own
     if name not in known:
         raise UsageError(f"There is no limit {name!r}.", nearest(name, known))
     try:
@@ -144,10 +155,10 @@ def run_status(args: argparse.Namespace) -> Outcome:
             raise UsageError("Which rollout is to be waited for?", "edge fleet rollout status")
         reports = fleet.get("/rollouts", list[RolloutReport])
         return Outcome({"rollouts": reports}, _list(reports))
-    read = partial(_read, fleet, args.rollout)
+    look = partial(_read, fleet, args.rollout)
     if args.wait:
-        return _ended(read)
-    report = read()
+        return _ended(look)
+    report = look()
     return Outcome(report, text_of(report), _exit_code(report))
 
 
@@ -155,13 +166,13 @@ def _read(fleet: FleetClient, rollout: str) -> RolloutReport:
     return fleet.get(f"/rollouts/{rollout}", RolloutReport)
 
 
-def _ended(read: Callable[[], RolloutReport]) -> Outcome:
+def _ended(look: Callable[[], RolloutReport]) -> Outcome:
     """Look until it is over or paused; what it does meanwhile goes to stderr."""
     said = None
-    while (report := read()).rollout.stage not in STOPPED:
-        if report.rollout.stage is not said:
-            said = report.rollout.stage
-            print(f"{report.rollout.id} is {said.value} ...", file=sys.stderr, flush=True)
+    while (report := look()).rollout.stage not in STOPPED:
+        if (now := standing(report)) != said:
+            said = now
+            print(f"{report.rollout.id} is {now} ...", file=sys.stderr, flush=True)
         time.sleep(POLL_S)
     return Outcome(report, text_of(report), _exit_code(report))
 
@@ -184,11 +195,25 @@ def _list(reports: list[RolloutReport]) -> str:
                 r.rollout.id,
                 f"{r.rollout.candidate.name}@{r.rollout.candidate.version}",
                 r.rollout.selector,
-                r.rollout.stage.value,
+                standing(r),
                 printable(r.rollout.reason),
             )
             for r in reports
         ],
+    )
+
+
+def standing(report: RolloutReport) -> str:
+    """``rolling, wave 2 of 3``."""
+    return ", ".join(filter(None, (report.rollout.stage.value, progress(report.rollout))))
+
+
+def _wave_text(wave: WaveReport) -> str:
+    count = len(wave.devices)
+    places = ", ".join(f"{number} {place}" for place, number in sorted(wave.places.items()))
+    return (
+        f"  wave {wave.wave:<3}  to {percent(wave.share)}: {count} device{'s' * (count != 1)}, "
+        f"{wave.state}" + (f" ({places})" if places and wave.state == "goes" else "")
     )
 
 
@@ -197,10 +222,11 @@ def text_of(report: RolloutReport) -> str:
     rollout = report.rollout
     lines = [
         f"{rollout.id}: {rollout.candidate.name}@{rollout.candidate.version} to "
-        f"{rollout.selector} is {rollout.stage.value}"
+        f"{rollout.selector} is {standing(report)}"
         + (f" ({printable(rollout.reason)})" if rollout.reason else ""),
         f"  canaries  {', '.join(report.canaries)} (of {len(report.devices)})",
     ]
+    lines += [_wave_text(wave) for wave in report.waves if rollout.pace.waves]
     lines += [f"  {line.outcome.value:<12}  {line.text()}" for line in report.evidence]
     lines += [f"  {device}: {place}" for device, place in report.places.items()]
     return "\n".join(lines)

@@ -14,7 +14,15 @@ from edge_sdk.errors import UsageError
 from edge_sdk.spec.drift import Drift
 from edge_sdk.text import nearest, printable, table
 from fleet.client import find_fleet
-from fleet.words import ArtifactReport, DeviceReport, DriftReport, Entry, FleetReport, ModelReport
+from fleet.words import (
+    ArtifactReport,
+    DeviceReport,
+    DriftReport,
+    Entry,
+    FleetReport,
+    ModelReport,
+    twins_hint,
+)
 
 
 def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
@@ -53,7 +61,10 @@ def run_status(args: argparse.Namespace) -> Outcome:
     return Outcome(
         report,
         f"{report.name} (edgeloop {report.version}): {report.online} of {report.devices} devices "
-        f"online\n  broker {report.broker} {broker}\n  messages {came or 'none'}",
+        f"online\n  broker {report.broker} {broker}\n  messages {came or 'none'}"
+        + "".join(
+            f"\n  two agents speak as {device}. {twins_hint(device)}" for device in report.doubled
+        ),
     )
 
 
@@ -65,7 +76,8 @@ def run_devices(args: argparse.Namespace) -> Outcome:
     rows = []
     for device in devices:
         seen = "never" if device.seen_ms is None else f"{_ago(now_ms - device.seen_ms)} ago"
-        where = (device.device, "online" if device.online else "away", seen)
+        state = "two agents" if device.doubled else "online" if device.online else "away"
+        where = (device.device, state, seen)
         for app, said in device.apps.items() or [("", None)]:
             if said is None:
                 rows.append((*where, "", "", "", ""))
@@ -83,6 +95,11 @@ def run_devices(args: argparse.Namespace) -> Outcome:
             where = ("", "", "")
     header = ("device", "", "seen", "app", "serves", "state", "why")
     text = table(header, rows) if rows else "No device is enrolled yet: edge fleet enroll DEVICE"
+    text += "".join(
+        f"\n\nTwo agents speak as {device.device}. {device.hint}"
+        for device in devices
+        if device.doubled
+    )
     return Outcome({"devices": devices}, text)
 
 

@@ -2,16 +2,20 @@
 
 No clock, no store, no socket: ``step`` is told what happened and answers what is to be done. A
 rollout first lets a few devices, the canaries, run the candidate *in shadow* beside what serves,
-on the same inputs; then lets them serve it; then all others:
+on the same inputs; then lets them serve it; then all others, at once or in waves:
 
-    CREATED -> SHADOWING -> CANARY -> ROLLING -> DONE
-                   |           |         |         |
-                   +-----------+---------+---------+--> ROLLING_BACK -> ROLLED_BACK
+                                       +-------+ the next wave
+                                       v       |
+    CREATED -> SHADOWING -> CANARY -> ROLLING -+-> DONE
+                   |           |         |          |
+                   +-----------+---------+----------+--> ROLLING_BACK -> ROLLED_BACK
 
 A device that runs nothing yet has nothing to be compared with: such a rollout goes to CANARY
-directly. Where the evidence is neither good nor bad by the deadline, the rollout is PAUSED and a
-person decides. The effects say which group of devices is to run what; doing them twice does no
-harm, so after a crash the shell does those of the current stage again.
+directly. Each wave serves the candidate for a while, as the canaries did, and is judged before
+another follows; one that fails takes it back from all, earlier waves too. Where the evidence is
+neither good nor bad by the deadline, the rollout is PAUSED and a person decides. The effects say
+which group of devices is to run what; doing them twice does no harm, so after a crash the shell
+does those of the current stage again.
 
 What the table rests on: every stage ends by itself (complaint of the field: "in progress for
 ever"), final stages stay final, but a DONE rollout can be taken back, and a rollout gives back
@@ -60,11 +64,15 @@ class Pace(Word, frozen=True, kw_only=True):
 
     Attributes:
         canary_share: of the devices; at least one device, never all of several.
-        soak_s: how long the canaries serve the candidate before the others get it.
-        deadline_s: for each stage, from its beginning.
+        waves: in which the others follow, as shares of all devices, each with everybody before
+            it; the last is 1. Empty is all at once, done when they are there.
+        soak_s: how long the canaries, and then each wave, serve the candidate before others do.
+        deadline_s: for each stage and wave, from its beginning; and again, once all are there, for
+            what is still not known after the soak.
     """
 
     canary_share: Annotated[float, Meta(gt=0, le=1)] = 0.05
+    waves: tuple[Annotated[float, Meta(gt=0, le=1)], ...] = ()
     soak_s: Annotated[float, Meta(ge=0)] = 10.0
     deadline_s: Annotated[float, Meta(gt=0)] = 600.0
 
@@ -80,7 +88,10 @@ class Rollout(Word, frozen=True, kw_only=True):
         beside: whether the canaries have something to compare the candidate with.
         stage: where it stands.
         created_ms, since_ms: wall clock, of its making and of the beginning of this stage.
-        arrived_ms: when all canaries served the candidate; 0 until then. The soak counts from here.
+        arrived_ms: when all canaries, or all of the wave, served the candidate; 0 until then. The
+            soak counts from here.
+        waves: shares of the waves that there are: ``pace.waves`` without those that nobody is in.
+        wave: of these, from 1, the one that goes, or goes next after the canaries.
         came_from: the stage in which it was paused, turned back or ended; None while it goes on.
         reason: why it stands there, for people.
         verdict: the newest judgement, with what only earlier stages could show.
@@ -95,11 +106,18 @@ class Rollout(Word, frozen=True, kw_only=True):
     beside: bool
     stage: Stage = Stage.CREATED
     arrived_ms: int = 0
+    waves: tuple[float, ...] = (1.0,)
+    wave: int = 1
     came_from: Stage | None = None
     reason: str = ""
     verdict: Verdict | None = None
     limits: Limits = Limits()
     pace: Pace = Pace()
+
+    @property
+    def probation(self) -> bool:
+        """Whether those of this stage are to serve the candidate for a while first."""
+        return self.stage is Stage.CANARY or (self.stage is Stage.ROLLING and bool(self.pace.waves))
 
 
 class IllegalEvent(EdgeError):
@@ -135,11 +153,15 @@ class BegunAlone(Event):
 
 
 class Arrived(Event):
-    """All canaries serve the candidate."""
+    """All canaries, or all of the wave, serve the candidate."""
 
 
 class Passed(Event):
     """The stage has shown what it was to show."""
+
+
+class Widened(Event):
+    """The wave has shown what it was to show, and another follows."""
 
 
 class Failed(Event):
@@ -177,6 +199,8 @@ class Group(StrEnum):
     """Which of a rollout's devices."""
 
     CANARIES = "canaries"
+    BEGUN = "begun"
+    """Of the others, those whose wave has begun."""
     OTHERS = "others"
 
 
@@ -206,7 +230,7 @@ EFFECTS: dict[Stage, tuple[Give, ...]] = {
     Stage.CANARY: (Give(Group.CANARIES, Goal.CANDIDATE),),
     Stage.ROLLING: (
         Give(Group.CANARIES, Goal.CANDIDATE),
-        Give(Group.OTHERS, Goal.CANDIDATE),
+        Give(Group.BEGUN, Goal.CANDIDATE),
     ),
     Stage.ROLLING_BACK: (
         Give(Group.CANARIES, Goal.INCUMBENT),
@@ -254,7 +278,14 @@ TABLE: dict[Stage, dict[type[Event], Stage]] = {
         Overdue: S.PAUSED,
         **_OPERATOR,
     },
-    S.ROLLING: {Passed: S.DONE, Failed: S.ROLLING_BACK, Overdue: S.PAUSED, **_OPERATOR},
+    S.ROLLING: {
+        Arrived: S.ROLLING,
+        Widened: S.ROLLING,
+        Passed: S.DONE,
+        Failed: S.ROLLING_BACK,
+        Overdue: S.PAUSED,
+        **_OPERATOR,
+    },
     S.PAUSED: {Abort: S.ABORTED, RollBack: S.ROLLING_BACK},
     S.ROLLING_BACK: {Returned: S.ROLLED_BACK},
     S.DONE: {RollBack: S.ROLLING_BACK},
@@ -274,7 +305,8 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Give, ...]]:
     stage = TABLE[rollout.stage].get(type(event))
     if isinstance(event, Resume) and rollout.stage is S.PAUSED:
         stage = rollout.came_from
-    if stage is None:
+    widens = isinstance(event, Widened)
+    if stage is None or (widens and rollout.wave >= len(rollout.waves)):
         raise IllegalEvent(
             f"Rollout {rollout.id} is {rollout.stage.value}; it cannot {_verb(event)} now.",
             f"edge fleet rollout status {rollout.id}",
@@ -286,11 +318,20 @@ def step(rollout: Rollout, event: Event) -> tuple[Rollout, tuple[Give, ...]]:
         stage=stage,
         since_ms=event.at_ms,
         arrived_ms=0,
+        wave=rollout.wave + widens,
         came_from=rollout.came_from or rollout.stage if stage in OFF_COURSE else None,
         reason=event.reason,
         verdict=event.verdict.after(rollout.verdict) if event.verdict else rollout.verdict,
     )
     return new, EFFECTS.get(stage, ())
+
+
+def progress(rollout: Rollout) -> str:
+    """``wave 2 of 3``, of a rollout that rolls or stopped doing so; empty where there is one."""
+    here = rollout.came_from or rollout.stage
+    if here is not S.ROLLING or len(rollout.waves) < 2:
+        return ""
+    return f"wave {rollout.wave} of {len(rollout.waves)}"
 
 
 def _verb(event: Event) -> str:

@@ -23,7 +23,10 @@ from fleet.core.rollout import (
     Returned,
     Rollout,
     Stage,
+    Widened,
 )
+
+NO_CANARY = "no canary is left: each has been removed from the fleet"
 
 
 class Place(StrEnum):
@@ -66,7 +69,8 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where the devices of the current stage stand: the canaries at first, later all.
+    """Where the devices of the current stage stand: the canaries at first, later those of the wave
+    that goes, or all others.
 
     Attributes:
         arrived: do what the stage wants of them.
@@ -85,6 +89,11 @@ class Standing:
         """How many have not come to an end."""
         return self.waiting + self.away
 
+    @property
+    def total(self) -> int:
+        """How many there are."""
+        return self.arrived + self.failed + self.open
+
 
 def look(rollout: Rollout, standing: Standing, verdict: Verdict, at_ms: int) -> Event | None:
     """The event, if any, that devices and evidence amount to. Asked about once a second.
@@ -95,7 +104,7 @@ def look(rollout: Rollout, standing: Standing, verdict: Verdict, at_ms: int) -> 
         verdict: of the gate of that stage; in stages without a gate it is not read.
         at_ms: now.
     """
-    overdue = at_ms - rollout.since_ms > rollout.pace.deadline_s * 1000
+    overdue = at_ms > _due_ms(rollout)
     match rollout.stage:
         case Stage.CREATED:
             return BegunBeside(at_ms) if rollout.beside else BegunAlone(at_ms)
@@ -103,9 +112,17 @@ def look(rollout: Rollout, standing: Standing, verdict: Verdict, at_ms: int) -> 
             return Returned(at_ms, rollout.reason, rollout.verdict)
         case Stage.ROLLING_BACK if overdue:
             return Returned(at_ms, _still_out(rollout.reason, standing), rollout.verdict)
+        case Stage.SHADOWING | Stage.CANARY if standing.total == 0:
+            return Overdue(at_ms, NO_CANARY, verdict)
         case Stage.SHADOWING | Stage.CANARY | Stage.ROLLING:
             return _look_forward(rollout, standing, verdict, at_ms, overdue)
     return None
+
+
+def _due_ms(rollout: Rollout) -> float:
+    """When patience ends: with arriving, and, once all have, with what follows the soak."""
+    begun_ms = rollout.arrived_ms and rollout.arrived_ms + rollout.pace.soak_s * 1000
+    return (begun_ms or rollout.since_ms) + rollout.pace.deadline_s * 1000
 
 
 def _look_forward(
@@ -114,18 +131,31 @@ def _look_forward(
     if verdict.outcome is Outcome.FAILED:
         return Failed(at_ms, verdict.summary, verdict)
     good = verdict.outcome is Outcome.SUCCESSFUL
-    if rollout.stage is Stage.CANARY:
-        if standing.open == 0 and not rollout.arrived_ms:
+    there = _all_there(rollout, standing, overdue)
+    if rollout.probation and standing.total:
+        if there and not rollout.arrived_ms:
             return Arrived(at_ms)
         soaked = at_ms - rollout.arrived_ms >= rollout.pace.soak_s * 1000
         good = good and bool(rollout.arrived_ms) and soaked
-    if good and standing.open == 0:
-        return Passed(at_ms, verdict.summary, verdict)
-    if not overdue:
-        return None
-    if good and rollout.stage is Stage.ROLLING and standing.waiting == 0:
-        return Passed(at_ms, _still_out(verdict.summary, standing), verdict)
-    return Overdue(at_ms, _still_out(verdict.summary, standing), verdict)
+    reason = _still_out(verdict.summary, standing)
+    if good and there:
+        goes_on = rollout.stage is Stage.ROLLING and rollout.wave < len(rollout.waves)
+        return Widened(at_ms, reason, verdict) if goes_on else Passed(at_ms, reason, verdict)
+    return Overdue(at_ms, reason or "the deadline has passed", verdict) if overdue else None
+
+
+def _all_there(rollout: Rollout, standing: Standing, overdue: bool) -> bool:
+    """Whether nobody is waited for any more. Canaries are, all of them. Of the others, those that
+    are away are waited for until the deadline, in which those of a wave arrive; but a wave of which
+    none has arrived has nothing to show.
+    """
+    if standing.open == 0:
+        return True
+    if rollout.stage is not Stage.ROLLING or standing.waiting:
+        return False
+    if not rollout.probation:
+        return overdue
+    return bool(rollout.arrived_ms) or (overdue and standing.arrived > 0)
 
 
 def _still_out(reason: str, standing: Standing) -> str:
@@ -134,7 +164,7 @@ def _still_out(reason: str, standing: Standing) -> str:
         parts.append(f"{_devices(standing.waiting)} did not get there in time")
     if standing.away:
         parts.append(f"{_devices(standing.away)} not heard from; told when back")
-    return "; ".join(parts) or "the deadline has passed"
+    return "; ".join(parts)
 
 
 def _devices(count: int) -> str:

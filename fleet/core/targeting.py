@@ -65,11 +65,16 @@ def canaries(rollout: str, devices: Iterable[str], share: float) -> list[str]:
         devices: to choose from.
         share: in (0, 1].
     """
-    order = sorted(devices, key=lambda device: (_draw(rollout, device), device))
+    order = drawn(rollout, devices)
     if not order:
         return []
     most = max(1, len(order) - 1) if share < 1 else len(order)
     return sorted(order[: min(most, max(1, math.floor(share * len(order))))])
+
+
+def drawn(rollout: str, devices: Iterable[str]) -> list[str]:
+    """The devices in the order in which a rollout draws them, in whatever order they are given."""
+    return sorted(devices, key=lambda device: (_draw(rollout, device), device))
 
 
 def _draw(rollout: str, device: str) -> bytes:

@@ -7,18 +7,19 @@ from typing import Any
 from edge_sdk.spec.drift import Drift
 from fleet.core.gate import Line, Outcome
 from fleet.core.rollout import Stage
-from fleet.words import DeviceReport, DriftReport, Entry, ModelReport, RolloutReport
+from fleet.words import (
+    DeviceReport,
+    DriftReport,
+    Entry,
+    ModelReport,
+    RolloutReport,
+    WaveReport,
+)
 
 MOST_DEVICES = 200
 MOST_PLACES = 24
 MOST_ROLLOUTS = 4
 
-_STEPS = (
-    (Stage.SHADOWING, "shadow"),
-    (Stage.CANARY, "canary"),
-    (Stage.ROLLING, "all"),
-    (Stage.DONE, "done"),
-)
 _TONES = {
     Stage.DONE: "good",
     Stage.PAUSED: "wait",
@@ -39,6 +40,8 @@ _EVENTS = {
     "failed": "bad",
     "rolled_back": "bad",
     "malformed": "bad",
+    "two agents": "bad",
+    "removed": "wait",
     "committed": "good",
 }
 
@@ -52,13 +55,16 @@ def rollout_cards(reports: list[RolloutReport]) -> list[Plain]:
 
 def _card(report: RolloutReport) -> Plain:
     rollout = report.rollout
-    canaries = set(report.canaries)
+    part = dict.fromkeys(report.canaries, "canary")
+    if rollout.pace.waves:
+        part |= {d: f"wave {wave.wave}" for wave in report.waves for d in wave.devices}
+    shown = report.places or dict.fromkeys(report.canaries, "open")
+    # Those of the wave that goes first: of thousands, they are the ones to look at.
+    going = {d for wave in report.waves if wave.state == "goes" for d in wave.devices}
     places = [
-        {"device": device, "canary": device in canaries, "tone": _PLACES[place]}
-        for device, place in report.places.items()
+        {"device": device, "part": part.get(device, ""), "tone": _PLACES[place]}
+        for device, place in sorted(shown.items(), key=lambda item: item[0] not in going)
     ]
-    if not places:
-        places = [{"device": device, "canary": True, "tone": ""} for device in report.canaries]
     return {
         "id": rollout.id,
         "artifact": f"{rollout.candidate.name} {rollout.candidate.version}",
@@ -77,18 +83,28 @@ def _card(report: RolloutReport) -> Plain:
 def _steps(report: RolloutReport) -> list[Plain]:
     """The way forward, and where it was left."""
     rollout = report.rollout
-    way = [(stage, name) for stage, name in _STEPS if rollout.beside or stage is not _STEPS[0][0]]
-    stages = [stage for stage, _ in way]
-    at = rollout.came_from or rollout.stage
-    reached = stages.index(at) if at in stages else -1
+    way = [(Stage.SHADOWING, 1, "shadow")] if rollout.beside else []
+    way += [(Stage.CANARY, 1, "canary")]
+    way += [(Stage.ROLLING, wave.wave, _wave(wave)) for wave in report.waves]
+    way += [(Stage.DONE, len(report.waves), "done")]
+    at = (rollout.came_from or rollout.stage, rollout.wave)
+    reached = next((i for i, (*step, _) in enumerate(way) if tuple(step) == at), -1)
     tone = _TONES.get(rollout.stage, "")
     steps = [
         {"name": name, "tone": "past" if i < reached else f"now {tone}" if i == reached else ""}
-        for i, (_, name) in enumerate(way)
+        for i, (*_, name) in enumerate(way)
     ]
     if rollout.came_from is not None and reached >= 0:
         steps[reached]["name"] += f": {_stage(rollout.stage)}"
     return steps
+
+
+def _wave(wave: WaveReport) -> str:
+    """``25 % · 3 of 5``, the latter while it goes; the last is ``all``."""
+    name = "all" if wave.share == 1 else f"{100 * wave.share:.4g} %"
+    if wave.state != "goes":
+        return name
+    return f"{name} · {wave.places.get('arrived', 0)} of {len(wave.devices)}"
 
 
 def _stage(stage: Stage) -> str:
@@ -124,6 +140,8 @@ def device_rows(reports: list[DeviceReport]) -> list[Plain]:
         {
             "name": report.device,
             "online": report.online,
+            "doubled": report.doubled,
+            "hint": report.hint,
             "machine": _machine(report),
             "seen_ms": report.seen_ms,
             "inferences": report.inferences,

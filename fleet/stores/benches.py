@@ -51,3 +51,8 @@ def all_of(connection: Connection, device: str = "") -> list[Bench]:
         Bench(row.device, row.model, row.received_ms, unpack(row.report, BenchReport))
         for row in connection.execute(query)
     ]
+
+
+def forget_of(connection: Connection, device: str) -> None:
+    """Drop all reports of a device."""
+    connection.execute(delete(benches).where(benches.c.device == device))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from edge_sdk.spec.deployment import Desired, Reported, Signed
 from edge_sdk.spec.profile import DeviceProfile
+from fleet.core.twins import Voices
 from fleet.stores.packing import pack, unpack
 from fleet.stores.tables import desired, devices, reported
 
@@ -20,6 +21,7 @@ class Device:
     Attributes:
         seen_ms: when anything last came from it, by the fleet's clock; None before its first word.
         goal: what it was told, decoded; None before it was told anything.
+        voices: the agents that have spoken as this device.
     """
 
     device: str
@@ -30,32 +32,64 @@ class Device:
     seen_ms: int | None = None
     reported: Reported = field(default_factory=Reported)
     goal: Desired | None = None
+    voices: Voices = field(default_factory=Voices)
+
+
+_BLANK = {"profile": None, "boot": "", "seen_ms": None, "voices": None}
+"""What is known of a device before its first hello."""
 
 
 def add(
     connection: Connection, device: str, password: str, labels: Mapping[str, str], at_ms: int
 ) -> None:
-    """Enrol a device; one that is enrolled already gets this password, and these labels if any."""
-    password_alone = {"password": password}
-    values = {**password_alone, "labels": pack(dict(labels))}
+    """Enrol a device; one that is enrolled already gets this password, and these labels if any.
+    One that was removed begins anew.
+    """
+    mine = devices.c.device == device
+    words: dict[str, object] = {"labels": pack(dict(labels))} if labels else {}
     known = connection.execute(
+        update(devices).where(mine, _HERE).values(password=password, voices=None, **words)
+    )
+    if known.rowcount:
+        return
+    words = {"password": password, "labels": pack(dict(labels)), "enrolled_ms": at_ms}
+    back = connection.execute(update(devices).where(mine).values(removed_ms=None, **words))
+    if back.rowcount == 0:
+        connection.execute(insert(devices).values(device=device, **words))
+
+
+def remove(connection: Connection, device: str, at_ms: int) -> None:
+    """Let a device go: its secret, what it was told and what it said of itself are forgotten."""
+    for table in (desired, reported):
+        connection.execute(delete(table).where(table.c.device == device))
+    connection.execute(
         update(devices)
         .where(devices.c.device == device)
-        .values(values if labels else password_alone)
+        .values(password="", removed_ms=at_ms, **_BLANK)
     )
-    if known.rowcount == 0:
-        connection.execute(insert(devices).values(device=device, enrolled_ms=at_ms, **values))
+
+
+_HERE = devices.c.removed_ms.is_(None)
 
 
 def passwords(connection: Connection) -> dict[str, str]:
     """Every device's password at the broker."""
-    rows = connection.execute(select(devices.c.device, devices.c.password))
+    rows = connection.execute(select(devices.c.device, devices.c.password).where(_HERE))
     return {row.device: row.password for row in rows}
 
 
 def names(connection: Connection) -> set[str]:
     """Every device's id."""
-    return set(connection.execute(select(devices.c.device)).scalars())
+    return set(connection.execute(select(devices.c.device).where(_HERE)).scalars())
+
+
+def enrolled(connection: Connection, ids: Iterable[str]) -> set[str]:
+    """Those of ``ids`` that belong to the fleet at this moment."""
+    found: set[str] = set()
+    for those in _portions(ids):
+        query = select(devices.c.device).where(_HERE, devices.c.device.in_(those))
+        found |= set(connection.execute(query).scalars())
+    return found
 
 
 _WHOLE = (
@@ -66,6 +100,7 @@ _WHOLE = (
     )
     .outerjoin(reported, reported.c.device == devices.c.device)
     .outerjoin(desired, desired.c.device == devices.c.device)
+    .where(_HERE)
     .order_by(devices.c.device)
 )
 
@@ -83,12 +118,17 @@ def one(connection: Connection, device: str) -> Device | None:
 
 def some(connection: Connection, ids: Iterable[str]) -> list[Device]:
     """Those devices that there are of ``ids``, by id."""
-    wanted = sorted(ids)
     found: list[Device] = []
-    for start in range(0, len(wanted), 500):  # databases bound the length of a list
-        rows = connection.execute(_WHOLE.where(devices.c.device.in_(wanted[start : start + 500])))
-        found += map(_device, rows)
+    for those in _portions(ids):
+        found += map(_device, connection.execute(_WHOLE.where(devices.c.device.in_(those))))
     return found
+
+
+def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
+    """In order, a few at a time: databases bound the length of a list."""
+    wanted = sorted(ids)
+    for start in range(0, len(wanted), 500):
+        yield wanted[start : start + 500]
 
 
 def _device(row: Row[tuple[object, ...]]) -> Device:
@@ -102,6 +142,7 @@ def _device(row: Row[tuple[object, ...]]) -> Device:
         seen_ms=row.seen_ms,
         reported=unpack(row.reported, Reported) if row.reported is not None else Reported(),
         goal=unpack(signed.payload, Desired) if signed is not None else None,
+        voices=unpack(row.voices, Voices) if row.voices is not None else Voices(),
     )
 
 
@@ -111,11 +152,20 @@ def saw(connection: Connection, ids: Iterable[str], at_ms: int) -> None:
         connection.execute(update(devices).where(devices.c.device == device).values(seen_ms=at_ms))
 
 
-def introduce(connection: Connection, device: str, profile: DeviceProfile, boot: str) -> None:
-    """Keep what a hello said about the machine."""
+def introduce(
+    connection: Connection, device: str, profile: DeviceProfile, boot: str, at_ms: int
+) -> bool:
+    """Keep what a hello said about the machine; answers whether it has just turned out that two
+    agents speak as this device.
+    """
+    mine = devices.c.device == device
+    data = connection.execute(select(devices.c.voices).where(mine)).scalar_one_or_none()
+    before = unpack(data, Voices) if data is not None else Voices()
+    after = before.hear(boot, at_ms)
     connection.execute(
-        update(devices).where(devices.c.device == device).values(profile=pack(profile), boot=boot)
+        update(devices).where(mine).values(profile=pack(profile), boot=boot, voices=pack(after))
     )
+    return after.twins(at_ms) and not before.twins(at_ms)
 
 
 def report_now(connection: Connection, device: str, said: Reported, at_ms: int) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from edge_sdk.spec.deployment import ArtifactRef
 from fleet.core.rollout import FINAL, Rollout, Stage
+from fleet.core.waves import CANARY
 from fleet.stores.packing import pack, unpack
 from fleet.stores.tables import members, rollouts
 
@@ -18,12 +19,18 @@ class Member:
     """A device of a rollout.
 
     Attributes:
+        wave: in which it gets the candidate; 0 is the canaries'.
         incumbent: what it served when the rollout was made, and what it gets back.
     """
 
     device: str
-    canary: bool
+    wave: int
     incumbent: ArtifactRef | None
+
+    @property
+    def canary(self) -> bool:
+        """Whether it goes first."""
+        return self.wave == CANARY
 
 
 def next_number(connection: Connection) -> int:
@@ -49,11 +56,24 @@ def join(connection: Connection, rollout: str, member: Member) -> None:
     connection.execute(insert(members), [_row(rollout, member)])
 
 
+def leave(connection: Connection, device: str) -> dict[str, Stage]:
+    """Take a device out of every rollout; answers those of them that go on, with their stages."""
+    query = (
+        select(rollouts.c.state)
+        .join(members, members.c.rollout == rollouts.c.rollout)
+        .where(members.c.device == device, rollouts.c.final.is_(False))
+        .order_by(rollouts.c.number)
+    )
+    going = [unpack(data, Rollout) for data in connection.execute(query).scalars()]
+    connection.execute(delete(members).where(members.c.device == device))
+    return {rollout.id: rollout.stage for rollout in going}
+
+
 def _row(rollout: str, member: Member) -> dict[str, object]:
     return {
         "rollout": rollout,
         "device": member.device,
-        "canary": member.canary,
+        "wave": member.wave,
         "incumbent": None if member.incumbent is None else pack(member.incumbent),
     }
 
@@ -133,7 +153,7 @@ def members_of(connection: Connection, rollout: str) -> list[Member]:
     return [
         Member(
             device=row.device,
-            canary=row.canary,
+            wave=row.wave,
             incumbent=None if row.incumbent is None else unpack(row.incumbent, ArtifactRef),
         )
         for row in rows

@@ -44,6 +44,8 @@ devices = Table(
     Column("profile", LargeBinary),  # DeviceProfile, once it has said hello
     Column("boot", String(64), nullable=False, server_default=""),
     Column("seen_ms", BigInteger),  # when anything last came from it
+    Column("removed_ms", BigInteger),  # when it was; its name may be enrolled anew
+    Column("voices", LargeBinary),  # Voices, once it has said hello
 )
 
 desired = Table(
@@ -136,8 +138,8 @@ members = Table(
     metadata,
     Column("rollout", String(64), ForeignKey("rollouts.rollout"), nullable=False),
     Column("device", String(63), ForeignKey("devices.device"), nullable=False),
-    Column("canary", Boolean, nullable=False),
     Column("incumbent", LargeBinary),  # ArtifactRef; null where nothing served
+    Column("wave", Integer, nullable=False, server_default="1"),  # 0: the canaries
     PrimaryKeyConstraint("rollout", "device"),
 )
 

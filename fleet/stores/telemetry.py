@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from edge_sdk.spec.sketch import Window
 from fleet.core.tally import Tally
 from fleet.stores.packing import pack, unpack
-from fleet.stores.tables import receipts, windows
+from fleet.stores.tables import devices, receipts, windows
 
 
 def receive(connection: Connection, device: str, outbox: str, sequence: int, at_ms: int) -> bool:
@@ -88,13 +88,18 @@ class Model:
 
 
 def models(connection: Connection, since_ms: int, device: str = "") -> list[Model]:
-    """All models that anything was heard of since then, those heard of last at the end.
+    """All models that anything was heard of since then, those heard of last at the end; not those
+    of devices that were removed.
 
     Args:
         device: of this device; empty for all.
     """
     keys = (windows.c.app, windows.c.artifact, windows.c.device, windows.c.role)
-    query = select(*keys).where(windows.c.received_ms >= since_ms)
+    query = (
+        select(*keys)
+        .join(devices, devices.c.device == windows.c.device)
+        .where(windows.c.received_ms >= since_ms, devices.c.removed_ms.is_(None))
+    )
     if device:
         query = query.where(windows.c.device == device)
     rows = connection.execute(query.group_by(*keys).order_by(func.max(windows.c.id)))
@@ -155,6 +160,11 @@ def forget(connection: Connection, before_ms: int) -> int:
     """Drop windows received before then; answers how many."""
     dropped = connection.execute(delete(windows).where(windows.c.received_ms < before_ms))
     return dropped.rowcount
+
+
+def forget_of(connection: Connection, device: str) -> None:
+    """Drop all windows of a device. Not its receipts: what it sends again must not count anew."""
+    connection.execute(delete(windows).where(windows.c.device == device))
 
 
 def forget_receipts(connection: Connection, before_ms: int) -> None:

@@ -145,10 +145,10 @@ def test_windows_come_back_as_they_were(store: Store) -> None:
 
 def test_rollouts_and_their_devices(store: Store) -> None:
     first, second = a_rollout(), a_rollout(id="fashion-2", app="voice")
-    members = [Member("pi-1", True, OLD)]
+    members = [Member("pi-1", 0, OLD)]
     assert store.read_now(rollouts.next_number) == 1
     store.write_now(lambda c: rollouts.add(c, 1, first, members))
-    store.write_now(lambda c: rollouts.add(c, 2, second, [Member("pi-1", False, None)]))
+    store.write_now(lambda c: rollouts.add(c, 2, second, [Member("pi-1", 1, None)]))
     assert store.read_now(rollouts.next_number) == 3
     assert store.read_now(lambda c: rollouts.members_of(c, first.id)) == members
     assert store.read_now(lambda c: rollouts.unfinished(c, "fashion")) == [first]

@@ -47,7 +47,7 @@ class Late:
     def rolled(self, *members: str, **changes: Any) -> Rollout:
         number = next(self._numbers)
         rollout = a_rollout(id=f"fashion-{number}", **{"stage": Stage.DONE, **changes})
-        those = [Member(device, False, None) for device in members]
+        those = [Member(device, 1, None) for device in members]
         self.store.write_now(lambda c: rollouts.add(c, number, rollout, those))
         return rollout
 
