@@ -1,8 +1,8 @@
 """Evidence: all that the store knows about a rollout, read for the table to decide on.
 
 Where its devices stand, and what the gate says of their windows. The canaries are judged whole,
-latency included. A wave is judged twice: with all that have had the candidate so far, as the
-latest that might condemn it, and by itself, since what went before must not pass it.
+latency included. A wave is judged by itself, since what went before must not make up for it, and
+with all that have the candidate so far, since one of those may turn bad late: the worse counts.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ INCUMBENT_WINDOWS = 100
 MEASURED = 32
 """Devices of a wave whose latencies are read, which takes a while; of the others, counts alone."""
 
+_WORST_FIRST = (Outcome.FAILED, Outcome.INCONCLUSIVE, Outcome.SUCCESSFUL)
 _GATED = frozenset({Stage.SHADOWING, Stage.CANARY, Stage.ROLLING})
 
 
@@ -101,8 +102,9 @@ def read_situation(
     verdict = rollout.verdict
     if stage in _GATED:
         verdict = _judge(connection, rollout, stage, members, list(places.values()))
-        if in_waves and standing.total and verdict.outcome is Outcome.SUCCESSFUL:
-            verdict = _judge_wave(connection, rollout, members, standing)
+        if in_waves and standing.total:
+            own = _judge_wave(connection, rollout, members, standing)
+            verdict = min(own, verdict, key=lambda each: _WORST_FIRST.index(each.outcome))
     return Situation(
         rollout=rollout,
         members=members,

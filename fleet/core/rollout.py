@@ -335,4 +335,5 @@ def progress(rollout: Rollout) -> str:
 
 
 def _verb(event: Event) -> str:
-    return "roll back" if isinstance(event, RollBack) else type(event).__name__.lower()
+    special = {RollBack: "roll back", Widened: "widen"}
+    return special.get(type(event), type(event).__name__.lower())

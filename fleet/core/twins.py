@@ -4,7 +4,8 @@ Every run of an agent has a boot id of its own, drawn at random, and says it in 
 that has ended never speaks again; so a device that is restarted, reconnects or was restored from a
 backup brings one new boot id after the other. Two agents that live at the same time take turns
 instead: what was thought over comes back. Once may be an old hello that a bad link delivered late,
-even of a run that has ended; so it takes two runs that have each come back twice.
+even of a run that has ended; so it takes two runs that have each come back twice, since the newest
+of all began.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Voice(Word, frozen=True, kw_only=True):
     """One run of an agent.
 
     Attributes:
-        returns: how often it spoke again after another had.
+        returns: how often it spoke again after another had, since the newest run began.
     """
 
     boot: str
@@ -46,11 +47,13 @@ class Voices(Word, frozen=True, kw_only=True):
         boot = boot[:LONGEST_BOOT]
         if self.heard and self.heard[0].boot == boot:
             return self
-        known = next((voice.returns + 1 for voice in self.heard if voice.boot == boot), 0)
+        returns = next((voice.returns + 1 for voice in self.heard if voice.boot == boot), 0)
         others = tuple(voice for voice in self.heard if voice.boot != boot)
-        heard = (Voice(boot=boot, returns=known), *others)[:REMEMBERED]
+        if returns == 0:  # a run begins: whoever is not its twin may just have ended
+            others = tuple(Voice(boot=voice.boot) for voice in others)
+        heard = (Voice(boot=boot, returns=returns), *others)[:REMEMBERED]
         living = sum(voice.returns >= RETURNS for voice in heard)
-        return Voices(heard=heard, turn_ms=at_ms if living > 1 and known else self.turn_ms)
+        return Voices(heard=heard, turn_ms=at_ms if living > 1 else self.turn_ms)
 
     def twins(self, now_ms: int) -> bool:
         """Whether there are two at this time."""

@@ -16,8 +16,9 @@ from fleet.core.rollout import (
     Passed,
     Returned,
     Stage,
+    Widened,
 )
-from fleet.core.situation import Place, Standing, look, place
+from fleet.core.situation import NO_CANARY, Place, Standing, look, place
 
 GOOD = Verdict(outcome=Outcome.SUCCESSFUL)
 OPEN = Verdict(
@@ -83,8 +84,9 @@ def test_a_bad_verdict_ends_every_stage_at_once(stage: Stage) -> None:
 
 @pytest.mark.parametrize("stage", [Stage.SHADOWING, Stage.CANARY, Stage.ROLLING])
 def test_no_verdict_in_time_is_overdue_and_says_why(stage: Stage) -> None:
-    assert event_of(stage, HERE, OPEN, 600_000, arrived_ms=1) is None
-    event = event_of(stage, Standing(arrived=1, waiting=1, away=2), OPEN, LATE, arrived_ms=1)
+    soaked = LATE + 10_001
+    assert event_of(stage, HERE, OPEN, soaked - 1, arrived_ms=1) is None
+    event = event_of(stage, Standing(arrived=1, waiting=1, away=2), OPEN, soaked, arrived_ms=1)
     assert isinstance(event, Overdue)
     assert event.reason == (
         "errors: 3 of 9 seen; 1 device did not get there in time; "
@@ -133,9 +135,67 @@ def test_rolling_back_ends_by_itself() -> None:
 
 
 def test_a_deadline_without_any_reason_is_one() -> None:
-    event = event_of(Stage.CANARY, HERE, GOOD, LATE, arrived_ms=LATE)
+    event = event_of(Stage.SHADOWING, HERE, Verdict(outcome=Outcome.INCONCLUSIVE), LATE)
     assert isinstance(event, Overdue)
     assert event.reason == "the deadline has passed"
+
+
+def test_a_soak_may_be_longer_than_the_deadline() -> None:
+    pace = Pace(soak_s=3600, deadline_s=60)
+    hour = 3_600_000
+    assert event_of(Stage.CANARY, HERE, GOOD, hour, pace=pace, arrived_ms=1) is None
+    assert isinstance(
+        event_of(Stage.CANARY, HERE, GOOD, hour + 1, pace=pace, arrived_ms=1), Passed
+    )
+
+
+def test_without_canaries_nothing_can_be_shown() -> None:
+    for stage in (Stage.SHADOWING, Stage.CANARY):
+        event = event_of(stage, Standing(), OPEN, 1)
+        assert isinstance(event, Overdue)
+        assert event.reason == NO_CANARY
+
+
+def in_waves(standing: Standing, verdict: Verdict, at_ms: int, **changes: object):
+    pace = Pace(waves=(0.25, 1.0), soak_s=10, deadline_s=600)
+    fields = {"pace": pace, "waves": (0.25, 1.0), **changes}
+    return event_of(Stage.ROLLING, standing, verdict, at_ms, **fields)
+
+
+def test_each_wave_arrives_soaks_and_is_followed_by_the_next() -> None:
+    assert in_waves(Standing(arrived=1, waiting=1), GOOD, 1) is None
+    assert isinstance(in_waves(HERE, GOOD, 50_000), Arrived)
+    assert in_waves(HERE, GOOD, 59_999, arrived_ms=50_000) is None
+    assert isinstance(in_waves(HERE, GOOD, 60_000, arrived_ms=50_000), Widened)
+    assert isinstance(in_waves(HERE, GOOD, 60_000, arrived_ms=50_000, wave=2), Passed)
+    assert in_waves(HERE, OPEN, 60_000, arrived_ms=50_000) is None, "what is not known is not good"
+    assert isinstance(in_waves(HERE, BAD, 50_001, arrived_ms=50_000), Failed)
+    overdue = in_waves(HERE, OPEN, 660_001, arrived_ms=50_000)
+    assert isinstance(overdue, Overdue)
+
+
+def test_a_wave_waits_for_the_absent_until_its_deadline_and_soaks_then() -> None:
+    some = Standing(arrived=3, away=2)
+    assert in_waves(some, GOOD, 600_000) is None
+    assert isinstance(in_waves(some, GOOD, LATE), Arrived)
+    assert in_waves(some, GOOD, LATE + 9_999, arrived_ms=LATE) is None
+    event = in_waves(some, GOOD, LATE + 10_000, arrived_ms=LATE)
+    assert isinstance(event, Widened)
+    assert event.reason == "2 devices not heard from; told when back"
+    back = Standing(arrived=3, waiting=1, away=1)
+    assert in_waves(back, GOOD, LATE + 10_000, arrived_ms=LATE) is None, "one is on its way"
+    assert isinstance(in_waves(back, GOOD, LATE + 610_001, arrived_ms=LATE), Overdue)
+
+
+def test_a_wave_of_which_nobody_is_there_shows_nothing() -> None:
+    assert isinstance(in_waves(Standing(away=2), OPEN, LATE), Overdue)
+    assert isinstance(in_waves(Standing(away=2), GOOD, LATE), Overdue)
+
+
+def test_a_wave_of_nobody_is_passed_by_at_once() -> None:
+    """All of it were removed from the fleet."""
+    assert isinstance(in_waves(Standing(), GOOD, 1), Widened)
+    assert isinstance(in_waves(Standing(), GOOD, 1, wave=2), Passed)
 
 
 @pytest.mark.parametrize("stage", [Stage.PAUSED, Stage.DONE, Stage.ROLLED_BACK, Stage.ABORTED])
