@@ -262,6 +262,7 @@ class Agent:
             connected=self._broker.connected,
             refusal=self._broker.refusal,
             answered=self._link.answered,
+            dismissed=self._link.dismissed,
             counter=self._counter,
             apps={
                 **{name: control.AppStatus(state=state) for name, state in self._strangers.items()},

@@ -56,6 +56,7 @@ class Status(Word, frozen=True, kw_only=True):
         connected: whether the broker has accepted us.
         refusal: why it has not; empty while connected.
         answered: whether the fleet has answered our hello.
+        dismissed: whether it answered that we are none of its devices.
         counter: of the newest Desired believed.
         apps: by name.
         outbox: what the fleet has not acknowledged.
@@ -74,6 +75,7 @@ class Status(Word, frozen=True, kw_only=True):
     apps: dict[str, AppStatus]
     outbox: Waiting
     traffic: Traffic
+    dismissed: bool = False
 
 
 class Question(Word, frozen=True, kw_only=True):

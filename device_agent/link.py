@@ -34,6 +34,7 @@ from edge_sdk.spec.wire import (
     Chunk,
     ChunkRequest,
     DesiredMessage,
+    Dismissed,
     Hello,
     Message,
     down,
@@ -49,6 +50,11 @@ SILENCES_TO_MENTION = 4
 NO_ANSWER = (
     "the fleet does not answer. Does it run, and is this device enrolled there? "
     "(edge fleet devices   # on the fleet's machine)"
+)
+
+DISMISSED = (
+    "the fleet says that this device does not belong to it: it was removed, or never enrolled. "
+    "Enrol it, and start the agent with the new file (edge fleet enroll DEVICE)"
 )
 
 
@@ -147,6 +153,7 @@ class Link:
         self._stirred = asyncio.Event()
         self._heard_since = False
         self._silences = 0
+        self._dismissed = False
         self._acknowledged: set[int] = set()
         self._counts = dict.fromkeys(Traffic.__struct_fields__, 0)
         broker.subscribe(down(device), self._on_message)
@@ -162,6 +169,11 @@ class Link:
         """Whether the fleet has answered since the last connection, and not been silent since: one
         hello that is under way is no silence."""
         return self._heard_since and self._silences < SILENCES_TO_MENTION
+
+    @property
+    def dismissed(self) -> bool:
+        """Whether the fleet's newest answer was that we are none of its devices."""
+        return self._dismissed
 
     async def run(self) -> None:
         """Say hello and send durable messages until cancelled."""
@@ -225,7 +237,7 @@ class Link:
                 else:
                     self._silences += 1
                     wait_s = self._limits.hello.delay_s(self._silences, self._random)
-                    if self._silences == SILENCES_TO_MENTION:
+                    if self._silences == SILENCES_TO_MENTION and not self._dismissed:
                         _log.warning("The broker is there, but %s", NO_ANSWER)
                     await self._say_hello()
                 event = self._connected if self._answered.is_set() else self._answered
@@ -337,6 +349,12 @@ class Link:
         if isinstance(message, DesiredMessage) and self._on_desired(message.desired):
             self._answered.set()
             self._heard_since = True
+            self._dismissed = False
+            return True
+        if isinstance(message, Dismissed):
+            if not self._dismissed:
+                _log.warning("The broker is there, but %s", DISMISSED)
+            self._dismissed = True
             return True
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from device_agent.control import AppStatus, Status
-from device_agent.link import NO_ANSWER
+from device_agent.link import DISMISSED, NO_ANSWER
 from edge_sdk.spec.deployment import ArtifactRef
 from edge_sdk.text import bytes_text, table
 
@@ -33,7 +33,11 @@ def describe(status: Status) -> str:
 
 def _connection(status: Status) -> str:
     if not status.connected:
-        return f"not connected. {status.refusal}".rstrip()
+        ended = "not authorized" in status.refusal.lower()
+        hint = f" Was it removed, or enrolled anew? edge fleet enroll {status.device}" * ended
+        return f"not connected. {status.refusal}{hint}".rstrip()
+    if status.dismissed:
+        return f"connected, but {DISMISSED}"
     return f"connected, {'the fleet answers' if status.answered else NO_ANSWER}"
 
 

@@ -24,11 +24,13 @@ from edge_sdk.errors import EdgeError, FleetError
 from edge_sdk.spec.deployment import TERMINAL, AppState, Signed, State
 from edge_sdk.spec.envelope import open_, read
 from edge_sdk.spec.wire import (
+    DEVICE_ID,
     Acknowledged,
     BenchMessage,
     Chunk,
     ChunkRequest,
     DesiredMessage,
+    Dismissed,
     Envelope,
     Hello,
     Message,
@@ -48,6 +50,8 @@ BATCH = 500
 NOTED = frozenset({*TERMINAL, State.SHADOWING})
 """States of an application that belong into the audit trail; the others pass."""
 CHUNK_TASKS = 4
+MOST_STRANGERS = 100
+"""Hellos of devices that are none of ours, answered in their turn; more are not answered."""
 SEEN_EVERY_S = 10.0
 """How often it is noted who fetches: a device that downloads for long says nothing else."""
 GATHER_S = 0.005
@@ -117,6 +121,7 @@ class Ingest:
         self._clock = clock
         self._arrived: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
         self._wanted: asyncio.Queue[_Arrived] = asyncio.Queue(QUEUE)
+        self._strangers: asyncio.Queue[tuple[str, str]] = asyncio.Queue(MOST_STRANGERS)
         self._fetching: set[str] = set()
         self.counts: Counter[str] = Counter()
 
@@ -125,6 +130,7 @@ class Ingest:
         device = device_of(incoming.topic)
         if device is None or not self._known(device):
             self._refuse("unknown device", f"{incoming.topic!r} is no device of this fleet")
+            self._dismiss(device, incoming.payload)
             return
         try:
             envelope = open_(incoming.payload)
@@ -151,6 +157,22 @@ class Ingest:
         except asyncio.QueueFull:
             self._refuse("dropped", f"{device}: more comes in than can be stored")
 
+    def _dismiss(self, device: str | None, payload: bytes) -> None:
+        """A stranger's hello is answered too, or whoever looks at the device would not know why."""
+        if device is None or not DEVICE_ID.fullmatch(device):
+            return
+        try:
+            envelope = open_(payload)
+        except FleetError:
+            return
+        if envelope.type == Hello.TYPE and not self._strangers.full():
+            self._strangers.put_nowait((device, envelope.id))
+
+    async def _tell_strangers(self) -> None:
+        while True:
+            device, id_ = await self._strangers.get()
+            await self._director.send(device, Dismissed(), answers=id_)
+
     def _refuse(self, why: str, text: str) -> None:
         self.counts[why] += 1
         if self.counts[why] & (self.counts[why] - 1) == 0:  # 1, 2, 4, 8, …: a flood is not a log
@@ -161,6 +183,7 @@ class Ingest:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._take_in())
             tasks.create_task(self._note_fetching())
+            tasks.create_task(self._tell_strangers())
             for _ in range(CHUNK_TASKS):
                 tasks.create_task(self._serve_chunks())
 

@@ -117,6 +117,14 @@ class Acknowledged(Message, frozen=True, kw_only=True):
     sequences: tuple[int, ...]
 
 
+class Dismissed(Message, frozen=True, kw_only=True):
+    """Fleet, to a hello: no device of that name belongs to me. For people alone: it is not signed,
+    so a device changes nothing of what it does, and goes on saying hello.
+    """
+
+    TYPE: ClassVar[str] = "dismissed"
+
+
 class Envelope(Word, frozen=True, kw_only=True):
     """What every MQTT payload is, in MessagePack.
 
@@ -153,6 +161,7 @@ BODIES: dict[str, type[Message]] = {
         ChunkRequest,
         Chunk,
         Acknowledged,
+        Dismissed,
     )
 }
 

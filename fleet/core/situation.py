@@ -26,7 +26,7 @@ from fleet.core.rollout import (
     Widened,
 )
 
-NO_CANARY = "no canary is left: each has been removed from the fleet"
+NOBODY = "nobody is left who is to try it: all have been removed from the fleet"
 
 
 class Place(StrEnum):
@@ -112,9 +112,10 @@ def look(rollout: Rollout, standing: Standing, verdict: Verdict, at_ms: int) -> 
             return Returned(at_ms, rollout.reason, rollout.verdict)
         case Stage.ROLLING_BACK if overdue:
             return Returned(at_ms, _still_out(rollout.reason, standing), rollout.verdict)
-        case Stage.SHADOWING | Stage.CANARY if standing.total == 0:
-            return Overdue(at_ms, NO_CANARY, verdict)
         case Stage.SHADOWING | Stage.CANARY | Stage.ROLLING:
+            in_waves = rollout.stage is Stage.ROLLING and rollout.probation
+            if standing.total == 0 and not in_waves:
+                return Overdue(at_ms, NOBODY, verdict)
             return _look_forward(rollout, standing, verdict, at_ms, overdue)
     return None
 

@@ -43,6 +43,7 @@ from edge_sdk.spec.wire import (
     Chunk,
     ChunkRequest,
     DesiredMessage,
+    Dismissed,
     Hello,
     Message,
     ReportedMessage,
@@ -159,6 +160,7 @@ MESSAGES: tuple[Message, ...] = (
     ChunkRequest(path="targets/ab/manifest.json", offset=131072),
     Chunk(path="targets/ab/manifest.json", offset=131072, size=131077, data=b"\0\1\2\3\xff"),
     Acknowledged(outbox="o-1", sequences=(1, 2, 5)),
+    Dismissed(),
 )
 
 

@@ -23,6 +23,7 @@ from edge_sdk.spec.wire import (
     Chunk,
     ChunkRequest,
     DesiredMessage,
+    Dismissed,
     Hello,
     Message,
     ReportedMessage,
@@ -33,7 +34,8 @@ from edge_sdk.spec.wire import (
 from edge_sdk.trust.signing import DirectorKey, open_desired
 from fleet.core.reading import nonsense_in_bench
 from fleet.director import Director
-from fleet.ingest import Ingest
+from fleet.ingest import MOST_STRANGERS, Ingest
+from fleet.reports import report_device
 from fleet.stores import audit, benches, devices, telemetry
 from fleet.stores.store import Store
 
@@ -146,8 +148,8 @@ async def a_fleet(folder: Path) -> AsyncIterator[Post]:
     assert all(isinstance(each, asyncio.CancelledError) for each in ended), ended
 
 
-def a_hello(counter: int = 0) -> Hello:
-    return Hello(boot="b1", profile=PROFILE, reported=Reported(counter=counter))
+def a_hello(counter: int = 0, boot: str = "b1") -> Hello:
+    return Hello(boot=boot, profile=PROFILE, reported=Reported(counter=counter))
 
 
 def test_a_hello_is_answered_with_the_whole_goal(tmp_path: Path) -> None:
@@ -334,6 +336,66 @@ def test_nonsense_and_strangers_are_counted_and_change_nothing(tmp_path: Path) -
             counts = post.ingest.counts
             assert (counts["unknown device"], counts["malformed"]) == (2, 3)
             assert post.store.read_now(lambda c: telemetry.totals(c, "pi-1")) == (1, 100)
+
+    asyncio.run(scenario())
+
+
+def test_a_strangers_hello_is_answered_and_nothing_else_of_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_fleet(tmp_path) as post:
+            post.hear(TelemetryMessage(windows=(a_window(),)), sequence=1, device="stranger")
+            post.hear(ChunkRequest(path="f", offset=0), device="stranger")
+            post.ingest.hear(Incoming(up("stranger"), b"\xff nonsense"))
+            post.ingest.hear(Incoming(up("Odd_1"), envelope.seal(a_hello(), id="i", sent_ms=1)))
+            post.hear(a_hello(), device="stranger")
+            await post.until(lambda: post.sent)
+            assert post.sent == [(down("stranger"), Dismissed())]
+            for _ in range(MOST_STRANGERS + 10):
+                post.hear(a_hello(), device="stranger")
+            post.hear(a_hello())
+            await post.until(lambda: post.said(DesiredMessage))
+            await post.until(lambda: len(post.said(Dismissed)) == 1 + MOST_STRANGERS)
+
+    asyncio.run(scenario())
+
+
+def test_what_a_device_said_before_it_was_removed_is_not_kept(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with a_fleet(tmp_path) as post:
+            post.store.write_now(lambda c: devices.add(c, "pi-2", "secret", {}, 1))
+            post.store.write_now(lambda c: devices.remove(c, "pi-1", 2))
+            post.hear(a_hello())
+            post.hear(TelemetryMessage(windows=(a_window(),)), sequence=1)
+            post.ingest._known = {"pi-1", "pi-2"}.__contains__
+            post.hear(a_hello(), device="pi-2")
+            await post.until(lambda: post.sent)
+            assert [topic for topic, _ in post.sent] == [down("pi-2")]
+            assert post.store.read_now(lambda c: telemetry.totals(c, "pi-1")) == (0, 0)
+            assert set(post.store.read_now(devices.behind)) == {"pi-2"}
+            assert post.ingest.counts["stored"] == 0
+
+    asyncio.run(scenario())
+
+
+def test_two_agents_are_noted_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        async with a_fleet(tmp_path) as post:
+            for number in range(1, 41):
+                post.hear(a_hello(boot=f"b{number % 2}"))
+                await post.until(lambda n=number: len(post.said(DesiredMessage)) == n)
+            device = post.store.read_now(lambda c: devices.one(c, "pi-1"))
+            assert device is not None
+            assert device.voices.twins(1000)
+            (entry,) = post.store.read_now(audit.newest)
+            assert (entry.who, entry.what, entry.subject) == ("fleet", "two agents", "pi-1")
+            assert "edge fleet enroll NAME" in entry.detail
+            assert caplog.text.count("Two agents speak as pi-1") == 1
+            report = post.store.read_now(lambda c: report_device(c, device, 1000, 60))
+            assert (report.doubled, "edge fleet enroll pi-1" in report.hint) == (True, True)
+            post.store.write_now(lambda c: devices.add(c, "pi-1", "new", {}, 2))
+            device = post.store.read_now(lambda c: devices.one(c, "pi-1"))
+            assert device is not None
+            assert not device.voices.twins(1000), "enrolled anew, it is judged anew"
 
     asyncio.run(scenario())
 

@@ -18,7 +18,7 @@ from fleet.core.rollout import (
     Stage,
     Widened,
 )
-from fleet.core.situation import NO_CANARY, Place, Standing, look, place
+from fleet.core.situation import NOBODY, Place, Standing, look, place
 
 GOOD = Verdict(outcome=Outcome.SUCCESSFUL)
 OPEN = Verdict(
@@ -149,11 +149,11 @@ def test_a_soak_may_be_longer_than_the_deadline() -> None:
     )
 
 
-def test_without_canaries_nothing_can_be_shown() -> None:
-    for stage in (Stage.SHADOWING, Stage.CANARY):
+def test_without_anybody_nothing_can_be_shown() -> None:
+    for stage in (Stage.SHADOWING, Stage.CANARY, Stage.ROLLING):
         event = event_of(stage, Standing(), OPEN, 1)
         assert isinstance(event, Overdue)
-        assert event.reason == NO_CANARY
+        assert event.reason == NOBODY
 
 
 def in_waves(standing: Standing, verdict: Verdict, at_ms: int, **changes: object):
