@@ -25,6 +25,7 @@ from edge_sdk.spec.wire import (
     Chunk,
     ChunkRequest,
     DesiredMessage,
+    Dismissed,
     Envelope,
     Hello,
     Message,
@@ -251,6 +252,20 @@ async def test_what_was_over_when_the_fleet_signed_what_we_hold_is_dropped(stage
     # Our clock says 1: a message of the fleet's may be as far in the future as it likes.
     stage.say_bytes(seal(goal, id="now", sent_ms=0, expires_ms=FLOOR_MS))
     await eventually(lambda: stage.desired == [SIGNED])
+
+
+@played
+async def test_a_device_that_does_not_belong_knows_it_until_it_does(stage: Stage) -> None:
+    await eventually(lambda: stage.of(Hello))
+    assert not stage.link.dismissed
+    stage.say(Dismissed())
+    await eventually(lambda: stage.link.dismissed)
+    assert not stage.link.answered
+    said = len(stage.of(Hello))
+    await eventually(lambda: len(stage.of(Hello)) > said, "it goes on saying hello")
+    stage.say(DesiredMessage(desired=SIGNED))
+    await eventually(lambda: not stage.link.dismissed)
+    assert stage.link.answered
 
 
 @played
