@@ -8,24 +8,17 @@ import asyncio
 import json
 import shutil
 import stat
-import sys
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fleet_bench import APP, Bench, devices, publish, samples
 from fleet_process import FleetProcess, run
 from scripted_device import ScriptedDevice, eventually
 
 from edge_sdk.files import sha256
-from edge_sdk.spec.enrolment import Enrolment
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "artifact"))
-import artifact_samples as samples
-
-APP = "scaler"
 
 
 @pytest.fixture
@@ -37,53 +30,6 @@ def fleet(tmp_path: Path) -> Iterator[FleetProcess]:
     finally:
         if process.process is not None:
             assert process.stop() == 0, (tmp_path / "log").read_text()
-
-
-def publish(fleet: FleetProcess, version: str) -> str:
-    weight = float(version.split(".")[1]) + 2
-    path = fleet.folder / f"scale-{version}.edge"
-    inside = samples.contents(**{samples.MODEL: samples.onnx_scale(weight)})
-    samples.write(path, inside, version=version)
-    digest: str = fleet.edge("publish", str(path))["digest"]
-    return digest
-
-
-@asynccontextmanager
-async def devices(*enrolments: Enrolment) -> AsyncIterator[list[ScriptedDevice]]:
-    async with AsyncExitStack() as stack:
-        every = [ScriptedDevice(enrolment, APP) for enrolment in enrolments]
-        for device in every:
-            await stack.enter_async_context(device.running())
-        await eventually(lambda: all(d.desired for d in every), "an answer to hello")
-        yield every
-
-
-class Bench:
-    """Devices at work until the test is over: they serve, and compare if told to."""
-
-    def __init__(self, every: list[ScriptedDevice]) -> None:
-        self.every = every
-        self.disagreeing: set[str] = set()
-        self.shadowed: dict[str, set[str]] = {}
-        self.served: dict[str, set[str]] = {}
-        self.inferences: dict[str, int] = {}
-
-    async def run(self) -> None:
-        while True:
-            for device in self.every:
-                state = device.reported.apps[APP]
-                if state.shadow is not None:
-                    self.shadowed.setdefault(state.shadow.digest, set()).add(device.device)
-                    device.compare(APP, 40, 30 if state.shadow.digest in self.disagreeing else 2)
-                    self._count(device, 80)
-                elif state.serving is not None:
-                    self.served.setdefault(state.serving.digest, set()).add(device.device)
-                    device.serve(APP, 40)
-                    self._count(device, 40)
-            await asyncio.sleep(0.1)
-
-    def _count(self, device: ScriptedDevice, inferences: int) -> None:
-        self.inferences[device.device] = self.inferences.get(device.device, 0) + inferences
 
 
 async def rolled_out(fleet: FleetProcess, version: str, *, kill: bool = False) -> dict[str, Any]:

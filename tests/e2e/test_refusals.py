@@ -8,82 +8,19 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
-from agent_samples import APP, DEVICE, EDGE, AgentProcess, SmallFleet, classifier, device, pictures
+from agent_samples import APP, DEVICE, AgentProcess, SmallFleet, device
+from agent_site import ENROLMENT, Site, told, wait
 from brokers import ROOT, NatsServer, eventually, running
-from fleet_process import FleetProcess
 from tls_samples import write_certificates
 
 from edge_sdk.spec.deployment import State
 from edge_sdk.spec.wire import Chunk, Message
-
-ENROLMENT = "cam-1.enrolment.json"
-
-
-class Site:
-    """A fleet process and one agent process."""
-
-    def __init__(self, folder: Path, *words: str) -> None:
-        folder.mkdir(exist_ok=True)
-        self.fleet = FleetProcess(folder, *words)
-        self.agent = AgentProcess(folder / DEVICE)
-        pictures(self.agent.folder / "pictures")
-
-    def enroll(self) -> None:
-        self.fleet.edge("enroll", DEVICE, "-o", str(self.agent.folder / ENROLMENT))
-
-    def roll_out(self, version: str) -> str:
-        """Publish a version and roll it out; answers its digest."""
-        path = classifier(self.fleet.folder / f"colour-{version}.edge", version)
-        digest: str = self.fleet.edge("publish", str(path))["digest"]
-        limits = ("--limit", "soak_s=0.1", "--limit", "min_inferences=1")
-        limits += ("--limit", "min_compared=1", "--limit", "max_p99_ratio=50")
-        words = ("rollout", "start", f"colour@{version}", "--app", APP, *limits)
-        begun = self.fleet.edge(*words)["rollout"]["id"]
-        done = self.fleet.edge("rollout", "status", begun, "--wait")
-        assert done["rollout"]["stage"] == "done", done
-        return digest
-
-    def begin(self) -> str:
-        """Start both; answers the digest of what the device serves then."""
-        self.fleet.start()
-        self.enroll()
-        self.agent.start()
-        self.await_reported()
-        return self.roll_out("1.0.0")
-
-    def await_reported(self) -> None:
-        def reported() -> bool:
-            (said,) = self.fleet.edge("devices")["devices"]
-            return said["online"] and APP in said["apps"]
-
-        asyncio.run(eventually(reported, "the device does not report"))
-
-    def end(self) -> None:
-        if self.agent.process is not None and self.agent.process.poll() is None:
-            self.agent.stop()
-        if self.fleet.process is not None:
-            self.fleet.stop()
-
-
-def wait(condition: Callable[[], object], what: str = "") -> None:
-    asyncio.run(eventually(condition, what))
-
-
-def told(agent: AgentProcess) -> str:
-    """What ``edge agent status`` prints for a person."""
-    done = subprocess.run(
-        [*EDGE, "agent", "status", "--config", str(agent.config)],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return done.stdout
 
 
 def test_credentials_that_were_replaced_end_and_the_model_runs_on(tmp_path: Path) -> None:
@@ -147,10 +84,11 @@ def test_a_fleet_that_lost_all_does_not_know_the_device_until_it_is_enrolled(
             wait(lambda: site.agent.serves(digest))
             wait(lambda: site.agent.worker() and site.agent.status()["connected"])
             wait(lambda: "Not taken (unknown device" in site.fleet.log)
+            wait(lambda: site.agent.status()["dismissed"])
             assert not site.agent.status()["answered"]
             said = told(site.agent)
-            assert "the fleet does not answer" in said
-            assert "edge fleet devices" in said
+            assert "this device does not belong to it" in said
+            assert "edge fleet enroll" in said
             assert site.fleet.edge("devices")["devices"] == []
             site.agent.stop()
             site.enroll()

@@ -51,9 +51,7 @@ class Site:
             raise AssertionError("the director is not running")
 
         self.director = Director(self.store, KEY.sign, publish, lambda: self.now_ms)
-        self.rollouts = Rollouts(
-            self.store, self.director, lambda: self.now_ms, away_s=AWAY_S
-        )
+        self.rollouts = Rollouts(self.store, self.director, lambda: self.now_ms, away_s=AWAY_S)
 
         async def admit(passwords: Mapping[str, str]) -> bool:
             self.admitted = dict(passwords)
@@ -91,9 +89,7 @@ class Site:
 
     def start(self, **pace: Any) -> Rollout:
         pace = {"canary_share": 0.1, "soak_s": 4, "waves": (0.3, 0.5, 1.0), **pace}
-        return asyncio.run(
-            self.rollouts.start("fashion@1.1.0", APP, "all", Limits(), Pace(**pace))
-        )
+        return asyncio.run(self.rollouts.start("fashion@1.1.0", APP, "all", Limits(), Pace(**pace)))
 
     def act(self, rollout: Rollout, action: type[Event]) -> Rollout:
         return asyncio.run(self.rollouts.act(rollout.id, action))
@@ -160,9 +156,7 @@ class Site:
         return asyncio.run(self.registry.remove(device)).left
 
     def report(self, rollout: Rollout) -> RolloutReport:
-        return report_rollout(
-            self.store.read_now(lambda c: self.rollouts.situation(c, rollout.id))
-        )
+        return report_rollout(self.store.read_now(lambda c: self.rollouts.situation(c, rollout.id)))
 
     def trail(self, rollout: Rollout) -> list[str]:
         entries = self.store.read_now(lambda c: audit.newest(c, 200, rollout.id))

@@ -144,9 +144,7 @@ def test_a_soak_may_be_longer_than_the_deadline() -> None:
     pace = Pace(soak_s=3600, deadline_s=60)
     hour = 3_600_000
     assert event_of(Stage.CANARY, HERE, GOOD, hour, pace=pace, arrived_ms=1) is None
-    assert isinstance(
-        event_of(Stage.CANARY, HERE, GOOD, hour + 1, pace=pace, arrived_ms=1), Passed
-    )
+    assert isinstance(event_of(Stage.CANARY, HERE, GOOD, hour + 1, pace=pace, arrived_ms=1), Passed)
 
 
 def test_without_anybody_nothing_can_be_shown() -> None:

@@ -10,9 +10,10 @@ from fleet.stores.packing import pack, unpack
 MINUTE = 60_000
 
 
-def heard(*boots: str, voices: Voices = Voices(), from_ms: int = 1000) -> Voices:
+def heard(*boots: str) -> Voices:
+    voices = Voices()
     for number, boot in enumerate(boots):
-        voices = voices.hear(boot, from_ms + number * MINUTE)
+        voices = voices.hear(boot, 1000 + number * MINUTE)
     return voices
 
 
