@@ -30,6 +30,7 @@ RESULTS = DOCS.parent / "benchmarks" / "results"
 RESULT_WORDS = {
     "explain": "edge_sdk.cli.explain:ExplainReport",
     "fleet enroll": "edge_sdk.spec.enrolment:Enrolment",
+    "fleet remove": "fleet.words:RemovalReport",
     "fleet publish": "fleet.words:ArtifactReport",
     "fleet rollout status": "fleet.words:RolloutReport",
     "fleet status": "fleet.words:FleetReport",
