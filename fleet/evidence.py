@@ -7,7 +7,7 @@ with all that have the candidate so far, since one of those may turn bad late: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection
@@ -101,9 +101,10 @@ def read_situation(
     )
     verdict = rollout.verdict
     if stage in _GATED:
-        verdict = _judge(connection, rollout, stage, members, list(places.values()))
+        served = _served(connection, rollout) if stage is Stage.ROLLING else {}
+        verdict = _judge(connection, rollout, stage, members, list(places.values()), served)
         if in_waves and standing.total:
-            own = _judge_wave(connection, rollout, members, standing)
+            own = _judge_wave(connection, rollout, members, standing, served)
             verdict = min(own, verdict, key=lambda each: _WORST_FIRST.index(each.outcome))
     return Situation(
         rollout=rollout,
@@ -131,12 +132,12 @@ def _judge(
     stage: Stage,
     members: Sequence[Member],
     places: Sequence[Place],
+    served: Mapping[str, Tally],
 ) -> Verdict:
     """By all that have had the candidate."""
     beside = stage is Stage.SHADOWING
     trials = [_trial(connection, rollout, m, beside) for m in members if m.canary]
-    if stage is Stage.ROLLING:
-        trials += _counts(connection, rollout, group(rollout, members, Group.BEGUN))
+    trials += _counts(group(rollout, members, Group.BEGUN), served)
     return judge(
         rollout.limits,
         trials,
@@ -147,25 +148,32 @@ def _judge(
 
 
 def _judge_wave(
-    connection: Connection, rollout: Rollout, members: Sequence[Member], standing: Standing
+    connection: Connection,
+    rollout: Rollout,
+    members: Sequence[Member],
+    standing: Standing,
+    served: Mapping[str, Tally],
 ) -> Verdict:
     """By the devices of the wave that goes alone."""
     wave = [member for member in members if member.wave == rollout.wave]
     trials = [_trial(connection, rollout, member, False) for member in wave[:MEASURED]]
     return judge(
         rollout.limits,
-        trials + _counts(connection, rollout, wave[MEASURED:]),
+        trials + _counts(wave[MEASURED:], served),
         devices=standing.total,
         failed=standing.failed,
         beside=False,
     )
 
 
-def _counts(connection: Connection, rollout: Rollout, members: Iterable[Member]) -> list[Trial]:
-    """What devices served of the candidate, without latencies."""
-    served = telemetry.sums(
+def _served(connection: Connection, rollout: Rollout) -> dict[str, Tally]:
+    """What every device served of the candidate, without latencies."""
+    return telemetry.sums(
         connection, rollout.app, rollout.candidate.digest, "serve", rollout.created_ms
     )
+
+
+def _counts(members: Iterable[Member], served: Mapping[str, Tally]) -> list[Trial]:
     return [Trial(m.device, served[m.device], Tally()) for m in members if m.device in served]
 
 

@@ -87,9 +87,8 @@ class Registry:
 
         def add(connection: Connection) -> dict[str, str]:
             now_ms = self._clock()
-            if device not in self._known:  # another machine may have had that name
-                telemetry.forget_of(connection, device)
-            devices.add(connection, device, password, labels, now_ms)
+            if devices.add(connection, device, password, labels, now_ms):
+                telemetry.forget_of(connection, device)  # maybe of another machine of that name
             self._director.introduce(connection, device)
             detail = ", ".join(f"{k}={v}" for k, v in sorted(labels.items()))
             what = "enrolled again" if device in self._known else "enrolled"

@@ -127,28 +127,31 @@ def report_rollout(situation: Situation) -> RolloutReport:
         canaries=tuple(m.device for m in situation.members if m.canary),
         devices=tuple(m.device for m in situation.members),
         places={device: place.value for device, place in situation.places.items()},
-        waves=tuple(_wave(situation, i) for i in range(1, len(situation.rollout.waves) + 1)),
+        waves=_waves(situation),
     )
 
 
-def _wave(situation: Situation, number: int) -> WaveReport:
-    rollout = situation.rollout
+def _waves(situation: Situation) -> tuple[WaveReport, ...]:
+    rollout, places = situation.rollout, situation.places
     here = rollout.came_from or rollout.stage
-    state = "waits"
-    if here is Stage.DONE or (here is Stage.ROLLING and number < rollout.wave):
-        state = "passed"
-    elif here is Stage.ROLLING and number == rollout.wave:
-        state = "goes"
-    devices_of_it = tuple(m.device for m in situation.members if m.wave == number)
-    places = Counter(
-        situation.places[device].value for device in devices_of_it if device in situation.places
-    )
-    return WaveReport(
-        wave=number,
-        share=rollout.waves[number - 1],
-        state=state,
-        devices=devices_of_it,
-        places=dict(places),
+    inside: dict[int, list[str]] = {}
+    for member in situation.members:
+        inside.setdefault(member.wave, []).append(member.device)
+
+    def state(number: int) -> str:
+        if here is Stage.DONE or (here is Stage.ROLLING and number < rollout.wave):
+            return "passed"
+        return "goes" if here is Stage.ROLLING and number == rollout.wave else "waits"
+
+    return tuple(
+        WaveReport(
+            wave=number,
+            share=share,
+            state=state(number),
+            devices=tuple(inside.get(number, ())),
+            places=Counter(places[d].value for d in inside.get(number, ()) if d in places),
+        )
+        for number, share in enumerate(rollout.waves, 1)
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -29,6 +29,7 @@ ACTIONS = {
 BAD = frozenset({Stage.ROLLING_BACK, Stage.ROLLED_BACK})
 STOPPED = frozenset({*FINAL, Stage.PAUSED})
 POLL_S = 0.5
+MOST_PLACES = 40
 
 
 def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
@@ -217,6 +218,16 @@ def _wave_text(wave: WaveReport) -> str:
     )
 
 
+def _places(places: Mapping[str, str]) -> list[str]:
+    """Devices one by one; of very many, those that are not there yet first."""
+    shown = list(places.items())
+    if len(shown) > MOST_PLACES:
+        shown.sort(key=lambda each: each[1] == "arrived")
+    lines = [f"  {device}: {place}" for device, place in shown[:MOST_PLACES]]
+    more = len(shown) - MOST_PLACES
+    return [*lines, f"  and {more} more: --json"] if more > 0 else lines
+
+
 def text_of(report: RolloutReport) -> str:
     """A rollout for people: where it stands, its devices, its evidence."""
     rollout = report.rollout
@@ -228,5 +239,5 @@ def text_of(report: RolloutReport) -> str:
     ]
     lines += [_wave_text(wave) for wave in report.waves if rollout.pace.waves]
     lines += [f"  {line.outcome.value:<12}  {line.text()}" for line in report.evidence]
-    lines += [f"  {device}: {place}" for device, place in report.places.items()]
+    lines += _places(report.places)
     return "\n".join(lines)

@@ -41,9 +41,9 @@ _BLANK = {"profile": None, "boot": "", "seen_ms": None, "voices": None}
 
 def add(
     connection: Connection, device: str, password: str, labels: Mapping[str, str], at_ms: int
-) -> None:
+) -> bool:
     """Enrol a device; one that is enrolled already gets this password, and these labels if any.
-    One that was removed begins anew.
+    One that was removed begins anew; answers whether this is such a one.
     """
     mine = devices.c.device == device
     words: dict[str, object] = {"labels": pack(dict(labels))} if labels else {}
@@ -51,11 +51,12 @@ def add(
         update(devices).where(mine, _HERE).values(password=password, voices=None, **words)
     )
     if known.rowcount:
-        return
+        return False
     words = {"password": password, "labels": pack(dict(labels)), "enrolled_ms": at_ms}
     back = connection.execute(update(devices).where(mine).values(removed_ms=None, **words))
     if back.rowcount == 0:
         connection.execute(insert(devices).values(device=device, **words))
+    return back.rowcount > 0
 
 
 def remove(connection: Connection, device: str, at_ms: int) -> None:
