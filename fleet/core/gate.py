@@ -24,7 +24,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from edge_sdk.spec.word import Word
-from fleet.core.tally import Tally
+from fleet.core.tally import Tally, counts
 
 Z = 1.6448536269514722
 """The standard normal's 95 % quantile."""
@@ -145,9 +145,7 @@ def judge(
         failed: how many of those gave up on it.
         beside: whether it ran in shadow, so that answers can be compared.
     """
-    total = Tally()
-    for trial in trials:
-        total += trial.candidate
+    total = counts(trial.candidate for trial in trials)
     lines = [
         _count("failed devices", failed / max(devices, 1), limits.max_failed_share, devices),
         _count("crashes", total.crashes, limits.max_crashes, total.inferences),
@@ -207,9 +205,11 @@ def _slowness(trial: Trial, limits: Limits) -> Line | None:
     many times the incumbent's upper one.
     """
     samples = min(trial.candidate.latency_count, trial.incumbent.latency_count)
+    if samples < limits.min_inferences:  # first: of most of very many devices nothing is known
+        return None
     before = trial.incumbent.percentile(0.99)
     now = trial.candidate.percentile(0.99)
-    if samples < limits.min_inferences or not before or now is None:
+    if not before or now is None:
         return None
     ratio = now / before
     low, _ = trial.candidate.percentile_bounds(0.99, Z)

@@ -81,6 +81,18 @@ class Tally:
         return None
 
 
+def counts(tallies: Iterable[Tally]) -> Tally:
+    """Their sum without latencies, which of very many devices take the most time to add up."""
+    every = list(tallies)
+    return Tally(
+        inferences=sum(each.inferences for each in every),
+        errors=sum(each.errors for each in every),
+        crashes=sum(each.crashes for each in every),
+        compared=sum(each.compared for each in every),
+        disagreed=sum(each.disagreed for each in every),
+    )
+
+
 def tally(windows: Iterable[Window]) -> Tally:
     """Sum windows up. Latencies of another bin ratio than the first's cannot be added: left out."""
     total = Tally()
