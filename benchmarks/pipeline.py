@@ -27,6 +27,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -149,12 +150,15 @@ def one(who: str, clip: str, model: str) -> tuple[float, int]:
     """Seconds and frames of one run of a clip; loading and the first inference are not counted."""
     from edge_sdk.runtime.choosing import default_threads
 
-    # In a pipeline, decoding and drawing want the other half of the cores; a loop has them all.
-    threads = max(1, default_threads() // 2) if who == "ours" else None
-    with session_of(model, threads) as session:
-        session.warm_up()
-        run = {"ours": ours, "naive": naive}[who]
-        return run(session, asset(clip), model)
+    # A loop's one session has all cores; a pipeline has one of a thread for each core.
+    copies, threads = (default_threads(), 1) if who == "ours" else (1, None)
+    with ExitStack() as stack:
+        sessions = [stack.enter_context(session_of(model, threads)) for _ in range(copies)]
+        for session in sessions:
+            session.warm_up()
+        if who == "ours":
+            return ours(sessions, asset(clip), model)
+        return naive(sessions[0], asset(clip), model)
 
 
 def session_of(model: str, threads: int | None = None) -> Any:
@@ -168,16 +172,17 @@ def session_of(model: str, threads: int | None = None) -> Any:
     )
 
 
-def ours(session: Any, clip: Path, model: str) -> tuple[float, int]:
+def ours(sessions: list[Any], clip: Path, model: str) -> tuple[float, int]:
     from edge_sdk.pipeline import Pipeline
     from edge_sdk.pipeline.outputs import Callback
     from edge_sdk.pipeline.sources import open_source
-    from edge_sdk.pipeline.stages import Background, Drawing, Model
+    from edge_sdk.pipeline.stages import Background, Drawing, Model, Parallel
 
     effect = Background("model") if model == "segmentation" else Drawing("model")
     seen: list[int] = []
     sink = Callback(lambda frame: seen.append(frame.index))
-    pipeline = Pipeline(open_source(clip), [Model(session, "model"), effect], [sink])
+    asking = Parallel([Model(session, "model") for session in sessions])
+    pipeline = Pipeline(open_source(clip), [asking, effect], [sink])
     started = perf_counter()
     pipeline.run()
     return perf_counter() - started, len(seen)

@@ -34,7 +34,7 @@ from edge_sdk.pipeline.outputs import (
     Window,
 )
 from edge_sdk.pipeline.outputs.page import parse_address
-from edge_sdk.pipeline.pipeline import FrameSink, FrameSource
+from edge_sdk.pipeline.parts import FrameSink, FrameSource
 from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker

@@ -14,7 +14,8 @@ from edge_sdk.pipeline.channel import Channel
 from edge_sdk.pipeline.clock import WallClock
 from edge_sdk.pipeline.fake_clock import DeadlockError, FakeClock
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Pipeline, Refused, Running
+from edge_sdk.pipeline.parts import Refused, Running
+from edge_sdk.pipeline.pipeline import Pipeline
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 PERIOD_S = 1 / 30
@@ -219,7 +220,7 @@ def test_an_inline_stage_shares_the_thread_of_the_one_before():
     cheap = Work(clock, 0.0, "cheap")
     cheap.inline = True  # type: ignore[attr-defined]
     pipeline = Pipeline(Camera(5), [Work(clock, 0.01), cheap], clock=clock)
-    assert [len(lane) for lane in pipeline._lanes] == [2]
+    assert [[len(row) for row in lane.rows] for lane in pipeline._lanes] == [[2]]
     assert pipeline.run().stages["cheap"].frames == 5
 
 
