@@ -45,6 +45,7 @@ class Pipeline:
         capacity: of every queue; None is 1 for live sources, else 4.
         on_error: what a stage's exception does: ``stop`` ends the run with it, ``skip`` drops the
             frame and counts it.
+        on_done: is told of every frame that the sinks are done with: for a person who waits.
         clock: where time and threads come from.
 
     Raises:
@@ -60,6 +61,7 @@ class Pipeline:
         policy: Policy | None = None,
         capacity: int | None = None,
         on_error: Literal["stop", "skip"] = "stop",
+        on_done: Callable[[Frame], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.sources = list(sources) if isinstance(sources, Sequence) else [sources]
@@ -83,6 +85,7 @@ class Pipeline:
         self._capacity = capacity or (LIVE_CAPACITY if live else FILE_CAPACITY)
         self.metrics = Metrics(self.clock.now())
         self._sinks = list(sinks)
+        self._on_done = on_done or (lambda _: None)
         rows = rows_of(stages)
         places = [*(lane[0][0].name for lane in rows), "sinks"]
         self._channels = [self._channel(place) for place in places]
@@ -233,6 +236,7 @@ class Pipeline:
                         raise placed(error, sink.name, frame) from error
                     self.metrics.work(sink.name, self.clock.now() - started)
                 self.metrics.finish(self.clock.now() - frame.taken_s)
+                self._on_done(frame)
 
 
 def _refuse_unknown(option: str, given: str | None, choices: Sequence[str | None]) -> None:

@@ -58,7 +58,9 @@ def turned(pixels: Picture) -> Picture:
     """A copy of a colour picture with its channels in reverse order: RGB for BGR."""
     # Whoever has pictures in BGR has loaded OpenCV, which takes a twentieth of numpy's time.
     cv2 = sys.modules.get("cv2")
-    if hasattr(cv2, "cvtColor"):  # not while another thread is still importing it
+    if cv2 is not None and hasattr(
+        cv2, "cvtColor"
+    ):  # not while another thread is still importing it
         copy: Picture = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
         return copy
     return interleave(pixels[..., 2], pixels[..., 1], pixels[..., 0])

@@ -268,6 +268,22 @@ def test_a_batch_must_come_back_whole():
         Pipeline(Camera(20, 0.0, live=False), stages, clock=clock).run()
 
 
+def test_who_waits_is_told_of_every_frame_that_is_done():
+    clock = FakeClock()
+    kept = Kept(clock)
+    told: list[tuple[int, int]] = []
+    source = Camera(20, live=False)
+    work = Work(clock, does=refuse_odd)
+    pipeline = Pipeline(
+        *(source, [work], [kept]),
+        on_done=lambda frame: told.append((frame.index, len(kept.frames))),
+        clock=clock,
+    )
+    report = pipeline.run()
+    assert told == [(2 * at, at + 1) for at in range(10)]  # the sinks have had it
+    assert set(report.stages) == {"model", "kept"}
+
+
 def test_the_same_on_the_wall_clock():
     clock = WallClock()
     seen: list[int] = []
