@@ -24,8 +24,6 @@ from edge_sdk.runtime.choosing import default_threads
 from edge_sdk.text import nearest
 
 MEDIAPIPE = "mediapipe"
-_MOST_COPIES = 4
-"""Each holds the model's memory again, and one reader of the file feeds no more."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ def asking(
 ) -> Stage:
     """The stage that asks a model.
 
-    Of a file the next frame is there already, so each core has a copy of the model. Of a live
+    Of a file the next frame is there already, so each core, up to four, has a copy of the model. Of a live
     source there is but the one: it has half of the cores, and what stands around it the others.
 
     Args:
@@ -85,7 +83,7 @@ def asking(
         artifact = model or _described(otherwise, stack)
         return _by_tasks(name, artifact, video=video, stack=stack)
     cores = default_threads()
-    copies, threads = (1, max(1, cores // 2)) if live else (min(cores, _MOST_COPIES), 1)
+    copies, threads = (1, max(1, cores // 2)) if live else (cores, 1)
     sessions = [
         stack.enter_context(_load(model, otherwise, backend, threads)) for _ in range(copies)
     ]
