@@ -172,8 +172,9 @@ class Link:
 
     @property
     def dismissed(self) -> bool:
-        """Whether the fleet's newest answer was that we are none of its devices."""
-        return self._dismissed
+        """Whether a fleet said that we are none of its devices, and none has answered otherwise:
+        another fleet at the same broker says so of ours."""
+        return self._dismissed and not self.answered
 
     async def run(self) -> None:
         """Say hello and send durable messages until cancelled."""
@@ -237,8 +238,9 @@ class Link:
                 else:
                     self._silences += 1
                     wait_s = self._limits.hello.delay_s(self._silences, self._random)
-                    if self._silences == SILENCES_TO_MENTION and not self._dismissed:
-                        _log.warning("The broker is there, but %s", NO_ANSWER)
+                    if self._silences == SILENCES_TO_MENTION:
+                        why = DISMISSED if self._dismissed else NO_ANSWER
+                        _log.warning("The broker is there, but %s", why)
                     await self._say_hello()
                 event = self._connected if self._answered.is_set() else self._answered
                 if not await _within(event, wait_s):
@@ -352,8 +354,6 @@ class Link:
             self._dismissed = False
             return True
         if isinstance(message, Dismissed):
-            if not self._dismissed:
-                _log.warning("The broker is there, but %s", DISMISSED)
             self._dismissed = True
             return True
         return False

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from edge_sdk.artifact import Artifact
 from edge_sdk.broker.users import device_user
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec.deployment import ArtifactRef
 from edge_sdk.spec.enrolment import BrokerLogin, Enrolment
 from edge_sdk.text import nearest
@@ -141,7 +141,14 @@ class Registry:
         async with self._admitting:
             report, passwords = await self._store.write(let_go)
             self._known.discard(device)
-            return replace(report, ended=await self._admit(passwords))
+            try:
+                return replace(report, ended=await self._admit(passwords))
+            except UnavailableError as error:
+                raise UnavailableError(
+                    f"{device} is removed, and the fleet hears it no more; but its credentials at "
+                    f"the broker did not end: {error.message}",
+                    "Restart the fleet: its broker then begins with those who are left.",
+                ) from error
 
     async def publish(self, path: Path) -> Published:
         """Check every file of an artifact, and make it known and fetchable. Twice does no harm.

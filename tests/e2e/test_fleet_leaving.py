@@ -116,6 +116,7 @@ def test_a_broker_of_ones_own_still_lets_it_in_and_the_fleet_tells_it(tmp_path: 
             said = told(site.agent)
             assert "this device does not belong to it: it was removed" in said
             assert site.agent.serves(digest)
+            wait(lambda: "does not belong" in site.agent.log)
             assert site.agent.log.count("does not belong") == 1, "once in the log"
             site.enroll()
             known_to_broker(site.agent.folder / ENROLMENT)

@@ -266,6 +266,10 @@ async def test_a_device_that_does_not_belong_knows_it_until_it_does(stage: Stage
     stage.say(DesiredMessage(desired=SIGNED))
     await eventually(lambda: not stage.link.dismissed)
     assert stage.link.answered
+    stage.say(Dismissed(), id="of another fleet")
+    stage.say(DesiredMessage(desired=SIGNED))
+    await eventually(lambda: len(stage.desired) == 2)
+    assert not stage.link.dismissed, "ours has answered"
 
 
 @played

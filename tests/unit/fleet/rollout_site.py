@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fleet_samples import NEW, OLD, a_window
 from sqlalchemy import Connection
 
+from edge_sdk.errors import UnavailableError
 from edge_sdk.spec.deployment import AppState, ArtifactRef, Reported, State
 from edge_sdk.spec.sketch import Comparison, LogHistogram
 from edge_sdk.trust.signing import DirectorKey
@@ -39,6 +40,7 @@ class Site:
         self.bad: set[str] = set()
         """Devices on which half of all inferences fail under the candidate."""
         self.slow: set[str] = set()
+        self.broker_problem = ""
         self.admitted: dict[str, str] = {}
         """Who may speak to the broker, as it was told last."""
         self._trust = TrustRepository(path.with_name("trust"))
@@ -54,6 +56,8 @@ class Site:
         self.rollouts = Rollouts(self.store, self.director, lambda: self.now_ms, away_s=AWAY_S)
 
         async def admit(passwords: Mapping[str, str]) -> bool:
+            if self.broker_problem:
+                raise UnavailableError(self.broker_problem)
             self.admitted = dict(passwords)
             return True
 

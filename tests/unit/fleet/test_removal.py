@@ -8,7 +8,7 @@ import pytest
 from fleet_samples import NEW, OLD
 from rollout_site import APP, Site
 
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.spec.deployment import AppState, Reported
 from edge_sdk.spec.enrolment import Enrolment
 from fleet.core.rollout import Abort, Resume, RollBack, Stage
@@ -51,6 +51,14 @@ def test_its_credentials_end_and_the_trail_stays(site: Site) -> None:
     for device in ("pi-00", "nobody"):
         with pytest.raises(NotFoundError, match=f"no device '{device}'"):
             asyncio.run(site.registry.remove(device))
+
+
+def test_a_broker_that_does_not_listen_is_said(site: Site) -> None:
+    site.broker_problem = "The broker did not take its users."
+    with pytest.raises(UnavailableError, match=r"pi-00 is removed.* did not end: The broker") as it:
+        site.remove("pi-00")
+    assert "Restart the fleet" in it.value.hint
+    assert not site.registry.knows("pi-00")
 
 
 def test_its_secret_is_forgotten(site: Site, tmp_path: Path) -> None:
