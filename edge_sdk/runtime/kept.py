@@ -21,6 +21,7 @@ import msgspec
 from edge_sdk.errors import EdgeError
 from edge_sdk.files import whole_file
 from edge_sdk.spec import Word
+from edge_sdk.spec.codec import meet
 
 MAX_FILES = 256
 SUFFIX = ".json"
@@ -46,6 +47,7 @@ class Kept(Generic[W]):
             found = msgspec.json.decode(self._path(about).read_bytes(), type=dict[str, msgspec.Raw])
             if msgspec.json.decode(found["about"]) != dict(about):
                 return None
+            meet(self._kind)
             return msgspec.json.decode(found["word"], type=self._kind)
         except (OSError, KeyError, msgspec.MsgspecError, UnicodeDecodeError):
             return None

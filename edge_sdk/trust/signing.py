@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from edge_sdk.errors import ArtifactError
 from edge_sdk.files import sha256
-from edge_sdk.spec.codec import UNREADABLE
+from edge_sdk.spec.codec import UNREADABLE, meet
 from edge_sdk.spec.deployment import DESIRED_CONTEXT, Desired, Signed
 
 _NOT_OURS = "Ask the fleet again; if it goes on, enrol the device anew: edge fleet enroll DEVICE"
@@ -69,6 +69,7 @@ def open_desired(signed: Signed, director: bytes, device: str) -> Desired:
         raise ArtifactError(
             "A Desired was altered or forged: its signature does not fit.", _NOT_OURS
         ) from error
+    meet(Desired)
     try:
         desired = msgspec.msgpack.decode(signed.payload, type=Desired)
     except UNREADABLE as error:

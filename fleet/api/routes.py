@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from edge_sdk.errors import UsageError
 from edge_sdk.files import disk_error
+from edge_sdk.spec.codec import meet
 from edge_sdk.spec.enrolment import Enrolment
 from edge_sdk.text import nearest
 from fleet.api.access import guard
@@ -45,6 +46,8 @@ from fleet.words import (
 )
 
 MAX_UPLOAD_BYTES = 4 << 30
+for _kind in (EnrollRequest, RolloutRequest):
+    meet(_kind)  # what is in them is read from the store too, in threads
 ACTIONS: dict[str, type[Event]] = {
     "abort": Abort,
     "rollback": RollBack,

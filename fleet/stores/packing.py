@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 
 from edge_sdk.errors import UnavailableError
-from edge_sdk.spec.codec import UNREADABLE
+from edge_sdk.spec.codec import UNREADABLE, meet
 
 T = TypeVar("T")
 
@@ -21,6 +21,7 @@ def pack(word: object) -> bytes:
 
 def unpack(data: bytes, kind: type[T]) -> T:
     """What was kept. Raises UnavailableError if the column holds something else."""
+    meet(kind)  # several threads read, all at once when a fleet starts
     try:
         return msgspec.msgpack.decode(data, type=kind)
     except UNREADABLE as error:

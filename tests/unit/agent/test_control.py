@@ -84,7 +84,8 @@ def test_what_is_no_question_is_said_to_be_none(tmp_path: Path, line: bytes) -> 
 def test_a_status_for_a_person() -> None:
     assert describe(STATUS).splitlines() == [
         "pi-1 of small, process 7",
-        "broker   mqtt://127.0.0.1:1883: not connected. not authorized",
+        "broker   mqtt://127.0.0.1:1883: not connected. not authorized "
+        "Was it removed, or enrolled anew? edge fleet enroll pi-1",
         "outbox   2 waiting (1.5 kB), 1 dropped",
         "",
         "app   state              serving     previous  shadow  answered  failed",
