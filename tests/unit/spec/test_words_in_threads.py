@@ -23,19 +23,25 @@ threads = [threading.Thread(target=work) for _ in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
 """
+A_ROLLOUT = """
+from edge_sdk.spec.deployment import ArtifactRef
+from fleet.core.rollout import Rollout
+from fleet.stores.packing import pack, unpack
+ref = ArtifactRef(digest="a" * 64, name="a", version="1.0.0")
+data = pack(
+    Rollout(id="a", app="a", candidate=ref, selector="all", created_ms=1, since_ms=1, beside=True)
+)
+"""
 READS = {
     "decode": (
-        "from edge_sdk.spec import codec, Manifest",
-        "try: codec.decode(b'{}', Manifest, 'it')\n    except Exception: pass",
+        "from edge_sdk.errors import EdgeError\nfrom edge_sdk.spec import codec",
+        """try: codec.decode_manifest(b'{"schema": 1}')\n    except EdgeError: pass""",
     ),
     "encode": (
         "from edge_sdk.spec import codec\nfrom edge_sdk.spec.sketch import Baseline",
         "codec.encode(Baseline(samples=1))",
     ),
-    "unpack": (
-        "from fleet.stores.packing import unpack\nfrom fleet.core.rollout import Rollout",
-        "try: unpack(b'\\x80', Rollout)\n    except Exception: pass",
-    ),
+    "unpack": (A_ROLLOUT, "unpack(data, Rollout)"),
 }
 
 
