@@ -19,9 +19,8 @@ from edge_sdk.closing import Closing
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.runtime import load
 from edge_sdk.voice.audio import RATE_HZ, Samples
+from edge_sdk.voice.published import PUBLISHED, Published
 
-THRESHOLDS = {"alexa": 0.9, "hey_jarvis": 0.97, "hey_mycroft": 0.95, "okay_nabu": 0.85}
-"""What the models' author publishes with each."""
 DEFAULT_THRESHOLD = 0.9
 PATIENCE = 5
 REFRACTORY_S = 1.0
@@ -68,7 +67,8 @@ class WakeWord(Closing):
             ) from error
         model = Path(model)
         self.word = model.stem
-        chosen = THRESHOLDS.get(self.word, DEFAULT_THRESHOLD) if threshold is None else threshold
+        published = PUBLISHED.get(self.word, Published(DEFAULT_THRESHOLD)).threshold
+        chosen = published if threshold is None else threshold
         if not 0 < chosen < 1 or patience < 1 or not refractory_s >= 0:
             raise UsageError(
                 f"Threshold {chosen}, patience {patience}, refractory time {refractory_s} s: "
