@@ -8,7 +8,7 @@ neither. Recordings of people, if a folder of wavs is given, are part of the tel
 
     python -m benchmarks._wake_word_rules [hey_mycroft] [--recordings FOLDER]
 
-What came of it stands in docs/voice.md. Ten minutes.
+What came of it stands in docs/voice.md. Six minutes.
 """
 
 from __future__ import annotations
