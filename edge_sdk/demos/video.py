@@ -128,6 +128,8 @@ class VideoDemo:
         with ExitStack() as stack:
             stages = self._stages(source, stack)
             pipeline = Pipeline(source, stages, [*sinks, *shown], on_done=counted.count)
+            if source.live and not isinstance(source, ClipSource):
+                self.say(f"Waiting for {source.name}   Ctrl-C ends it.")
             if page is not None:  # not before there is something to look at
                 counted.at_first = lambda: self.say(f"Look at {page.url}   Ctrl-C ends it.")
             try:
@@ -277,6 +279,8 @@ class VideoDemo:
 
 def described(report: VideoReport) -> str:
     """The report for a person."""
+    if not report.taken:
+        return "\n".join(("No frame has come.", *report.warnings))
     rows = [
         (name, str(each.frames), *(_ms(value) for value in (each.ms.p50, each.ms.p99)))
         for name, each in report.stages.items()
@@ -355,11 +359,14 @@ def _until_told(pipeline: Pipeline) -> PipelineReport:
         finally:
             done.set()
 
-    threading.Thread(target=work, name="pipeline", daemon=True).start()
+    thread = threading.Thread(target=work, name="pipeline", daemon=True)
     try:
+        thread.start()
         while not done.wait(0.2):
             pass
     except KeyboardInterrupt:
+        if not thread.is_alive() and not outcome:
+            raise  # it came before there was anything to end
         pipeline.stop()
         done.wait()
     (found,) = outcome

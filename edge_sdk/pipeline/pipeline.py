@@ -11,7 +11,10 @@ itself, a file never. OpenCV and the engines work outside of Python's lock, so d
 and drawing overlap.
 
 With ``latest`` and a capacity of 1 a frame that meets a busy model waits until the model is free,
-or is overtaken by the next: its age at the sink is at most one period and the work itself.
+or is overtaken by the next: its age at the sink is at most one period and the work itself. Each
+further stage that is slower than the source may keep it waiting once more, until the next comes
+along: at most as long as the slowest before it takes. (The last frame of all, which none overtakes,
+may wait for as long as each stage takes.)
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -351,6 +352,26 @@ def test_a_broker_that_is_not_there_is_no_success_and_the_pictures_are_kept(
     assert "Not one of 120 messages got to mqtt://127.0.0.1:9/porch." in done.err
     assert "The pictures are in out.mp4." in done.err
     assert len(pictures(here / "out.mp4")) == 120
+
+
+def test_a_camera_that_never_answers_is_waited_for_aloud_and_can_be_left(here: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/porch"
+        words = ["--input", url, "--live", "0"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "edge_sdk", "demo", "video", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as program:
+            assert program.stderr is not None
+            assert program.stderr.readline() == f"Waiting for {url}   Ctrl-C ends it.\n".encode()
+            asked, _ = silent.accept()  # it is in its driver now, which waits for ten seconds
+            program.send_signal(signal.SIGINT)
+            out, err = program.communicate()
+            asked.close()
+    assert (program.returncode, out, err) == (0, b"No frame has come.\n", b"")
 
 
 def test_a_page_is_not_announced_for_a_camera_that_is_not_there(edge: Edge, here: Path) -> None:
