@@ -266,7 +266,7 @@ class Agent:
             apps={
                 **{name: control.AppStatus(state=state) for name, state in self._strangers.items()},
                 **{
-                    name: control.AppStatus(state=app.state, worker=app.worker, delay=app.delay)
+                    name: control.AppStatus(state=app.state, worker=app.worker)
                     for name, app in self._apps.items()
                 },
             },

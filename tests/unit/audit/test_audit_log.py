@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -179,6 +180,32 @@ def test_a_crash_between_two_renames_loses_nothing(model: edge_sdk.Session, log:
     assert found.passed
     assert found.last is not None
     assert found.last[0] == 31
+
+
+def test_no_room_for_another_file_pushes_none_out(model: edge_sdk.Session, log: Path) -> None:
+    """At every try the older ones would move up by one, and the oldest go."""
+    answer = model.predict(picture())
+    with AuditLog(log, max_bytes=4000, keep=2) as opened:
+        while log.stat().st_size < 3000:
+            opened.record(model, picture(), answer)
+        before = verify(log)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))  # not one more can be opened
+        lost = 0
+        try:
+            for _ in range(20):
+                try:
+                    opened.record(model, picture(), answer)
+                except UsageError:
+                    lost += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert lost > 15
+        opened.record(model, picture(), answer, lost=lost)
+    found = verify(log)
+    assert found.passed
+    assert (found.first, found.lost) == (before.first, lost)
+    assert found.records == before.records + 21 - lost
 
 
 @pytest.mark.parametrize("cut", [1, 2, 300], ids=["newline", "brace", "half"])
