@@ -60,12 +60,12 @@ class Watching:
     Attributes:
         attempt: whose.
         since_ms: by the monotonic clock.
-        missed: inputs that had been missed by then.
+        before: what the worker had counted by then.
     """
 
     attempt: int
     since_ms: int
-    missed: int
+    before: Beat
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ class Application:
         self._events: asyncio.Queue[tuple[ev.Event, asyncio.Future[None] | None]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
         self._watching: Watching | None = None
-        self._missed = 0
+        self._before = NOTHING
         self._delay = ""
         self._runner = around.make_runner(self, configure)
         self._told = self.state
@@ -207,12 +207,14 @@ class Application:
         watching = self._watching
         if watching is None:
             return
-        inferences = errors = missed = 0
-        if self._is_target(beat.artifact):
-            inferences, errors = beat.inferences, beat.errors
-            missed = max(0, _missed(beat) - watching.missed)
-        elapsed_ms = self._around.monotonic_ms() - watching.since_ms
-        verdict = judge(self._trial.terms, elapsed_ms, inferences, errors, missed)
+        counted = beat if self._is_target(beat.artifact) else NOTHING
+        verdict = judge(
+            self._trial.terms,
+            self._around.monotonic_ms() - watching.since_ms,
+            counted.inferences,
+            counted.errors,
+            starved=_starved(watching.before, counted),
+        )
         if verdict is None:
             return
         self._watching = None
@@ -220,7 +222,7 @@ class Application:
             case Outcome.HEALTHY:
                 self.tell(ev.Healthy(watching.attempt))
             case Outcome.INCONCLUSIVE:
-                self._missed = _missed(beat)
+                self._before = counted
                 self.tell(ev.Inconclusive(watching.attempt, verdict.reason))
             case Outcome.UNHEALTHY:
                 said = f": {beat.last_error}" if beat.errors and beat.last_error else ""
@@ -274,7 +276,7 @@ class Application:
             await self._write(update)
             self._update = update
             if update.state is not State.PROBATION:
-                self._watching, self._missed = None, 0
+                self._watching, self._before = None, NOTHING
             _log.info("%s: %s: %s", self.name, type(event).__name__, _told(update))
         if isinstance(event, ev.Desired):
             self._told = self.state
@@ -308,7 +310,7 @@ class Application:
             case do.Watch(_, attempt):
                 await self._cancel()
                 now_ms = self._around.monotonic_ms()
-                self._watching = Watching(attempt, now_ms, self._missed)
+                self._watching = Watching(attempt, now_ms, self._before)
             case do.Cancel():
                 await self._cancel()
             case do.Collect():
@@ -374,11 +376,13 @@ class Application:
             self.tell(ev.NotShadowed(attempt, reason))
 
 
-def _missed(beat: Beat) -> int:
-    """Inputs that what serves could not be asked about, since it began to."""
-    return beat.unread + sum(beat.refused.values())
+def _starved(before: Beat, now: Beat) -> bool:
+    """Whether inputs were missing in between, some or all."""
+    missed = now.unread + now.refused_in_all > before.unread + before.refused_in_all
+    return missed or now.inferences + now.errors == before.inferences + before.errors
 
 
+NOTHING = Beat(monotonic_ms=0)
 _TAKEN_BY_THE_WORKER = (State.ACTIVATING, State.SHADOWING)
 
 

@@ -208,6 +208,11 @@ class Beat(Word, frozen=True, kw_only=True, tag_field="word", tag="beat"):
     shadow_last_error: str = ""
     shadow_no_input: str = ""
 
+    @property
+    def refused_in_all(self) -> int:
+        """For whatever reason."""
+        return sum(self.refused.values())
+
 
 Command: TypeAlias = Configure | Check | Serve | Shadow | StopShadow | Stop
 Notice: TypeAlias = Checked | Serving | Shadowing | Failed | Closed | Beat

@@ -49,7 +49,7 @@ class Verdict:
 
 
 def judge(
-    terms: Terms, elapsed_ms: int, inferences: int, errors: int, missed: int
+    terms: Terms, elapsed_ms: int, inferences: int, errors: int, *, starved: bool
 ) -> Verdict | None:
     """The verdict, or None while there is none yet.
 
@@ -57,8 +57,8 @@ def judge(
         terms: what is asked for.
         elapsed_ms: since the artifact began to answer, or since the verdict before.
         inferences, errors: answered and failed since it began to answer.
-        missed: inputs since ``elapsed_ms`` that the source could not give, or that the artifact's
-            limits refused.
+        starved: whether inputs were missing in ``elapsed_ms``: some that the source could not give
+            or the artifact's limits refused, or there were none at all.
     """
     if errors > terms.max_errors:
         return Verdict(
@@ -71,7 +71,7 @@ def judge(
             f"it answered {inferences} times in {elapsed_ms / 1000:.0f} s; "
             f"{terms.inferences} were needed"
         )
-        if missed:
+        if starved:
             return Verdict(
                 Outcome.INCONCLUSIVE,
                 f"inconclusive: {answered}, and inputs were missing or refused",

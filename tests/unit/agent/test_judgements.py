@@ -26,7 +26,7 @@ TERMS = Terms(duration_ms=5000, inferences=10, max_errors=1, deadline_ms=60_000)
     ],
 )
 def test_probation(elapsed_ms: int, inferences: int, errors: int, expected: Verdict | None) -> None:
-    assert judge(TERMS, elapsed_ms, inferences, errors, missed=0) == expected
+    assert judge(TERMS, elapsed_ms, inferences, errors, starved=False) == expected
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_probation(elapsed_ms: int, inferences: int, errors: int, expected: Verd
 def test_where_inputs_were_missing_too_few_answers_prove_nothing(
     elapsed_ms: int, inferences: int, errors: int, expected: Outcome | None
 ) -> None:
-    found = judge(TERMS, elapsed_ms, inferences, errors, missed=1)
+    found = judge(TERMS, elapsed_ms, inferences, errors, starved=True)
     assert (found and found.outcome) == expected
     if found is not None and found.outcome is Outcome.INCONCLUSIVE:
         assert found.reason.startswith(f"inconclusive: it answered {inferences} times in 60 s; 10")
