@@ -17,7 +17,7 @@ from fleet.core.rollout import (
     Returned,
     Stage,
 )
-from fleet.core.situation import Place, Standing, look, place
+from fleet.core.situation import Place, Standing, look, place, problems_of
 
 GOOD = Verdict(outcome=Outcome.SUCCESSFUL)
 OPEN = Verdict(
@@ -120,6 +120,22 @@ def test_rolling_does_not_wait_for_ever_for_devices_that_are_away() -> None:
     assert isinstance(event, Passed)
     assert event.reason == "2 devices not heard from; told when back"
     assert isinstance(event_of(Stage.ROLLING, Standing(waiting=1), GOOD, LATE), Overdue)
+
+
+def test_what_is_in_the_way_stands_in_the_reason() -> None:
+    """A canary without input is asked nothing: no verdict, a pause, and everybody can see why."""
+    problems = tuple(f"pi-{number}: no input since noon" for number in range(1, 6))
+    event = event_of(Stage.CANARY, Standing(waiting=1, problems=problems[:1]), OPEN, LATE)
+    assert isinstance(event, Overdue)
+    assert event.reason.endswith("1 device did not get there in time; pi-1: no input since noon")
+    event = event_of(Stage.SHADOWING, Standing(arrived=5, problems=problems), OPEN, LATE)
+    assert isinstance(event, Overdue)
+    assert event.reason.endswith("pi-3: no input since noon; and 2 more like that")
+
+
+def test_what_a_device_says_of_itself_is_bounded() -> None:
+    said = problems_of(AppState(problems=("x" * 10_000,) * 1000))
+    assert (len(said), {len(problem) for problem in said}) == (8, {400})
 
 
 def test_rolling_back_ends_by_itself() -> None:
