@@ -34,7 +34,7 @@ from edge_sdk.pipeline.outputs import (
     Window,
 )
 from edge_sdk.pipeline.outputs.page import parse_address
-from edge_sdk.pipeline.pipeline import FrameSink, FrameSource
+from edge_sdk.pipeline.parts import FrameSink, FrameSource
 from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
@@ -123,13 +123,14 @@ class VideoDemo:
         page = next((each for each in shown if isinstance(each, LivePage)), None)
         target = self._target(source, shown=bool(shown))
         counted = _Counted(self.progress, _length(source))
-        sinks: list[FrameSink] = [counted, *self._told()]
+        sinks = self._told()
         if target is not None:
             sinks.append(_recorder(target, source))
         with ExitStack() as stack:
-            pipeline = Pipeline(source, self._stages(source, stack), [*sinks, *shown])
-            if page is not None:
-                self.say(f"Look at {page.url}   Ctrl-C ends it.")
+            stages = self._stages(source, stack)
+            pipeline = Pipeline(source, stages, [*sinks, *shown], on_done=counted.count)
+            if page is not None:  # not before there is something to look at
+                counted.at_first = lambda: self.say(f"Look at {page.url}   Ctrl-C ends it.")
             try:
                 found = self._play(pipeline, until_told=bool(shown) or source.live)
             finally:
@@ -148,7 +149,7 @@ class VideoDemo:
             seconds=found.seconds,
             fps=found.fps,
             age_ms=found.age_ms,
-            stages={name: each for name, each in found.stages.items() if name != counted.name},
+            stages=found.stages,
             warnings=found.warnings,
         )
 
@@ -224,7 +225,8 @@ class VideoDemo:
         stills = _is_stills(source)
         beside = SideBySide()
         stages: list[Stage] = []
-        how: dict[str, Any] = {"backend": self.backend, "video": not stills, "stack": stack}
+        how: dict[str, Any] = {"backend": self.backend, "video": not stills, "live": source.live}
+        how["stack"] = stack
         if self.effect != "background":
             faces = FAR_FACES if stills else NEAR_FACES
             stages.append(asking("faces", self.faces_model, faces, **how))
@@ -277,17 +279,23 @@ def _ms(value: float | None) -> str:
 
 
 class _Counted:
-    """Counts the frames, and those with faces in them; tells a person how far it is."""
+    """Counts the frames, and those with faces in them; tells a person how far it is.
 
-    name = "counted"
+    Attributes:
+        with_faces: so many.
+        at_first: is done at the first frame.
+    """
 
     def __init__(self, progress: Callable[[int, int], None] | None, length: int) -> None:
         self.with_faces = 0
+        self.at_first: Callable[[], None] | None = None
         self._progress, self._length = progress, length
         self._frames, self._told_s = 0, time.monotonic()
 
-    def take(self, frame: Frame) -> None:
+    def count(self, frame: Frame) -> None:
         """Count one."""
+        if self.at_first is not None and not self._frames:
+            self.at_first()
         found = frame.answers.get("faces")
         self.with_faces += isinstance(found, Boxes) and bool(found.found)
         self._frames += 1

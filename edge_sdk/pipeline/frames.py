@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
 from edge_sdk.processing.opencv import import_cv2
-from edge_sdk.processing.picture import Picture
+from edge_sdk.processing.picture import Picture, turned
 
 _MOST_MISSED = 1000
 """Frames in a row that may fail to decode before the rest of a video is given up."""
@@ -74,8 +74,7 @@ class Frame:
 
     def turned(self) -> Picture:
         """A copy of the picture in the other colour order."""
-        turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
-        return turned
+        return turned(self.picture)
 
 
 def _frame(picture: Picture, source: str, *words: Any) -> Frame:

@@ -339,6 +339,13 @@ def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:
     assert sorted(path.name for path in here.iterdir()) == ["clip.mp4", "cut.mp4", "empty.mp4"]
 
 
+def test_a_page_is_not_announced_for_a_camera_that_is_not_there(edge: Edge, here: Path) -> None:
+    done = edge("demo", "video", "--input", "rtsp://127.0.0.1:9/porch", "--live", "127.0.0.1:0")
+    assert done.code == 3
+    assert "Look at" not in done.err
+    assert "127.0.0.1:9" in done.err
+
+
 def test_a_video_that_is_cut_off_is_used_as_far_as_it_goes(edge: Edge, here: Path) -> None:
     source = cv2.VideoCapture(str(asset("carphone")))
     writer = cv2.VideoWriter("whole.avi", cv2.VideoWriter.fourcc(*"MJPG"), 30, (176, 144))

@@ -28,7 +28,7 @@ import msgspec
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.processing.opencv import import_cv2
 
 MOST_VIEWERS = 8

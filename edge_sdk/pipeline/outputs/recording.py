@@ -15,8 +15,8 @@ from types import TracebackType
 from edge_sdk.errors import UsageError
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import can_write_picture, write_picture
-from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.pipeline.sinks import VideoFile
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
-from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
 

@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline import stage_process
+from edge_sdk.pipeline.failures import placed
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Refused, Running, placed
+from edge_sdk.pipeline.parts import Refused, Running
 from edge_sdk.pipeline.stage_child import StageChild
 from edge_sdk.pipeline.stage_words import Failed, Made, Make, Work, restored
 

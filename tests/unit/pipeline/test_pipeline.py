@@ -14,7 +14,8 @@ from edge_sdk.pipeline.channel import Channel
 from edge_sdk.pipeline.clock import WallClock
 from edge_sdk.pipeline.fake_clock import DeadlockError, FakeClock
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Pipeline, Refused, Running
+from edge_sdk.pipeline.parts import Refused, Running
+from edge_sdk.pipeline.pipeline import Pipeline
 
 PICTURE = np.zeros((4, 4, 3), np.uint8)
 PERIOD_S = 1 / 30
@@ -219,7 +220,7 @@ def test_an_inline_stage_shares_the_thread_of_the_one_before():
     cheap = Work(clock, 0.0, "cheap")
     cheap.inline = True  # type: ignore[attr-defined]
     pipeline = Pipeline(Camera(5), [Work(clock, 0.01), cheap], clock=clock)
-    assert [len(lane) for lane in pipeline._lanes] == [2]
+    assert [[len(row) for row in lane.rows] for lane in pipeline._lanes] == [[2]]
     assert pipeline.run().stages["cheap"].frames == 5
 
 
@@ -265,6 +266,22 @@ def test_a_batch_must_come_back_whole():
     stages = [Work(clock, 0.001, "first"), Greedy(clock, name="greedy")]
     with pytest.raises(UsageError, match=r"In 'greedy'.*answered 1 frames for"):
         Pipeline(Camera(20, 0.0, live=False), stages, clock=clock).run()
+
+
+def test_who_waits_is_told_of_every_frame_that_is_done():
+    clock = FakeClock()
+    kept = Kept(clock)
+    told: list[tuple[int, int]] = []
+    source = Camera(20, live=False)
+    work = Work(clock, does=refuse_odd)
+    pipeline = Pipeline(
+        *(source, [work], [kept]),
+        on_done=lambda frame: told.append((frame.index, len(kept.frames))),
+        clock=clock,
+    )
+    report = pipeline.run()
+    assert told == [(2 * at, at + 1) for at in range(10)]  # the sinks have had it
+    assert set(report.stages) == {"model", "kept"}
 
 
 def test_the_same_on_the_wall_clock():
