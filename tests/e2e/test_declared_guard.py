@@ -194,11 +194,24 @@ def test_a_range_is_of_real_numbers_also_for_a_build_of_integers(tmp_path: Path)
         ("most_per_s = 0\n", "can pass these limits"),
         ("most_per_s = nan\n", "can pass these limits"),
         ("max_burnt = -inf\n", "can pass these limits"),
+        ("[ranges]\nx = [0, inf]\n", "ranges.x is inf, which a manifest cannot hold"),
         ("rate = 3\n", "unknown key 'rate'"),
         ("ranges = 3\n", "ranges: expected `object`"),
         ("", None),
     ],
-    ids=["name", "range", "nan", "picture", "rate", "rate-nan", "inf", "key", "type", "empty"],
+    ids=[
+        "name",
+        "range",
+        "nan",
+        "picture",
+        "rate",
+        "rate-nan",
+        "inf",
+        "open",
+        "key",
+        "type",
+        "empty",
+    ],
 )
 def test_limits_that_do_not_fit_are_refused_before_the_work(
     edge, affine: Path, limits: str, said: str | None
