@@ -213,9 +213,9 @@ class Agent:
         self._putting.put_nowait(TelemetryMessage(windows=(window,)))
 
     async def _put_all(self) -> None:
-        """Into the outbox, in order. What the disk does not take is lost, and said so. Once it takes
-        something, a report is made again, of the state there is then, and how many answers left no
-        record is told."""
+        """Into the outbox, in order. What the disk does not take is lost, and said so. Once it
+        takes something, a report is made again, of the state there is then, and how many answers
+        left no record is told."""
         unreported, owed = False, Owed()
         while True:
             message = await self._putting.get()
