@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from edge_sdk.spec.deployment import ArtifactRef
 from fleet.core.gate import Outcome, Trial, Verdict, judge
 from fleet.core.rollout import EFFECTS, GIVES_BACK, Goal, Group, Rollout, Stage
-from fleet.core.situation import Place, Standing, place
+from fleet.core.situation import Place, Standing, is_undecided, place, problems_of
 from fleet.core.tally import Tally, tally
 from fleet.stores import devices, rollouts, telemetry
 from fleet.stores.devices import Device
@@ -36,6 +36,7 @@ class Situation:
     Attributes:
         places: by device, of those that have been asked for something in this stage.
         standing: of those that the stage waits for.
+        problems: by device of those in ``places``, what it says is in the way.
     """
 
     rollout: Rollout
@@ -43,6 +44,7 @@ class Situation:
     places: dict[str, Place]
     standing: Standing
     verdict: Verdict
+    problems: dict[str, tuple[str, ...]]
 
 
 def group(rollout: Rollout, members: Iterable[Member], which: Group) -> list[Member]:
@@ -83,21 +85,33 @@ def read_situation(
     }
     places: dict[str, Place] = {}
     awaited: list[Place] = []
-    away = 0
+    problems: dict[str, tuple[str, ...]] = {}
+    told: list[str] = []
+    away = undecided = 0
     for device in devices.some(connection, goals):
         goal, member = goals[device.device]
         if goal in GIVES_BACK and not has_given(rollout, device):
             continue
         where = places[device.device] = _place(rollout, goal, member, device)
+        app = device.reported.apps.get(rollout.app)
+        if app is not None and app.problems:
+            problems[device.device] = problems_of(app)
         if in_waves and member.wave != rollout.wave:
             continue
         awaited.append(where)
-        away += where is Place.OPEN and not is_awake(device, now_ms, away_ms)
+        if where is Place.OPEN and not is_awake(device, now_ms, away_ms):
+            away += 1
+        elif where is Place.OPEN and is_undecided(app):
+            undecided += 1
+        if device.device in problems:
+            told.append(f"{device.device}: {problems[device.device][0]}")
     standing = Standing(
         arrived=awaited.count(Place.ARRIVED),
         failed=awaited.count(Place.FAILED),
-        waiting=awaited.count(Place.OPEN) - away,
+        waiting=awaited.count(Place.OPEN) - away - undecided,
         away=away,
+        undecided=undecided,
+        problems=tuple(told),
     )
     verdict = rollout.verdict
     if stage in _GATED:
@@ -111,6 +125,7 @@ def read_situation(
         members=members,
         places=places,
         standing=standing,
+        problems=problems,
         verdict=verdict or judge(rollout.limits, [], devices=0, failed=0, beside=False),
     )
 

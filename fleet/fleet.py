@@ -45,6 +45,7 @@ class Fleet:
         everyone = await self.store.read(devices.all_of)
         now_ms = self.clock()
         since_ms = now_ms - self.settings.away_s * 1000
+        online = [d for d in everyone if d.seen_ms is not None and d.seen_ms >= since_ms]
         return FleetReport(
             name=self.name,
             version=AGENT_VERSION,
@@ -52,7 +53,8 @@ class Fleet:
             broker_connected=self.broker.connected,
             broker_problem="" if self.broker.connected else self.broker.refusal,
             devices=len(everyone),
-            online=sum(d.seen_ms is not None and d.seen_ms >= since_ms for d in everyone),
+            online=len(online),
             messages=dict(self.ingest.counts),
             doubled=tuple(d.device for d in everyone if d.voices.twins(now_ms)),
+            troubled=sum(any(app.problems for app in d.reported.apps.values()) for d in online),
         )

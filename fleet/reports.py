@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from edge_sdk.spec.deployment import AppState, ArtifactRef
 from fleet.core.rollout import Stage
+from fleet.core.situation import problems_of
 from fleet.core.tally import Tally, tally
 from fleet.evidence import Situation
 from fleet.stores import artifacts, benches, devices, telemetry
@@ -32,7 +33,7 @@ def report_device(
     connection: Connection, device: Device, now_ms: int, away_s: float
 ) -> DeviceReport:
     """One device, as it is known now."""
-    windows, inferences = telemetry.totals(connection, device.device)
+    totals = telemetry.totals(connection, device.device)
     told = device.goal.apps if device.goal else {}
     said = device.reported.apps
     return DeviceReport(
@@ -42,8 +43,10 @@ def report_device(
         seen_ms=device.seen_ms,
         told=device.goal.counter if device.goal else 0,
         heard=device.reported.counter,
-        windows=windows,
-        inferences=inferences,
+        windows=totals.windows,
+        inferences=totals.inferences,
+        refused=totals.refused,
+        unrecorded=totals.unrecorded,
         labels=device.labels,
         profile=device.profile,
         doubled=(doubled := device.voices.twins(now_ms)),
@@ -66,6 +69,7 @@ def _app(said: AppState | None, wanted: ArtifactRef | None) -> AppReport:
         target=name_of(said.target),
         attempt=said.attempt,
         reason=said.reason,
+        problems=problems_of(said),
     )
 
 
@@ -97,6 +101,8 @@ def report_models(connection: Connection, now_ms: int, device: str = "") -> list
             inferences=total.inferences,
             errors=total.errors,
             crashes=total.crashes,
+            refused=dict(total.refused),
+            unrecorded=total.unrecorded,
             p50_us=total.percentile(0.5),
             p99_us=total.percentile(0.99),
         )
@@ -127,6 +133,7 @@ def report_rollout(situation: Situation) -> RolloutReport:
         canaries=tuple(m.device for m in situation.members if m.canary),
         devices=tuple(m.device for m in situation.members),
         places={device: place.value for device, place in situation.places.items()},
+        problems=dict(situation.problems),
         waves=_waves(situation),
     )
 

@@ -13,8 +13,11 @@ from edge_sdk.spec.enrolment import DeviceId
 from edge_sdk.spec.manifest import Name
 from edge_sdk.spec.profile import DeviceProfile
 from edge_sdk.spec.word import Word
+from edge_sdk.text import printable
 from fleet.core.gate import Limits, Line
 from fleet.core.rollout import Pace, Rollout
+
+MOST_REASONS = 8
 
 
 class EnrollRequest(Word, frozen=True, kw_only=True):
@@ -65,6 +68,7 @@ class FleetReport(Word, frozen=True, kw_only=True):
         broker_problem: why not.
         doubled: devices as which two agents speak.
         messages: what came in since the start, by what became of it.
+        troubled: devices online that say that something is in the way; ``devices`` says what.
     """
 
     name: str
@@ -76,6 +80,7 @@ class FleetReport(Word, frozen=True, kw_only=True):
     online: int
     messages: dict[str, int]
     doubled: tuple[str, ...] = ()
+    troubled: int = 0
 
 
 class AppReport(Word, frozen=True, kw_only=True):
@@ -84,6 +89,7 @@ class AppReport(Word, frozen=True, kw_only=True):
     Attributes:
         wanted: what the fleet told it to serve.
         serving, shadow, target: as in ``AppState``, as ``NAME@VERSION``; empty for none.
+        problems: what is in the way there just now, as it said last.
     """
 
     state: str
@@ -93,6 +99,7 @@ class AppReport(Word, frozen=True, kw_only=True):
     target: str = ""
     attempt: int = 0
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 class DeviceReport(Word, frozen=True, kw_only=True):
@@ -105,6 +112,8 @@ class DeviceReport(Word, frozen=True, kw_only=True):
         windows, inferences: in the telemetry that is kept of it.
         doubled: two agents speak as it.
         hint: what to do about that.
+        refused: inputs there that the artifacts' limits did not let through; ``models`` says why.
+        unrecorded: answers there that should have left a record for audit, and could not.
     """
 
     device: str
@@ -120,6 +129,8 @@ class DeviceReport(Word, frozen=True, kw_only=True):
     apps: dict[str, AppReport] = field(default_factory=dict)
     doubled: bool = False
     hint: str = ""
+    refused: int = 0
+    unrecorded: int = 0
 
 
 class ModelReport(Word, frozen=True, kw_only=True):
@@ -127,6 +138,8 @@ class ModelReport(Word, frozen=True, kw_only=True):
 
     Attributes:
         p50_us, p99_us: latency in microseconds, merged; None where there is none.
+        refused: inputs that its limits did not let through, by reason.
+        unrecorded: answers that should have left a record for audit, and could not.
     """
 
     app: str
@@ -139,6 +152,8 @@ class ModelReport(Word, frozen=True, kw_only=True):
     crashes: int
     p50_us: float | None
     p99_us: float | None
+    refused: dict[str, int] = field(default_factory=dict)
+    unrecorded: int = 0
 
 
 class WaveReport(Word, frozen=True, kw_only=True):
@@ -167,6 +182,7 @@ class RolloutReport(Word, frozen=True, kw_only=True):
         outcome: what they come to.
         places: by device of the current stage: ``arrived``, ``failed`` or ``open``.
         waves: how the others follow; a single one if at once.
+        problems: by device of that stage, what is in the way there just now.
     """
 
     rollout: Rollout
@@ -176,6 +192,7 @@ class RolloutReport(Word, frozen=True, kw_only=True):
     devices: tuple[str, ...]
     places: dict[str, str]
     waves: tuple[WaveReport, ...] = ()
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class ArtifactReport(Word, frozen=True, kw_only=True):
@@ -247,3 +264,9 @@ def twins_hint(device: str) -> str:
         "A copied card or enrolment? Enrol the second under a name of its own: "
         f"edge fleet enroll NAME   # or end both: edge fleet enroll {device}"
     )
+
+
+def reasons(refused: Mapping[str, int]) -> str:
+    """``412 dark, 3 blurred``: the most frequent."""
+    most = sorted(refused.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
+    return ", ".join(f"{count:,} {printable(reason)}" for reason, count in most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -218,13 +218,17 @@ def _wave_text(wave: WaveReport) -> str:
     )
 
 
-def _places(places: Mapping[str, str]) -> list[str]:
-    """Devices one by one; of very many, those that are not there yet first."""
-    shown = list(places.items())
-    if len(shown) > MOST_PLACES:
-        shown.sort(key=lambda each: each[1] == "arrived")
-    lines = [f"  {device}: {place}" for device, place in shown[:MOST_PLACES]]
+def _places(report: RolloutReport) -> list[str]:
+    """Devices one by one, with what is in the way there; of very many, those that are not there yet
+    first."""
+    shown = list(report.places.items())
     more = len(shown) - MOST_PLACES
+    if more > 0:
+        shown.sort(key=lambda each: each[1] == "arrived")
+    lines = []
+    for device, place in shown[:MOST_PLACES]:
+        lines.append(f"  {device}: {place}")
+        lines += [f"    {printable(problem)}" for problem in report.problems.get(device, ())]
     return [*lines, f"  and {more} more: --json"] if more > 0 else lines
 
 
@@ -239,5 +243,5 @@ def text_of(report: RolloutReport) -> str:
     ]
     lines += [_wave_text(wave) for wave in report.waves if rollout.pace.waves]
     lines += [f"  {line.outcome.value:<12}  {line.text()}" for line in report.evidence]
-    lines += _places(report.places)
+    lines += _places(report)
     return "\n".join(lines)

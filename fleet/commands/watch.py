@@ -21,6 +21,7 @@ from fleet.words import (
     Entry,
     FleetReport,
     ModelReport,
+    reasons,
     twins_hint,
 )
 
@@ -58,10 +59,13 @@ def run_status(args: argparse.Namespace) -> Outcome:
     report = find_fleet(args.data, args.api, args.token_file).get("/fleet", FleetReport)
     broker = "connected" if report.broker_connected else f"away: {report.broker_problem}"
     came = ", ".join(f"{count} {what}" for what, count in sorted(report.messages.items()))
+    troubled = ""
+    if report.troubled:
+        troubled = f", {report.troubled} with something in the way (edge fleet devices)"
     return Outcome(
         report,
         f"{report.name} (edgeloop {report.version}): {report.online} of {report.devices} devices "
-        f"online\n  broker {report.broker} {broker}\n  messages {came or 'none'}"
+        f"online{troubled}\n  broker {report.broker} {broker}\n  messages {came or 'none'}"
         + "".join(
             f"\n  two agents speak as {device}. {twins_hint(device)}" for device in report.doubled
         ),
@@ -78,9 +82,10 @@ def run_devices(args: argparse.Namespace) -> Outcome:
         seen = "never" if device.seen_ms is None else f"{_ago(now_ms - device.seen_ms)} ago"
         state = "two agents" if device.doubled else "online" if device.online else "away"
         where = (device.device, state, seen)
+        counts = _counts(device)
         for app, said in device.apps.items() or [("", None)]:
             if said is None:
-                rows.append((*where, "", "", "", ""))
+                rows.append((*where, "", "", "", "", ""))
                 continue
             beside = f"(shadow {said.shadow})" if said.shadow else ""
             rows.append(
@@ -89,11 +94,12 @@ def run_devices(args: argparse.Namespace) -> Outcome:
                     app,
                     said.serving or "-",
                     f"{said.state} {beside}".strip(),
-                    printable(said.reason),
+                    counts,
+                    printable("; ".join(filter(None, (said.reason, *said.problems)))),
                 )
             )
-            where = ("", "", "")
-    header = ("device", "", "seen", "app", "serves", "state", "why")
+            where, counts = ("", "", ""), ""
+    header = ("device", "", "seen", "app", "serves", "state", "inputs", "why")
     text = table(header, rows) if rows else "No device is enrolled yet: edge fleet enroll DEVICE"
     text += "".join(
         f"\n\nTwo agents speak as {device.device}. {device.hint}"
@@ -101,6 +107,16 @@ def run_devices(args: argparse.Namespace) -> Outcome:
         if device.doubled
     )
     return Outcome({"devices": devices}, text)
+
+
+def _counts(device: DeviceReport) -> str:
+    """``4,200 answered, 12 refused``."""
+    counts = {
+        "answered": device.inferences,
+        "refused": device.refused,
+        "not recorded": device.unrecorded,
+    }
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
 def run_artifacts(args: argparse.Namespace) -> Outcome:
@@ -131,13 +147,21 @@ def run_models(args: argparse.Namespace) -> Outcome:
             str(len(m.devices)),
             str(m.inferences),
             str(m.errors),
+            str(sum(m.refused.values())),
+            str(m.unrecorded),
             _ms(m.p50_us),
             _ms(m.p99_us),
         )
         for m in models
     ]
-    header = ("app", "artifact", "role", "devices", "inferences", "errors", "p50 ms", "p99 ms")
-    text = table(header, rows, "<<<>>>>>") if rows else "Nothing has run in the last 15 minutes."
+    header = (
+        *("app", "artifact", "role", "devices"),
+        *("inferences", "errors", "refused", "unrecorded", "p50 ms", "p99 ms"),
+    )
+    text = table(header, rows, "<<<>>>>>>>") if rows else "Nothing has run in the last 15 minutes."
+    for model in models:
+        if model.refused:
+            text += f"\n{model.artifact}, {model.role}: its limits refused {reasons(model.refused)}"
     return Outcome({"models": models}, text)
 
 

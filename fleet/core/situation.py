@@ -67,6 +67,22 @@ def place(
     return Place.FAILED if gave_up else Place.OPEN
 
 
+def is_undecided(app: AppState | None) -> bool:
+    """Whether what it serves is on a probation that came to nothing: only then is there a reason
+    while it goes on."""
+    return app is not None and app.state is State.PROBATION and bool(app.reason)
+
+
+MOST_PROBLEMS = 8
+LONGEST_PROBLEM = 400
+"""Of what one device says of one application: it is shown to people, and may be anything."""
+
+
+def problems_of(app: AppState) -> tuple[str, ...]:
+    """What is in the way of an application, as its device says."""
+    return tuple(problem[:LONGEST_PROBLEM] for problem in app.problems[:MOST_PROBLEMS])
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the devices of the current stage stand: the canaries at first, later those of the wave
@@ -77,17 +93,21 @@ class Standing:
         failed: gave up on it.
         waiting: neither, and heard from lately.
         away: neither, and not heard from lately.
+        undecided: neither: they serve it, and have had no input to try it on.
+        problems: what some of them say is in the way: ``pi-1: no input since …``.
     """
 
     arrived: int = 0
     failed: int = 0
     waiting: int = 0
     away: int = 0
+    undecided: int = 0
+    problems: tuple[str, ...] = ()
 
     @property
     def open(self) -> int:
         """How many have not come to an end."""
-        return self.waiting + self.away
+        return self.waiting + self.away + self.undecided
 
     @property
     def total(self) -> int:
@@ -138,17 +158,17 @@ def _look_forward(
             return Arrived(at_ms)
         soaked = at_ms - rollout.arrived_ms >= rollout.pace.soak_s * 1000
         good = good and bool(rollout.arrived_ms) and soaked
-    reason = _still_out(verdict.summary, standing)
     if good and there:
+        reason = _still_out(verdict.summary, standing) if standing.open else verdict.summary
         goes_on = rollout.stage is Stage.ROLLING and rollout.wave < len(rollout.waves)
         return Widened(at_ms, reason, verdict) if goes_on else Passed(at_ms, reason, verdict)
-    return Overdue(at_ms, reason or "the deadline has passed", verdict) if overdue else None
+    return Overdue(at_ms, _still_out(verdict.summary, standing), verdict) if overdue else None
 
 
 def _all_there(rollout: Rollout, standing: Standing, overdue: bool) -> bool:
     """Whether nobody is waited for any more. Canaries are, all of them. Of the others, those that
-    are away are waited for until the deadline, in which those of a wave arrive; but a wave of which
-    none has arrived has nothing to show.
+    are away or without input are waited for until the deadline, by which those of a wave arrive;
+    but a wave of which none has arrived has nothing to show.
     """
     if standing.open == 0:
         return True
@@ -159,13 +179,24 @@ def _all_there(rollout: Rollout, standing: Standing, overdue: bool) -> bool:
     return bool(rollout.arrived_ms) or (overdue and standing.arrived > 0)
 
 
+MOST_TOLD = 3
+"""Problems that stand in a rollout's reason; its report has them all."""
+
+
 def _still_out(reason: str, standing: Standing) -> str:
     parts = [reason] if reason else []
     if standing.waiting:
         parts.append(f"{_devices(standing.waiting)} did not get there in time")
     if standing.away:
         parts.append(f"{_devices(standing.away)} not heard from; told when back")
-    return "; ".join(parts)
+    if standing.undecided:
+        parts.append(
+            f"{_devices(standing.undecided)} without input; it is decided there when some comes"
+        )
+    parts += standing.problems[:MOST_TOLD]
+    if len(standing.problems) > MOST_TOLD:
+        parts.append(f"and {len(standing.problems) - MOST_TOLD} more like that")
+    return "; ".join(parts) or "the deadline has passed"
 
 
 def _devices(count: int) -> str:

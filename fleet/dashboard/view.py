@@ -14,6 +14,7 @@ from fleet.words import (
     ModelReport,
     RolloutReport,
     WaveReport,
+    reasons,
 )
 
 MOST_DEVICES = 200
@@ -62,7 +63,12 @@ def _card(report: RolloutReport) -> Plain:
     # Those of the wave that goes first: of thousands, they are the ones to look at.
     going = {d for wave in report.waves if wave.state == "goes" for d in wave.devices}
     places = [
-        {"device": device, "part": part.get(device, ""), "tone": _PLACES[place]}
+        {
+            "device": device,
+            "part": part.get(device, ""),
+            "tone": _PLACES[place],
+            "problems": report.problems.get(device, ()),
+        }
         for device, place in sorted(shown.items(), key=lambda item: item[0] not in going)
     ]
     return {
@@ -145,6 +151,8 @@ def device_rows(reports: list[DeviceReport]) -> list[Plain]:
             "machine": _machine(report),
             "seen_ms": report.seen_ms,
             "inferences": report.inferences,
+            "refused": report.refused,
+            "unrecorded": report.unrecorded,
             "apps": [
                 {
                     "name": name,
@@ -154,6 +162,7 @@ def device_rows(reports: list[DeviceReport]) -> list[Plain]:
                     "state": app.state.replace("_", " "),
                     "tone": _STATES.get(app.state, "calm"),
                     "reason": app.reason,
+                    "problems": app.problems,
                 }
                 for name, app in report.apps.items()
             ]
@@ -186,6 +195,9 @@ def latency_rows(reports: list[ModelReport]) -> list[Plain]:
             "wide": _width(report.p99_us, widest[report.app]),
             "inferences": report.inferences,
             "errors": report.errors,
+            "refused": sum(report.refused.values()),
+            "why": reasons(report.refused),
+            "unrecorded": report.unrecorded,
         }
         for report in reports
     ]
