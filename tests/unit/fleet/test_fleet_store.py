@@ -37,18 +37,20 @@ def test_the_revisions_make_the_tables_that_the_code_means(store: Store) -> None
     assert store.read_now(differences) == []
 
 
-def test_windows_from_before_anything_was_refused_are_kept(tmp_path: Path, store: Store) -> None:
-    store.write_now(lambda c: telemetry.add(c, "pi-1", [a_window(inferences=7)], 10))
-    store.close()
-    with sqlite3.connect(tmp_path / "fleet.db") as connection:
-        for column in ("refused", "unrecorded"):
-            connection.execute(f"alter table windows drop column {column}")
-        connection.execute("update alembic_version set version_num = '0002'")
+def test_windows_from_before_anything_was_refused_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(Path(__file__).with_name("fleet_0002.sql").read_text())
+        ((windows, inferences),) = connection.execute(
+            "select count(*), sum(inferences) from windows where device = 'pi-1'"
+        )
     connection.close()
-    again = Store(f"sqlite:///{tmp_path / 'fleet.db'}")
+    assert windows > 1
+    again = Store(f"sqlite:///{path}")
     refused = a_window(refused={"dark": 2, "blank": 1}, unrecorded=4, inferences=5)
     again.write_now(lambda c: telemetry.add(c, "pi-1", [refused], 20))
-    assert again.read_now(lambda c: telemetry.totals(c, "pi-1")) == telemetry.Totals(2, 12, 3, 4)
+    totals = telemetry.Totals(windows + 1, inferences + 5, 3, 4)
+    assert again.read_now(lambda c: telemetry.totals(c, "pi-1")) == totals
     again.close()
 
 

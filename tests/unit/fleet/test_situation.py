@@ -230,6 +230,17 @@ def test_a_wave_waits_for_the_absent_until_its_deadline_and_soaks_then() -> None
     assert isinstance(in_waves(back, GOOD, LATE + 610_001, arrived_ms=LATE), Overdue)
 
 
+def test_a_wave_does_not_wait_for_ever_for_devices_without_input() -> None:
+    some = Standing(arrived=3, undecided=1, problems=("pi-1: no input since noon",))
+    assert in_waves(some, GOOD, 600_000) is None
+    assert isinstance(in_waves(some, GOOD, LATE), Arrived)
+    event = in_waves(some, GOOD, LATE + 10_000, arrived_ms=LATE)
+    assert isinstance(event, Widened)
+    assert "1 device without input" in event.reason
+    assert "no input since noon" in event.reason
+    assert isinstance(in_waves(Standing(undecided=2), OPEN, LATE), Overdue)
+
+
 def test_a_wave_of_which_nobody_is_there_shows_nothing() -> None:
     assert isinstance(in_waves(Standing(away=2), OPEN, LATE), Overdue)
     assert isinstance(in_waves(Standing(away=2), GOOD, LATE), Overdue)

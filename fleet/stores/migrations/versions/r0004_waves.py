@@ -6,8 +6,8 @@ Of a rollout from before, its canaries are wave 0 and all others wave 1, which i
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0003"
-down_revision = "0002"
+revision = "0004"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 
