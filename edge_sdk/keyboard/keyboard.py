@@ -21,7 +21,7 @@ from collections.abc import Collection
 import numpy as np
 
 from edge_sdk.keyboard.letters import Letters
-from edge_sdk.keyboard.personal import Personal
+from edge_sdk.keyboard.personal import Learnt, Personal
 from edge_sdk.keyboard.words import START, Words
 
 SUGGESTIONS = 3
@@ -32,7 +32,7 @@ _CONSIDERED = 60
 _FLOOR = 1e-2
 _REACH = 200
 """Letters before the cursor that are looked at."""
-_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _BEGUN = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019])*$")
 _SENTENCE = re.compile(r"[.!?]+[\"'\u2019\u201d)\]]*\s|\n\s*\n")
 _ALWAYS_CAPITAL = {"i", "i'm", "i'll", "i've", "i'd"}
@@ -71,15 +71,21 @@ class Keyboard:
         starts_sentence = before[-1] == START
         return [self._as_written(word, prefix, starts_sentence) for word in best]
 
-    def learn(self, text: str) -> None:
-        """The last word of a text is as it was meant: remember it."""
+    def learn(self, text: str) -> Learnt | None:
+        """The last word of a text is as it was meant: remember it. Answers how to unlearn it."""
         text = text[-_REACH:]
-        words = _WORD.findall(text)
-        if words and self.personal is not None:
-            before = _words_before(text[: text.rindex(words[-1])])
-            known = self._words.number(words[-1].lower()) is not None
-            starts_sentence = before[-1] == START and known
-            self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before)
+        words = WORD.findall(text)
+        if not words or self.personal is None:
+            return None
+        before = _words_before(text[: text.rindex(words[-1])])
+        known = self._words.number(words[-1].lower()) is not None
+        starts_sentence = before[-1] == START and known
+        return self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before)
+
+    def unlearn(self, learnt: Learnt | None) -> None:
+        """It was not meant after all; the latest first."""
+        if learnt is not None and self.personal is not None:
+            self.personal.unlearn(learnt)
 
     def _scored(self, prefix: str, before: tuple[str, ...]) -> dict[str, float]:
         """The likeliest words, by the trigram and by habit."""
@@ -126,5 +132,5 @@ def _words_before(text: str) -> tuple[str, ...]:
     """The last two words of the sentence before the one that is typed, in lower case."""
     text = text[: len(text) - len(begun(text))][-_REACH:]
     sentence = _SENTENCE.split(text)[-1]
-    words = [word.lower().replace("\u2019", "'") for word in _WORD.findall(sentence)]
+    words = [word.lower().replace("\u2019", "'") for word in WORD.findall(sentence)]
     return tuple([START, *words][-2:])
