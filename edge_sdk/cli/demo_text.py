@@ -19,7 +19,7 @@ _KEYS = (
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``edge demo text``."""
-    parser.description = f"{SUMMARY}. {_KEYS}"
+    parser.description = f"{parser.description} {_KEYS}"
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--input",

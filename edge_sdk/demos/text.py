@@ -159,7 +159,7 @@ def _keys_as_they_come(terminal: int) -> Iterator[None]:
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
     while_typing = termios.tcgetattr(terminal)
-    while_typing[6][termios.VINTR] = b"\0"  # no key
+    while_typing[6][termios.VINTR] = bytes([os.fpathconf(terminal, "PC_VDISABLE")])
     termios.tcsetattr(terminal, termios.TCSADRAIN, while_typing)
     try:
         yield

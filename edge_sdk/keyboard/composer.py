@@ -54,9 +54,10 @@ class Composer:
         """Do what a key of a keyboard does; answers the line if this key has ended it.
 
         Args:
-            key: the letter it types, a constant of this module, or nothing: a key that does
-                nothing here, and was pressed all the same.
+            key: the letter it types, or a constant of this module; nothing is no key.
         """
+        if not key:
+            return None
         line, passed = None, set[str]()
         if key == TAB or key in TAKING:
             place = 0 if key == TAB else TAKING.index(key)

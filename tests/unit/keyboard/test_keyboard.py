@@ -312,7 +312,7 @@ def test_keys_that_type_nothing(words: Words) -> None:
     press(composer, "xy\x01")
     assert (composer.suggestions, composer.press(""), composer.press(TAB)) == ([], None, None)
     composer.press("F2")
-    assert (composer.text, composer.keys) == ("xy", 6)
+    assert (composer.text, composer.keys) == ("xy", 5)
 
 
 def test_the_typist_presses_keys_as_a_person_does(
