@@ -4,6 +4,7 @@ A record is one ``write`` to a file opened for appending, synced before ``record
 crash leaves of an unfinished line is cut off by the next start, which says so in its first record.
 When the file has reached its size it becomes ``NAME.1``, that one ``NAME.2``, and the oldest goes:
 the log takes ``max_bytes * (keep + 1)`` of the disk at most. Files are the owner's alone (0600).
+Whence records were taken away at the front, the log is not continued (``beginning``).
 """
 
 from __future__ import annotations
@@ -13,8 +14,10 @@ import os
 import platform
 import stat
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from hashlib import sha256
+from itertools import count, takewhile
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,6 +26,7 @@ from weakref import WeakKeyDictionary
 import msgspec
 import numpy as np
 
+from edge_sdk.audit.beginning import lock_of, missing, note, noted
 from edge_sdk.audit.chain import FIRST, files_of, opened, sealed
 from edge_sdk.closing import Closing
 from edge_sdk.errors import UsageError
@@ -72,7 +76,8 @@ class AuditLog(Closing):
             clock: tells the time, with its zone.
 
         Raises:
-            UsageError: another program has it open, it is no audit log, or it cannot be written.
+            UsageError: another program has it open, it is no audit log, its oldest records were
+                taken away, or it cannot be written.
             UnavailableError: there is no room.
         """
         if max_bytes < 1 or keep < 1:
@@ -87,6 +92,7 @@ class AuditLog(Closing):
             try:
                 self._torn = self._mend()
                 self._number, self._chain = self._last()
+                self._check_beginning()
             except BaseException:
                 os.close(self._file)
                 raise
@@ -156,6 +162,8 @@ class AuditLog(Closing):
             except OSError as error:
                 raise disk_error(error, self.path) from error
             self._number, self._chain, self._torn = decision.number, chain, 0
+            if not self._noted:
+                self._note_beginning(1)
             return decision
 
     def close(self) -> None:
@@ -199,12 +207,49 @@ class AuditLog(Closing):
         except FileNotFoundError:
             return False
 
+    def _check_beginning(self) -> None:
+        """Note where it begins, if nothing does yet. Raises UsageError if that is not there."""
+        files = files_of(self.path)
+        first = next((n for n in map(_first_number, files) if n is not None), None)
+        if why := missing(self.path, files, first):
+            raise _no_log(self.path, why)
+        self._noted = noted(self.path) is not None
+        if first and not self._noted:
+            self._note_beginning(first)
+
+    def _note_beginning(self, oldest: int) -> None:
+        """Only once the record is on the disk: a power cut must not leave the note without it.
+
+        Where there is no room for it, the next record tries again.
+        """
+        with suppress(OSError):
+            os.fdatasync(self._file)
+            note(self._lock, oldest)
+            self._noted = True
+
+    def _take_oldest_away(self) -> None:
+        """The file that the next shift has no room for, and those that a larger ``keep`` has left.
+
+        Noted before, what will be the oldest; and the oldest first, so that a crash leaves no gap.
+        """
+        going = list(takewhile(Path.exists, map(self._older, count(self._keep))))
+        if not going:
+            return
+        staying = [file for file in files_of(self.path) if file not in going]
+        if oldest := next(filter(None, map(_first_number, staying)), None):
+            note(self._lock, oldest)
+        for file in reversed(going):
+            file.unlink()
+
+    def _older(self, number: int) -> Path:
+        return self.path.with_name(f"{self.path.name}.{number}")
+
     def _shift(self) -> None:
-        older = [f"{self.path.name}.{number}" for number in range(self._keep, 0, -1)]
-        for to, name in zip(older, [*older[1:], self.path.name], strict=True):
-            source = self.path.with_name(name)
+        self._take_oldest_away()
+        older = [self._older(number) for number in range(self._keep, 0, -1)]
+        for to, source in zip(older, [*older[1:], self.path], strict=True):
             if source.exists():
-                source.replace(self.path.with_name(to))
+                source.replace(to)
 
     def _mend(self) -> int:
         """Cut an unfinished record off the end; answers how many bytes it had.
@@ -234,6 +279,21 @@ class AuditLog(Closing):
                     raise _no_log(path, f"of its last line, {error}") from error
                 return decision.number, chain
         return 0, FIRST
+
+
+def _first_number(path: Path) -> int | None:
+    """The number of a file's first record; None if it is empty, 0 if that line does not hold."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(_LONGEST_LINE)
+    except OSError as error:
+        raise disk_error(error, path) from error
+    if not line:
+        return None
+    try:
+        return opened(line[:-1])[0].number
+    except ValueError:
+        return 0
 
 
 def _no_log(path: Path, why: str) -> UsageError:
@@ -275,7 +335,7 @@ def _own(descriptor: int, path: Path) -> None:
 
 def _locked(path: Path) -> int:
     """A lock beside the log, which stays where it is when the log's files change their names."""
-    lock = path.with_name(f"{path.name}.lock")
+    lock = lock_of(path)
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
