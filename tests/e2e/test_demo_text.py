@@ -237,9 +237,9 @@ def test_digits_are_typed_at_a_terminal(folder: Path, tmp_path: Path) -> None:
 def test_the_end_tells_what_was_saved(folder: Path, tmp_path: Path, key: bytes) -> None:
     with typing(folder, tmp_path / "me.json") as (ours, process):
         read_until(ours, OFFERED)
-        os.write(ours, b"Thank y\tfor \nthis")
-        read_until(ours, b"\x1b[4C")
-        os.write(ours, b" ")
+        os.write(ours, b"Thank y\tfor \n")
+        read_until(ours, b"Thank you for\r\r\n\r\x1b[J")
+        os.write(ours, b"this ")
         read_until(ours, b"\x1b[5C")
         os.write(ours, key)
         screen = read_until(ours, b"\x1b[Jthis \r\r\n")
