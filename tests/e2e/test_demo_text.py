@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -306,3 +307,20 @@ def test_the_page_s_program(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "'you'" in done.stdout
     assert "zebedee" in (tmp_path / "me.json").read_text()
+
+
+def test_the_first_run_says_what_takes_so_long_and_nothing_else(tmp_path: Path) -> None:
+    """Made anew, with an empty cache: TensorFlow's log stays off the terminal."""
+    for name in ("alice", "textgenrnn"):
+        home = asset(name)
+        home = home if home.is_dir() else home.parent
+        shutil.copytree(home, tmp_path / "assets" / name)
+    cache = {"EDGELOOP_ASSETS": str(tmp_path / "assets"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "edge_sdk", "demo", "text", "--after", "Thank "]
+    done = subprocess.run(
+        command, env={**os.environ, **cache}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("you  ")
+    (line,) = done.stderr.splitlines()
+    assert "once" in line
+    assert "half a minute" in line
