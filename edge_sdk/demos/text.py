@@ -105,7 +105,9 @@ def compose(keyboard: Keyboard) -> dict[str, Any]:
     """Let a person type at the terminal, until Ctrl-D or Ctrl-C."""
     composer = Composer(keyboard)
     took: list[float] = [0.0]
-    print("Type. Tab, F2 and F3 (or Alt-1, -2, -3) take a suggestion; Ctrl-D ends.", file=sys.stderr)
+    print(
+        "Type. Tab, F2 and F3 (or Alt-1, -2, -3) take a suggestion; Ctrl-D ends.", file=sys.stderr
+    )
     with _keys_as_they_come(sys.stdin.fileno()), _line_ended(composer):
         _show(composer)
         while (key := _next_key(sys.stdin.fileno())) not in _ENDS:

@@ -16,8 +16,6 @@ unlearnt: at the end of a line, what was learnt of it is the words that stand in
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from edge_sdk.keyboard.keyboard import SUGGESTIONS, WORD, Keyboard, begun
 from edge_sdk.keyboard.personal import Learnt
 

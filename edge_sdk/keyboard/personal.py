@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from edge_sdk.files import whole_file
-from edge_sdk.keyboard.personal_file import MAX_LETTERS, Kept, fits, read_kept, written_down
+from edge_sdk.keyboard.personal_file import Kept, fits, read_kept, written_down
 from edge_sdk.keyboard.words import LAST
 
 MAX_WORDS = 20_000

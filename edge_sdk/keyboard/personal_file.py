@@ -60,9 +60,10 @@ def read_kept(path: Path) -> Kept:
         kept = msgspec.json.decode(text, type=Kept)
         _check(kept)
     except (*UNREADABLE, ValueError) as error:
+        name = shlex.quote(str(path))
         raise UsageError(
             f"{path} is no personal dictionary, or is damaged: {error}.",
-            f"mv {shlex.quote(str(path))} {shlex.quote(str(path))}.damaged   # then a new one is begun; nothing was changed",
+            f"mv {name} {name}.damaged   # then a new one is begun; nothing was changed",
         ) from error
     known = kept.words.keys()
     kept.written = {word: as_ for word, as_ in kept.written.items() if word in known}

@@ -2,9 +2,9 @@
 
 The typist is a patient one: before every key it looks at the suggestions, and takes the word it
 means as soon as it is among them. Taking it is one key, and everything else is typed letter by
-letter: capitals, digits, marks, spaces and the ends of lines too. All it does is to press keys of a
-``Composer``, as a person does, so the space that comes with a word behaves for it as for them; where
-that space is not wanted and no mark does away with it, it is taken back with a key.
+letter: capitals, digits, marks, spaces and the ends of lines too. All it does is to press keys of
+a ``Composer``, as a person does, so the space that comes with a word behaves for it as for them;
+where that space is not wanted and no mark does away with it, it is taken back with a key.
 
     saved = 1 - keys / letters of the text
 """

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import pty
@@ -176,7 +175,6 @@ def typing(folder: Path, mine: Path, *flags: str) -> Iterator[tuple[int, subproc
         stderr=theirs,
         stdout=subprocess.PIPE,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(theirs, termios.TIOCSCTTY, 0),  # so that Ctrl-C reaches it
     ) as process:
         end = threading.Timer(PATIENCE_S, process.kill)
         end.start()

@@ -327,10 +327,8 @@ def test_the_typist_presses_keys_as_a_person_does(
     typed = type_text(Keyboard(words, personal=Personal()), text)
     assert typed.keys == len(pressed)
     assert {"F1", "1", ENTER} < set(pressed)
-    by_hand, lines = Composer(Keyboard(words, personal=Personal())), []
-    for key in pressed:
-        if (line := real(by_hand, key)) is not None:
-            lines.append(line)
+    by_hand = Composer(Keyboard(words, personal=Personal()))
+    lines = [line for key in pressed if (line := real(by_hand, key)) is not None]
     assert [*lines, by_hand.text.rstrip()] == text.split("\n")
     with pytest.raises(UsageError, match="No key types"):
         type_text(Keyboard(words), "soft\xadhyphen")
