@@ -1,9 +1,9 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets toolchains demo test test-pythons test-arm64 torture bench zoo table check clean
+.PHONY: help setup assets toolchains demo test test-pythons test-arm64 test-homeassistant torture bench zoo table check clean
 
 help:  ## what can be made
-	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1\t/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1\t/p' Makefile | expand -t 25
 
 setup:  ## .venv from the lock; .venv/bin/edge is the command afterwards
 	@scripts/setup
@@ -29,6 +29,10 @@ test-pythons: setup  ## the built wheel on Python 3.10 to 3.13, with numpy 1.26 
 
 test-arm64: assets  ## the built wheel on Debian for arm64, emulated (root; 5 minutes, then 2)
 	@.venv/bin/python scripts/test-arm64
+
+test-homeassistant: assets  ## our wake words in a real Home Assistant (Python 3.13; 3 minutes, then 1)
+	@scripts/homeassistant >/dev/null
+	@.venv/bin/python -m pytest -q tests/e2e/test_home_assistant.py
 
 torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)
 	@.venv/bin/python tests/torture/kills.py --seeds 10 --kills 20

@@ -15,7 +15,7 @@ from converters.scores import scores_output
 from converters.sources import Source, is_engine_file
 from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
-from edge_sdk.guard.limits import check_fit, check_limits
+from edge_sdk.guard import check_fit, check_limits, check_travels
 from edge_sdk.processing import Processing
 from edge_sdk.spec import Classification
 from edge_sdk.spec.manifest import NAME_PATTERN, SEMVER_PATTERN
@@ -66,7 +66,8 @@ def declared(original: Source, identity: Identity) -> Identity:
     )
     if identity.guard is not None:
         pictures = identity.preprocess is not None
-        check_fit(check_limits(identity.guard), original.signature, pictures=pictures)
+        check_travels(check_limits(identity.guard))
+        check_fit(identity.guard, original.signature, pictures=pictures)
     return identity
 
 

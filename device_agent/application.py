@@ -21,6 +21,7 @@ from device_agent.core import events as ev
 from device_agent.core.backoff import Backoff
 from device_agent.core.probation import Outcome, Terms, judge
 from device_agent.core.standing import Update, answering, in_flight, needed, view
+from device_agent.core.telling import Telling
 from device_agent.core.update import step
 from device_agent.download import Download
 from device_agent.ipc import Beat, Checked, Configure
@@ -124,7 +125,7 @@ class Application:
         self._before = NOTHING
         self._delay = ""
         self._runner = around.make_runner(self, configure)
-        self._told = self.state
+        self._telling = Telling(self.state)
 
     # ------------------------------------------------------------------------------ what it is
 
@@ -230,8 +231,7 @@ class Application:
 
     def _tell_changes(self) -> None:
         """Let the fleet hear what it was not told yet."""
-        if self.state != self._told:
-            self._told = self.state
+        if self._telling.is_due(self.state, self._around.monotonic_ms()):
             self._around.changed()
 
     def _is_target(self, digest: str) -> bool:
@@ -279,7 +279,7 @@ class Application:
                 self._watching, self._before = None, NOTHING
             _log.info("%s: %s: %s", self.name, type(event).__name__, _told(update))
         if isinstance(event, ev.Desired):
-            self._told = self.state
+            self._telling.told(self.state)
             self._around.changed()
         self._tell_changes()
         for effect in effects:

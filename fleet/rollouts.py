@@ -35,7 +35,7 @@ from fleet.core.rollout import (
     assignment,
     step,
 )
-from fleet.core.situation import Place, Standing, look, place, problems_of
+from fleet.core.situation import Place, Standing, is_undecided, look, place, problems_of
 from fleet.core.tally import Tally, tally
 from fleet.core.targeting import Target, canaries, is_open, select
 from fleet.director import Director
@@ -260,23 +260,27 @@ class Rollouts:
         now_ms = self._clock()
         places: dict[str, Place] = {}
         problems: dict[str, tuple[str, ...]] = {}
-        away = 0
+        away = undecided = 0
         for device in devices.some(connection, goals):
             goal, member = goals[device.device]
             if goal in GIVES_BACK and not _has_given(current, device):
                 continue
             where = _place(current, goal, member, device)
             places[device.device] = where
-            away += where is Place.OPEN and not self._is_awake(device, now_ms)
             app = device.reported.apps.get(current.app)
+            if where is Place.OPEN and not self._is_awake(device, now_ms):
+                away += 1
+            elif where is Place.OPEN and is_undecided(app):
+                undecided += 1
             if app is not None and app.problems:
                 problems[device.device] = problems_of(app)
         count = list(places.values()).count
         standing = Standing(
             arrived=count(Place.ARRIVED),
             failed=count(Place.FAILED),
-            waiting=count(Place.OPEN) - away,
+            waiting=count(Place.OPEN) - away - undecided,
             away=away,
+            undecided=undecided,
             problems=tuple(f"{name}: {said[0]}" for name, said in problems.items()),
         )
         verdict = current.verdict

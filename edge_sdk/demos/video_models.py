@@ -60,8 +60,8 @@ def asking(
 ) -> Stage:
     """The stage that asks a model.
 
-    Of a file the next frame is there already, so each core, up to four, has a copy of the model. Of a live
-    source there is but the one: it has half of the cores, and what stands around it the others.
+    Of a file the next frame is there already, so each core, up to four, has a copy of the model. A
+    live source gives one at a time: its model has half of the cores, what is around it the others.
 
     Args:
         name: of the stage.

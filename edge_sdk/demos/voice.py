@@ -13,6 +13,7 @@ from typing import Any
 
 from edge_sdk.demos.assets import checkout
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.interrupt import until_interrupted
 from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import RATE_HZ, Samples, piped_blocks, wav_blocks
 from edge_sdk.voice.commands import Commands
@@ -127,8 +128,8 @@ def sound(
     if microphone:
         from edge_sdk.voice.microphone import Microphone
 
-        with Microphone() as ears:
-            yield "the microphone; Ctrl-C ends it", _until_interrupted(ears)
+        with Microphone() as ears, until_interrupted(ears) as blocks:
+            yield "the microphone; Ctrl-C ends it", blocks
     elif path is None:
         yield f"espeak-ng saying {sentence!r}", wav_blocks(speech(sentence, folder))
     elif path != STANDARD_INPUT:
@@ -139,7 +140,8 @@ def sound(
             "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -",
         )
     else:
-        yield "the standard input", _until_interrupted(piped_blocks(sys.stdin.buffer))
+        with until_interrupted(piped_blocks(sys.stdin.buffer)) as blocks:
+            yield "the standard input", blocks
 
 
 def first_seconds(blocks: Iterable[Samples], seconds: float | None) -> Iterator[Samples]:
@@ -162,11 +164,3 @@ def conclusion(found: dict[str, Any]) -> str:
     meant = found["intent"]
     slots = "".join(f" {name}={word}" for name, word in meant["slots"].items()) if meant else ""
     return "\n".join([*lines, f"intent: {meant['name'] + slots if meant else 'none'}"])
-
-
-def _until_interrupted(blocks: Iterable[Samples]) -> Iterator[Samples]:
-    """What goes on for ever ends with Ctrl-C, and what was heard so far counts."""
-    try:
-        yield from blocks
-    except KeyboardInterrupt:
-        return

@@ -17,13 +17,20 @@ reports. In a pipeline it is a stage, ``pipeline.stages.Guard``; of ``edge run``
 """
 
 from edge_sdk.guard.guard import InputGuard, RefusedInput
-from edge_sdk.guard.limits import check_fit, check_limits, describe_limits, read_limits
+from edge_sdk.guard.limits import (
+    check_fit,
+    check_limits,
+    check_travels,
+    describe_limits,
+    read_limits,
+)
 
 __all__ = [
     "InputGuard",
     "RefusedInput",
     "check_fit",
     "check_limits",
+    "check_travels",
     "describe_limits",
     "read_limits",
 ]

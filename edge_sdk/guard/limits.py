@@ -81,6 +81,20 @@ def check_limits(limits: InputLimits) -> InputLimits:
     return limits
 
 
+def check_travels(limits: InputLimits) -> InputLimits:
+    """The same. Raises UsageError if a manifest cannot hold them: JSON knows no infinity."""
+    numbers = {name: getattr(limits, name) for name in limits.__struct_fields__}
+    pairs = {f"ranges.{name}": pair for name, pair in numbers.pop("ranges").items()}
+    for name, value in {**numbers, **pairs}.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise UsageError(
+                    f"The limit {name} is {number:g}, which a manifest cannot hold.",
+                    "Leave it out, or write an end that is open as 1e300: x = [0, 1e300]",
+                )
+    return limits
+
+
 def check_fit(limits: InputLimits, signature: Signature, *, pictures: bool) -> InputLimits:
     """The same. Raises UsageError if they are of what the model does not take.
 

@@ -121,9 +121,9 @@ class Lane:
             return self._at_once(stage, frames)
         passed: list[Frame] = []
         for frame in frames:
-            started = self._clock.now()
+            started = self._metrics.begin(stage.name, frame, self._clock.now())
             try:
-                passed += _whole(stage, [stage.process(frame)], 1)
+                passed += whole(stage, [stage.process(frame)], 1)
             except Refused as refusal:
                 self._metrics.drop(stage.name, refusal.reason)
             except Exception as error:  # noqa: BLE001 - raised there, with its place, or counted
@@ -133,9 +133,9 @@ class Lane:
         return passed
 
     def _at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
-        started = self._clock.now()
+        started = self._metrics.begin(stage.name, frames[0], self._clock.now())
         try:
-            passed = _whole(stage, stage.process_many(frames), len(frames))
+            passed = whole(stage, stage.process_many(frames), len(frames))
         except Refused as refusal:
             self._metrics.drop(stage.name, refusal.reason, len(frames))
             return []
@@ -149,14 +149,14 @@ class Lane:
 
     def _failed(self, stage: Stage, error: Exception, frames: list[Frame]) -> None:
         """Raise it with its place, or count the frames and go on."""
-        found = placed(error, stage.name, frames[0])
+        found = placed(error, stage.name, frames[0], may_be_skipped=True)
         if not self._skip:
             raise found from error
         self._metrics.drop(stage.name, f"failed with {type(error).__name__}", len(frames))
         self._metrics.warn(message_of(found))
 
 
-def _whole(stage: Stage, answered: list[Any], count: int) -> list[Frame]:
+def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame]:
     """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
     if len(answered) != count:
         raise UsageError(

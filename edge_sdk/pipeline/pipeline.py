@@ -11,7 +11,10 @@ itself, a file never. OpenCV and the engines work outside of Python's lock, so d
 and drawing overlap.
 
 With ``latest`` and a capacity of 1 a frame that meets a busy model waits until the model is free,
-or is overtaken by the next: its age at the sink is at most one period and the work itself.
+or is overtaken by the next: its age at the sink is at most one period and the work itself. Each
+further stage that is slower than the source may keep it waiting once more, until the next comes
+along: at most as long as the slowest before it takes. (The last frame of all, which none overtakes,
+may wait for as long as each stage takes.)
 """
 
 from __future__ import annotations
@@ -20,10 +23,11 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import Any, Literal, get_args
 
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.channel import Channel, Policy
 from edge_sdk.pipeline.clock import Clock, WallClock
-from edge_sdk.pipeline.failures import placed
+from edge_sdk.pipeline.crew import PATIENCE_S, Crew, Member
+from edge_sdk.pipeline.failures import Placed, placed, placing
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.lane import Lane, rows_of
 from edge_sdk.pipeline.metrics import Metrics, PipelineReport
@@ -31,7 +35,6 @@ from edge_sdk.pipeline.parts import FrameSink, FrameSource, Stage
 from edge_sdk.text import nearest
 
 FILE_CAPACITY, LIVE_CAPACITY = 4, 1
-_PATIENCE_S = 10.0
 
 
 class Pipeline:
@@ -103,8 +106,7 @@ class Pipeline:
         self._begun = self._stopping = False
         self._stopped = self.clock.condition()
         self._open_sources = len(self.sources)
-        self._idle = self.clock.condition()
-        self._at_work = 0
+        self._crew = Crew(self.clock, self.metrics.moves, self._fail, self._ended)
 
     @property
     def stopping(self) -> bool:
@@ -132,7 +134,8 @@ class Pipeline:
         """Run until the sources end or ``stop`` is called.
 
         Raises:
-            EdgeError: a source, stage or sink failed; the message names it.
+            EdgeError: a source, stage or sink failed, or hangs when it is to end; the message names
+                it.
         """
         if self._begun:
             raise UsageError("A pipeline runs once.", "Make another: Pipeline(…).run()")
@@ -142,41 +145,41 @@ class Pipeline:
             parts: list[Any] = [*self._sinks, *(stage for _, row in rows for stage in row)]
             for part in parts:
                 if hasattr(part, "__enter__"):
-                    stack.enter_context(part)
+                    stack.enter_context(Placed(part))
             for part in parts:
                 if hasattr(part, "begin"):
-                    part.begin(self)
+                    with placing(part.name):
+                        part.begin(self)
             self.metrics.start(self.clock.now())  # getting ready may have taken seconds
-            self._at_work = len(self.sources) + len(rows) + 1
             for source in self.sources:
-                self.clock.start(source.name, self._guarded(source.name, self._pull, source))
+                member = Member(source.name, source=True)
+                self._crew.enlist(member, self._pull, source, member)
             for lane, row in rows:
-                self.clock.start(lane.name, self._guarded(lane.name, lane.work, row))
-            self.clock.start("sinks", self._guarded("sinks", self._sink))
+                self._crew.enlist(Member(lane.name), lane.work, row)
+            self._crew.enlist(Member("sinks"), self._sink)
             try:
-                self._wait_for_all()
+                all_ended = self._crew.wait(lambda: self._stopping)
             except KeyboardInterrupt:
                 self.stop()
-                self._wait_for_all(_PATIENCE_S)
+                self._crew.wait(lambda: True)
                 raise
+            self.metrics.end(self.clock.now())  # closing a file is no frame's time
             if self._failure is not None:
                 raise self._failure
+            if not all_ended:
+                raise self._hanging()
         return self.report()
 
-    def _wait_for_all(self, patience_s: float | None = None) -> None:
-        """Until no thread is at work; after a failure, or with patience, no longer than that.
-
-        Not by ``Thread.join``: a Ctrl-C within it makes Python 3.11 take the thread for ended.
-        """
-        until: float | None = None
-        with self._idle:
-            while self._at_work:
-                now = self.clock.now()
-                if until is None and (patience_s is not None or self._failure is not None):
-                    until = now + (_PATIENCE_S if patience_s is None else patience_s)
-                if until is not None and now >= until:
-                    return
-                self._idle.wait(0.5)  # in slices: a wait without end would hold Ctrl-C back
+    def _hanging(self) -> UnavailableError:
+        doing = self.metrics.under_way()
+        where = " and ".join(
+            f"{name!r} (at frame {frame.index} of {frame.source})" for name, frame in doing
+        )
+        return UnavailableError(
+            f"The run was to end, and for {PATIENCE_S:g} s nothing has moved: "
+            f"{where or ', '.join(map(repr, self._crew.names))} hangs.",
+            "OwnProcess(…, limit_s=2.0)   # a stage that hangs is ended there",
+        )
 
     def _channel(self, before: str) -> Channel[Frame]:
         def overtaken(_: Frame) -> None:
@@ -186,50 +189,38 @@ class Pipeline:
             self.clock, self._capacity, self._policy, overtaken, lambda frame: frame.stream
         )
 
-    def _guarded(self, name: str, work: Callable[..., None], *args: Any) -> Callable[[], None]:
-        def body() -> None:
-            try:
-                work(*args)
-            except BaseException as error:  # noqa: BLE001 - whatever it is, the run ends with it
-                self._fail(placed(error, name))
-            finally:
-                with self._idle:
-                    self._at_work -= 1
-                    self._idle.notify_all()
-
-        return body
-
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, name: str) -> None:
         if self._failure is None:
-            self._failure = error
+            self._failure = placed(error, name)
         self.stop()
         for channel in self._channels:
             self.metrics.drop("ended", "after an error", channel.abandon())
 
-    def _pull(self, source: FrameSource) -> None:
+    def _pull(self, source: FrameSource, member: Member) -> None:
         first = self._channels[0]
-        try:
-            for frame in source.stream(self):
-                self.metrics.take()
-                if not frame.picture.size:
-                    self.metrics.drop(source.name, "an empty picture")
-                elif not first.put(frame):
-                    self.metrics.drop("ended", "after an error")
-                    break
-                if self._stopping:
-                    break
-        finally:
-            with self._stopped:
-                self._open_sources -= 1
-                last = self._open_sources == 0
-            if last:
-                first.end()
+        for frame in source.stream(self):
+            if member.left_behind:
+                return
+            self.metrics.take()
+            if not frame.picture.size:
+                self.metrics.drop(source.name, "an empty picture")
+            elif not first.put(frame):
+                self.metrics.drop("ended", "after an error")
+                return
+            if self._stopping:
+                return
+
+    def _ended(self, member: Member) -> None:
+        """With the last source, the first queue gets no more."""
+        self._open_sources -= member.source
+        if member.source and not self._open_sources:
+            self._channels[0].end()
 
     def _sink(self) -> None:
         while frames := self._channels[-1].take():
             for frame in frames:
                 for sink in self._sinks:
-                    started = self.clock.now()
+                    started = self.metrics.begin(sink.name, frame, self.clock.now())
                     try:
                         sink.take(frame)
                     except Exception as error:

@@ -4,6 +4,7 @@
     microphone  the same from a microphone
     ring        the last seconds of sound
     wake        the wake word, with patience and a refractory time
+    published   what is known of four words: threshold, languages, author
     activity    whether somebody speaks
     vocabulary  what may be said, and the intent each sentence stands for
     commands    hearing one of those sentences

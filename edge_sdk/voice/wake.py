@@ -2,8 +2,9 @@
 
 The models are those of micro wake word: 40 energies every 10 ms, three of them a step, the rest of
 the past kept inside the model (its variables). One step's answer flickers, so the mean of the last
-``patience`` answers must pass the threshold; after a detection the detector is deaf for the
-refractory time, or one word would be heard several times.
+``patience`` answers must pass the threshold. After a detection the detector is deaf for the
+refractory time, and until it was unsure once, or one word would be heard several times: some
+networks are sure for longer than a second.
 """
 
 from __future__ import annotations
@@ -19,9 +20,8 @@ from edge_sdk.closing import Closing
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.runtime import load
 from edge_sdk.voice.audio import RATE_HZ, Samples
+from edge_sdk.voice.published import PUBLISHED, Published
 
-THRESHOLDS = {"alexa": 0.9, "hey_jarvis": 0.97, "hey_mycroft": 0.95, "okay_nabu": 0.85}
-"""What the models' author publishes with each."""
 DEFAULT_THRESHOLD = 0.9
 PATIENCE = 5
 REFRACTORY_S = 1.0
@@ -68,7 +68,8 @@ class WakeWord(Closing):
             ) from error
         model = Path(model)
         self.word = model.stem
-        chosen = THRESHOLDS.get(self.word, DEFAULT_THRESHOLD) if threshold is None else threshold
+        published = PUBLISHED.get(self.word, Published(DEFAULT_THRESHOLD)).threshold
+        chosen = published if threshold is None else threshold
         if not 0 < chosen < 1 or patience < 1 or not refractory_s >= 0:
             raise UsageError(
                 f"Threshold {chosen}, patience {patience}, refractory time {refractory_s} s: "
@@ -97,6 +98,7 @@ class WakeWord(Closing):
         self._answers: deque[float] = deque(maxlen=patience)
         self._samples = 0
         self._deaf_until_s = 0.0
+        self._told = False
 
     def hear(self, block: Samples) -> Iterator[Wake]:
         """Take the next sound; give each wake word the moment it is known."""
@@ -123,6 +125,7 @@ class WakeWord(Closing):
         self._answers.clear()
         self._samples = 0
         self._deaf_until_s = 0.0
+        self._told = False
 
     def close(self) -> None:
         """Give back the model."""
@@ -143,7 +146,10 @@ class WakeWord(Closing):
         if len(self._answers) < (self._answers.maxlen or 1):
             return None
         score, now_s = sum(self._answers) / len(self._answers), self._samples / RATE_HZ
-        if score <= self._threshold or now_s < self._deaf_until_s:
+        if score <= self._threshold:
+            self._told = False
             return None
-        self._deaf_until_s = now_s + self._refractory_s
+        if self._told or now_s < self._deaf_until_s:
+            return None
+        self._told, self._deaf_until_s = True, now_s + self._refractory_s
         return Wake(time_s=round(now_s, 2), word=self.word, score=round(score, 3))

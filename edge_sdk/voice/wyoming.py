@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_sdk.spec.version import AGENT_VERSION
+from edge_sdk.voice.published import AUTHOR, AUTHORS_PAGE, PUBLISHED
 
 MAX_LINE_BYTES = 64 * 1024
 MAX_DATA_BYTES = 256 * 1024
@@ -101,27 +102,34 @@ async def _take(stream: asyncio.StreamReader, length: Any, most: int) -> bytes:
 
 
 def info(wake_words: list[str]) -> Message:
-    """What this service is and which words it knows: the answer to ``describe``."""
-    ours = {"name": _NAME, "url": ""}
-    models = [
-        {
-            "name": word,
-            "description": word.replace("_", " "),
-            "phrase": word.replace("_", " "),
-            "attribution": ours,
-            "installed": True,
-            "version": AGENT_VERSION,
-            "languages": ["en"],
-        }
-        for word in wake_words
-    ]
+    """What this service is and which words it knows: the answer to ``describe``.
+
+    A phrase is written as its author does, "Okay Nabu": Home Assistant holds two of its ears that
+    heard one person against each other by their phrases.
+    """
     program = {
         "name": _NAME,
         "description": "Streaming wake words on this device",
-        "attribution": ours,
+        "attribution": {"name": _NAME, "url": ""},
         "installed": True,
         "version": AGENT_VERSION,
-        "models": models,
+        "models": [_model(word) for word in wake_words],
     }
     empty: dict[str, Any] = {kind: [] for kind in ("asr", "tts", "handle", "intent", "mic", "snd")}
     return Message("info", {**empty, "wake": [program]})
+
+
+def _model(word: str) -> dict[str, Any]:
+    published = PUBLISHED.get(word)
+    phrase = word.replace("_", " ").title()
+    return {
+        "name": word,
+        "description": phrase,
+        "phrase": phrase,
+        "attribution": {"name": AUTHOR, "url": AUTHORS_PAGE}
+        if published
+        else {"name": "unknown", "url": ""},
+        "installed": True,
+        "version": None,  # a .tflite tells none
+        "languages": list(published.languages) if published else [],
+    }

@@ -45,9 +45,8 @@ async def inconclusive(fleet: SmallFleet) -> AppState:
     return found
 
 
-def limit_files(agent: AgentProcess, size: int | str) -> None:
-    """From now on no file of its worker grows beyond that."""
-    pid = agent.worker()["pid"]
+def limit_files(pid: int, size: int | str) -> None:
+    """From now on no file of this process grows beyond that."""
     subprocess.run(["prlimit", f"--pid={pid}", f"--fsize={size}:unlimited"], check=True)
 
 
@@ -122,7 +121,8 @@ async def test_records_that_cannot_be_written_take_no_version_back(
         agent.start()
         await fleet.settled(fleet.want(first))
         await eventually(lambda: log.exists() and log.read_bytes().count(b"\n") > 5)
-        limit_files(agent, log.stat().st_size + 100)
+        worker = agent.worker()["pid"]
+        limit_files(worker, log.stat().st_size + 100)
         await told(fleet, "answers are not recorded since 20")
         app = await fleet.settled(fleet.want(second))
         assert (app.state, app.serving, app.refused) == (State.COMMITTED, second, ())
@@ -131,12 +131,39 @@ async def test_records_that_cannot_be_written_take_no_version_back(
         assert sum(window.errors for window in fleet.windows) == 0
         assert any(line.startswith(f"{APP}: answers are not recorded") for line in _status(agent))
 
-        limit_files(agent, "unlimited")
+        limit_files(worker, "unlimited")
         await eventually(lambda: fleet.app().problems == ())
         assert agent.stop() == 0
         found = verify(log)
         assert found.passed
         assert found.lost > 0
+
+
+@played("nats")
+async def test_a_disk_that_takes_neither_records_nor_messages_is_told_of_in_the_end(
+    server: Server, folder: Path
+) -> None:
+    async with world(server, folder) as (fleet, agent):
+        agent.app_settings["audit"] = True
+        log = agent.state / "audit" / f"{APP}.jsonl"
+        agent.start()
+        await fleet.settled(fleet.want(fleet.publish("1.0.0")))
+        await eventually(lambda: log.exists() and log.read_bytes().count(b"\n") > 5)
+        assert agent.process is not None
+        both = (agent.worker()["pid"], agent.process.pid)
+        limit_files(both[0], log.stat().st_size + 100)
+        limit_files(both[1], 100)
+        # The log is a file too. Some windows of half a second are over:
+        await eventually(lambda: agent.worker().get("unrecorded", 0) > 100)
+        heard = sum(window.unrecorded for window in fleet.windows)
+        assert heard < 100
+        for pid in both:
+            limit_files(pid, "unlimited")
+        await eventually(lambda: verify(log).lost > 100)
+        assert agent.stop() == 0
+        agent.start()  # what it still had to say
+        lost = verify(log).lost
+        await eventually(lambda: sum(window.unrecorded for window in fleet.windows) == lost)
 
 
 def _status(agent: AgentProcess) -> list[str]:

@@ -194,11 +194,24 @@ def test_a_range_is_of_real_numbers_also_for_a_build_of_integers(tmp_path: Path)
         ("most_per_s = 0\n", "can pass these limits"),
         ("most_per_s = nan\n", "can pass these limits"),
         ("max_burnt = -inf\n", "can pass these limits"),
+        ("[ranges]\nx = [0, inf]\n", "ranges.x is inf, which a manifest cannot hold"),
         ("rate = 3\n", "unknown key 'rate'"),
         ("ranges = 3\n", "ranges: expected `object`"),
         ("", None),
     ],
-    ids=["name", "range", "nan", "picture", "rate", "rate-nan", "inf", "key", "type", "empty"],
+    ids=[
+        "name",
+        "range",
+        "nan",
+        "picture",
+        "rate",
+        "rate-nan",
+        "inf",
+        "open",
+        "key",
+        "type",
+        "empty",
+    ],
 )
 def test_limits_that_do_not_fit_are_refused_before_the_work(
     edge, affine: Path, limits: str, said: str | None
@@ -212,6 +225,37 @@ def test_limits_that_do_not_fit_are_refused_before_the_work(
     assert (done.code, out.exists()) == (2, False)
     assert said in done.err
     assert "wrote" not in done.out
+
+
+def test_limits_that_refuse_the_model_s_own_data_are_warned_of(edge, affine: Path) -> None:
+    out, data = affine.with_name("out.edge"), affine.with_name("data.npz")
+    np.savez(data, x=np.concatenate([GOOD, BAD, BAD, GOOD]))
+    words = ("convert", affine, "-o", out, "--evaluate", data, "--guard", _limits(affine))
+    done = edge(*words)
+    assert done.code == 0, done.err
+    assert "warning: The limits of --guard refuse 2 of 4 inputs of" in done.out
+    assert "2 out of range: x. Where the model runs" in done.out
+    np.savez(data, x=GOOD)
+    assert "warning" not in edge(*words).out
+
+
+def test_limits_that_refuse_the_model_s_own_pictures_are_warned_of(edge, tmp_path: Path) -> None:
+    (tmp_path / "light.tflite").write_bytes(picture_models.model())
+    spec = 'input = "image"\nsize = [4, 4]\nchannels = "gray"\n'
+    (tmp_path / "spec.toml").write_text(f"[preprocess]\n{spec}")
+    (tmp_path / "limits.toml").write_text("min_luma = 50\n")
+    for level in (40, 240):
+        (tmp_path / "pictures" / str(level)).mkdir(parents=True)
+        write_picture(tmp_path / "pictures" / str(level) / "1.png", _half(level))
+    (tmp_path / "labels.txt").write_text("240\n40\n")
+    done = edge(
+        *("convert", tmp_path / "light.tflite", "-o", tmp_path / "light.edge"),
+        *("--preprocess", tmp_path / "spec.toml", "--guard", tmp_path / "limits.toml"),
+        *("--evaluate", tmp_path / "pictures", "--labels", tmp_path / "labels.txt"),
+    )
+    assert done.code == 0, done.err
+    assert "refuse 1 of 2 inputs of" in done.out
+    assert "1 dark. Where the model runs" in done.out
 
 
 def test_an_artifact_that_declares_what_nothing_passes_is_not_loaded(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
 from wyoming.wake import Detect, Detection, NotDetected
 
+from edge_sdk.voice.wyoming import info
 from examples.assets import asset
 from tests.patience import ended
 from tests.spoken import heard, speak
@@ -91,6 +92,13 @@ async def answers(client: AsyncTcpClient) -> list[Event]:
         found.append(event)
 
 
+def test_a_word_of_which_nothing_is_known() -> None:
+    (program,) = Info.from_event(Event("info", info(["hey_house"]).data)).wake
+    (model,) = program.models
+    assert (model.name, model.phrase, model.languages) == ("hey_house", "Hey House", [])
+    assert (model.attribution.name, model.version) == ("unknown", None)
+
+
 def ask(service: Service, pcm: bytes, names: list[str], chunk: int = 2048) -> list[Event]:
     async def talk() -> list[Event]:
         async with AsyncTcpClient("127.0.0.1", service.port) as client:
@@ -110,6 +118,8 @@ def test_it_says_what_it_knows(service: Service) -> None:
             (program,) = Info.from_event(event).wake
             assert [model.name for model in program.models] == ["okay_nabu", "alexa"]
             assert all(model.installed for model in program.models)
+            assert [model.phrase for model in program.models] == ["Okay Nabu", "Alexa"]
+            assert {model.attribution.name for model in program.models} == {"Kevin Ahrendt"}
             await client.write_event(Ping(text="there?").event())
             event = await asyncio.wait_for(client.read_event(), PATIENCE_S)
             assert event is not None

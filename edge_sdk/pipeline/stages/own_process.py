@@ -177,14 +177,14 @@ class OwnProcess:
 
     def _unborn(self, death: _Death) -> UnavailableError:
         return UnavailableError(
-            f"The process of {self.name!r} died before its stage was made: {death}.",
+            f"Its process died before its stage was made: {death}.",
             f"{self._python} -c 'import edge_sdk.pipeline'   # whether it can be imported there",
         )
 
     def _dead(self, death: _Death) -> UnavailableError:
         times = f" {self._deaths} times in a row" if self._deaths > 1 else ""
         return UnavailableError(
-            f"The process of {self.name!r} died{times}: {death}.",
+            f"Its process died{times}: {death}.",
             "OwnProcess(…, on_death='restart')   # leaves out the frame and goes on"
             if self._on_death == "stop"
             else "dmesg | tail   # whether the memory was full",

@@ -182,6 +182,18 @@ def test_a_crash_between_two_renames_loses_nothing(model: edge_sdk.Session, log:
     assert found.last[0] == 31
 
 
+def test_what_has_no_record_is_said_by_the_next_and_added_up(
+    model: edge_sdk.Session, log: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = model.predict(picture())
+    with AuditLog(log) as opened:
+        for lost in (0, 3, 0, 1):
+            opened.record(model, picture(), answer, lost=lost)
+    assert verify(log).lost == 4
+    assert main(["audit", "verify", str(log)]) == 0  # whole, and it says what is missing
+    assert "lost     4 answers have no record" in capfd.readouterr().out
+
+
 def test_no_room_for_another_file_pushes_none_out(model: edge_sdk.Session, log: Path) -> None:
     """At every try the older ones would move up by one, and the oldest go."""
     write(log, model, 30, max_bytes=4000, keep=2)
