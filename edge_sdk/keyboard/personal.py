@@ -132,6 +132,10 @@ class Personal:
         if learnt.recent is not None:
             self._recent[word] = learnt.recent
 
+    def knows(self, word: str) -> bool:
+        """Whether this person has typed that word, in lower case, at all."""
+        return word in self._words
+
     def written(self, word: str) -> str:
         """A word as this person last wrote it: with its capitals."""
         return self._written.get(word, word)

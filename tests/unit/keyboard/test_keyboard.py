@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from edge_sdk.errors import UsageError
 from edge_sdk.keyboard import personal as personal_module
 from edge_sdk.keyboard.composer import BACKSPACE, ENTER, TAB, TAKING, Composer
-from edge_sdk.keyboard.keyboard import Keyboard, begun
+from edge_sdk.keyboard.keyboard import SAID, Keyboard, begun
 from edge_sdk.keyboard.personal import Personal
 from edge_sdk.keyboard.typist import plain, press_next, type_text
 from edge_sdk.keyboard.words import Words, read_words
@@ -105,6 +105,46 @@ def test_words_that_begin_alike_are_a_range(words: Words) -> None:
 )
 def test_the_first_suggestion(words: Words, text: str, first: str) -> None:
     assert Keyboard(words).suggest(text)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ('"The cat!" ', "the"),
+        ('"The cat," ', "the"),
+        ('"The cat." ', "The"),
+        ('I saw, "', "The"),
+        ('"The cat," I saw, "', "the"),
+        ('"The cat!" I saw: "', "The"),
+        ("I saw Mr. ", "the"),
+        ("I saw Mrs. ", "the"),
+        ("I saw J. ", "the"),
+        ("saw I. ", "The"),
+        ("I saw the cat. ", "The"),
+    ],
+)
+def test_where_a_sentence_begins(words: Words, text: str, first: str) -> None:
+    """A capital where it does, and none behind a quotation, an initial or a title."""
+    assert Keyboard(words).suggest(text)[0] == first
+
+
+def test_what_follows_a_quotation_is_learnt_as_such(words: Words) -> None:
+    personal = Personal()
+    keyboard = Keyboard(words, personal=personal)
+    for text in ['"No," quoth', '"The dog," quoth', '"The cat!" quoth'] * 4:
+        keyboard.learn(text)
+    assert keyboard.suggest('"I saw," ')[0] == "quoth"
+    elsewhere = personal.mixed("", ("i", "saw"), {})["quoth"]
+    assert personal.mixed("", (SAID,), {})["quoth"] > 1.2 * elsewhere
+
+
+def test_a_capital_says_whether_a_name_is_meant(words: Words) -> None:
+    keyboard = Keyboard(words, personal=Personal())
+    for text in ["saw Doris"] * 4 + ["saw dots"] * 6:
+        keyboard.learn(text)
+    assert keyboard.suggest("I saw D")[0] == "Doris"
+    assert keyboard.suggest("I saw d")[0] == "dots"
+    assert keyboard.suggest("Saw. D")[0] != "Doris"  # where a sentence begins it says nothing
 
 
 def test_i_is_a_capital_and_apostrophes_belong_to_words(words: Words) -> None:
