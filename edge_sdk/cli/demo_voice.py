@@ -10,6 +10,8 @@ from pathlib import Path
 
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
+from edge_sdk.text import nearest
+from edge_sdk.voice.published import PUBLISHED
 
 SUMMARY = "hear a wake word and the command after it, offline"
 _SPOKEN = "okay nabu, turn on the light"
@@ -36,7 +38,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="listen only for so long, not to the end; a pipe is waited for no longer either",
     )
-    parser.add_argument("--model", type=Path, help="a micro wake word (.tflite): okay_nabu")
+    parser.add_argument(
+        "--model",
+        default="okay_nabu",
+        metavar="WORD",
+        help=f"a micro wake word: {', '.join(sorted(PUBLISHED))}, or a .tflite",
+    )
     parser.add_argument("--activity", type=Path, metavar="MODEL", help="silero's network (.onnx)")
     parser.add_argument(
         "--vocabulary", type=Path, metavar="FILE.toml", help="what may be said, and what it means"
@@ -51,7 +58,7 @@ def run(args: argparse.Namespace) -> Outcome:
         from edge_sdk.voice.audio import wav_blocks
 
         wav_blocks(args.input)  # a bad file is told before any model is fetched
-    model = args.model or _asset("wake-words") / "okay_nabu.tflite"
+    model = _wake_word(args.model)
     if args.wyoming is not None:
         from edge_sdk.cli.voice import serve_wake_words
 
@@ -76,6 +83,17 @@ def _listen(args: argparse.Namespace, model: Path, activity: Path) -> Outcome:
         say(f"Listening to {name}")
         found = voice.listen(blocks, model, activity, args.vocabulary, say)
     return Outcome(found, voice.conclusion(found))
+
+
+def _wake_word(named: str) -> Path:
+    path = Path(named)
+    if path.suffix or path.exists():
+        return path
+    if named not in PUBLISHED:
+        raise UsageError(
+            f"{named} is neither a file nor a wake word that is known.", nearest(named, PUBLISHED)
+        )
+    return _asset("wake-words") / f"{named}.tflite"
 
 
 def _asset(name: str) -> Path:

@@ -105,6 +105,22 @@ def test_a_file_that_is_no_sound(edge: Edge, tmp_path: Path, content: bytes) -> 
     assert "Traceback" not in done.err
 
 
+def test_a_wake_word_by_its_name_and_names_of_none(edge: Edge, tmp_path: Path) -> None:
+    said = speak("alexa, turn on the light", tmp_path / "alexa.wav")
+    done = edge("demo", "voice", "--input", said, "--model", "alexa")
+    assert done.code == 0, done.err
+    assert "by alexa" in done.out
+    for named, says in {
+        "okay_nab": "okay_nab is neither a file nor a wake word that is known",
+        "okay_nab.tflite": "okay_nab.tflite cannot be read: No such file",
+        "okay_nab.onnxx": "okay_nab.onnxx does not exist",
+    }.items():
+        done = edge("demo", "voice", "--input", said, "--model", named)
+        assert done.code == 2
+        assert says in done.err
+        assert "Convert it first" not in done.err
+
+
 def test_no_time_and_no_such_address(edge: Edge) -> None:
     for seconds in ("0", "inf", "nan"):
         done = edge("demo", "voice", "--seconds", seconds)
