@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import wave
@@ -16,7 +17,7 @@ from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import Samples
 from edge_sdk.voice.commands import Commands
 from edge_sdk.voice.listener import Command, Listener
-from edge_sdk.voice.vocabulary import Intent, parse_vocabulary
+from edge_sdk.voice.vocabulary import HOUSE, Intent, parse_vocabulary
 from edge_sdk.voice.wake import Wake, WakeWord
 from examples.assets import asset
 from tests.e2e.conftest import Edge
@@ -204,6 +205,39 @@ def test_a_vocabulary_of_ones_own_in_both_searches(tmp_path: Path) -> None:
     assert Commands(vocabulary).recognize(sound) == "go forward ten meters"
     assert "go forward ten meters" in Commands(vocabulary, search="keywords").recognize(sound)
     assert Commands(vocabulary).recognize(silence(0.1)) == ""
+
+
+OTHERS = ("set a timer for ten minutes", "i forgot to buy milk", "please call my mother")
+
+
+def test_what_is_no_command_is_none(tmp_path: Path) -> None:
+    """The grammar alone hears its own sentences in everything."""
+    believing, doubting = Commands(least_ratio=-math.inf), Commands()
+    read = heard(sorted(asset("speech").glob("*.wav"))[0])
+    others = [heard(speak(each, tmp_path / f"{at}.wav")) for at, each in enumerate(OTHERS)]
+    others += [read[at : at + 40_000] for at in range(0, len(read) - 40_000, 40_000)]
+    believed = [believing.recognize(sound) for sound in others]
+    assert len([each for each in believed if each]) >= 2
+    assert all(HOUSE.intent(each) for each in believed if each)  # whole sentences, if anything
+    assert not any(doubting.recognize(sound) for sound in others)
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en-gb"])
+def test_commands_are_believed(voice: str, tmp_path: Path) -> None:
+    commands = Commands()
+    for sentence in ("turn the fan off", "stop", "what time is it", "turn off the heating"):
+        sound = heard(speak(sentence, tmp_path / "said.wav", voice))
+        assert commands.recognize(np.concatenate([silence(0.2), sound, silence(0.4)])) == sentence
+
+
+def test_silence_around_a_command_is_left_out(models: tuple[Path, Path], tmp_path: Path) -> None:
+    """It would make any sentence likelier."""
+    word = heard(speak("okay nabu", tmp_path / "word.wav"))
+    other = heard(speak(OTHERS[0], tmp_path / "other.wav"))
+    with ears(models, pause_s=3.0) as listener:
+        found = events(listener, np.concatenate([word, silence(2), other, silence(4)]))
+    (command,) = (each for each in found if isinstance(each, Command))
+    assert (command.transcript, command.intent) == ("", None)
 
 
 def test_what_cannot_be_listened_with(models: tuple[Path, Path]) -> None:

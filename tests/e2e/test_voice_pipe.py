@@ -1,4 +1,4 @@
-"""``edge demo voice`` at a pipe: one that gives nothing, Ctrl-C and a kill, wavs of other programs."""
+"""``edge demo voice`` at a pipe that gives nothing, or is left; and wavs of other programs."""
 
 from __future__ import annotations
 
