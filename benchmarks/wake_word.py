@@ -7,7 +7,8 @@ from the moment the word ended to the moment it was known: what the network wait
 program is behind.
 
 A p99 of twelve clips is the slowest clip. It has no limit for "hey mycroft": the network itself is
-in doubt for half a second after two slow clips, by whichever loop (docs/voice.md).
+in doubt for half a second after two slow clips, by whichever loop, and no rule of 384 cures it
+(``_wake_word_rules.py``, docs/voice.md).
 
     python benchmarks/wake_word.py [--quick]
 """

@@ -8,10 +8,12 @@ asks between its steps whether there was one.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, TypeVar
+
+_Item = TypeVar("_Item")
 
 SIGNALS: tuple[int, ...] = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -45,6 +47,53 @@ def interruptible() -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
         _noted.clear()
+
+
+@contextmanager
+def until_interrupted(items: Iterable[_Item]) -> Iterator[Iterator[_Item]]:
+    """What goes on for ever ends at an interrupt, and what was made of it so far counts.
+
+    While the next item is waited for, the wait ends; while one is worked on, that is done first. A
+    second interrupt ends it all the same. In another thread than the main one nothing is caught.
+    """
+    waiting = over = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal over
+        if over:
+            _interrupt(number, frame)
+        over = True
+        if waiting:
+            raise KeyboardInterrupt
+
+    def until_then() -> Iterator[_Item]:
+        nonlocal waiting
+        source = iter(items)
+        while True:
+            try:
+                try:
+                    waiting = True  # then ask: between the two an interrupt would be lost
+                    if over:
+                        return
+                    item = next(source)
+                finally:
+                    waiting = False
+            except (KeyboardInterrupt, StopIteration):
+                return
+            yield item
+
+    before: dict[int, Any] = {}
+    for number in SIGNALS:
+        if signal.getsignal(number) in (_interrupt, signal.default_int_handler):
+            try:
+                before[number] = signal.signal(number, end)
+            except ValueError:
+                break
+    try:
+        yield until_then()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _interrupt(number: int, _frame: FrameType | None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,11 +65,9 @@ class Trouble:
     name: str = "trouble"
 
     def process(self, frame: Frame) -> Frame:
-        if frame.index in self.at:
-            self.does(frame)
-        return frame
+        return self.does(frame) if frame.index in self.at else frame
 
-    def does(self, frame: Frame) -> None:
+    def does(self, frame: Frame) -> Any:
         if self.what == "raise":
             raise ValueError(f"frame {frame.index} is odd")
         if self.what == "unpicklable":
@@ -77,6 +76,10 @@ class Trouble:
             raise UnavailableError("The lens is gone.", "Screw it on.")
         if self.what == "refuse":
             raise Refused("odd")
+        if self.what == "lock":
+            return frame.answered("lock", threading.Lock())
+        if self.what == "nothing":
+            return None
         if self.what == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
         if self.what == "exit":
@@ -85,6 +88,7 @@ class Trouble:
             time.sleep(3600)
         if self.what == "print":
             print("on stdout", flush=True)
+        return frame
 
 
 class Unpicklable(Exception):

@@ -67,6 +67,12 @@ def backend(name: str) -> Backend:
     Raises:
         UsageError: there is no backend of that name.
     """
+    if name == "mediapipe":
+        raise UsageError(
+            "MediaPipe Tasks takes pictures and shows no tensors: no session can run on it.",
+            "edge_sdk.backends.mediapipe.open_tasks('X.edge').predict(picture), or "
+            "edge demo video --backend mediapipe",
+        )
     if name not in MODULES:
         raise UsageError(f"There is no backend {name!r}.", nearest(name, MODULES))
     return cast(Backend, import_module(MODULES[name]).BACKEND)

@@ -69,20 +69,35 @@ def overheard() -> Iterator[list[bytes]]:
         try:
             yield said
         finally:
+            # What others wrote goes on before they can write past it, or it would come too late.
+            so_far = _written(file.fileno(), 0)
+            so_far = so_far[: so_far.rfind(b"\n") + 1]  # whole lines
+            said += _pass_on_foreign(so_far, real)
             os.dup2(real, 2)
             os.close(real)
-            file.seek(0)
-            foreign: list[bytes] = []
-            for line in file.read().splitlines(keepends=True):
-                (said if _ENGINES.match(line) else foreign).append(line)
-            _pass_on(foreign)
+            said += _pass_on_foreign(_written(file.fileno(), len(so_far)), 2)
 
 
-def _pass_on(lines: list[bytes]) -> None:
+def _written(descriptor: int, start: int) -> bytes:
+    """What is in the file from there on. Its position stays: who writes to it shares that."""
+    return os.pread(descriptor, os.fstat(descriptor).st_size - start, start)
+
+
+def _pass_on_foreign(text: bytes, descriptor: int) -> list[bytes]:
+    """Pass on what no engine wrote; an engine's lines."""
+    said: list[bytes] = []
+    foreign: list[bytes] = []
+    for line in text.splitlines(keepends=True):
+        (said if _ENGINES.match(line) else foreign).append(line)
+    _pass_on(foreign, descriptor)
+    return said
+
+
+def _pass_on(lines: list[bytes], descriptor: int = 2) -> None:
     rest = b"".join(lines)
     while rest:
         try:
-            rest = rest[os.write(2, rest) :]
+            rest = rest[os.write(descriptor, rest) :]
         except OSError:  # nobody reads it
             return
 

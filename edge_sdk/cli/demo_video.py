@@ -29,7 +29,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--background",
         metavar="LOOK",
-        default="blur",
         help="blur, a colour such as '#00b140', or a picture file (blur)",
     )
     parser.add_argument(

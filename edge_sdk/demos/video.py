@@ -22,7 +22,7 @@ from typing import Any, Literal
 from edge_sdk.broker import Credentials
 from edge_sdk.demos.assets import asset
 from edge_sdk.demos.video_models import FAR_FACES, NEAR_FACES, PERSON, asking
-from edge_sdk.errors import UsageError
+from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline import Frame, Pipeline, PipelineReport, Stage
 from edge_sdk.pipeline.metrics import Spread, StageReport
 from edge_sdk.pipeline.outputs import (
@@ -34,7 +34,7 @@ from edge_sdk.pipeline.outputs import (
     Window,
 )
 from edge_sdk.pipeline.outputs.page import parse_address
-from edge_sdk.pipeline.pipeline import FrameSink, FrameSource
+from edge_sdk.pipeline.parts import FrameSink, FrameSource
 from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
@@ -95,7 +95,7 @@ class VideoDemo:
     say: Callable[[str], None]
     source: str | None = None
     effect: Effect = "faces"
-    background: str = "blur"
+    background: str | None = None
     output: Path | None = None
     side_by_side: bool = False
     live: str | None = None
@@ -116,24 +116,32 @@ class VideoDemo:
         Raises:
             EdgeError: a model, the source or the output cannot be had, or something broke.
         """
-        if self.seconds is not None and not 0 < self.seconds <= threading.TIMEOUT_MAX:
-            raise UsageError(f"--seconds is {self.seconds:g}.", "--seconds 10")
+        self._check()
         source = self._open()
         shown = self._shown(source)
         page = next((each for each in shown if isinstance(each, LivePage)), None)
         target = self._target(source, shown=bool(shown))
         counted = _Counted(self.progress, _length(source))
-        sinks: list[FrameSink] = [counted, *self._told()]
+        sinks = self._told()
         if target is not None:
             sinks.append(_recorder(target, source))
         with ExitStack() as stack:
-            pipeline = Pipeline(source, self._stages(source, stack), [*sinks, *shown])
-            if page is not None:
-                self.say(f"Look at {page.url}   Ctrl-C ends it.")
+            stages = self._stages(source, stack)
+            pipeline = Pipeline(source, stages, [*sinks, *shown], on_done=counted.count)
+            if source.live and not isinstance(source, ClipSource):
+                self.say(f"Waiting for {source.name}   Ctrl-C ends it.")
+            if page is not None:  # not before there is something to look at
+                counted.at_first = lambda: self.say(f"Look at {page.url}   Ctrl-C ends it.")
             try:
                 found = self._play(pipeline, until_told=bool(shown) or source.live)
             finally:
                 counted.rest()
+        if self.mqtt is not None and 0 < found.done == _missed(found, MqttTopic.name):
+            raise UnavailableError(
+                f"Not one of {found.done} messages got to {self.mqtt}. {' '.join(found.warnings)}",
+                "Look at its address, name and password."
+                + ("" if target is None else f" The pictures are in {target}."),
+            )
         return VideoReport(
             input=self.source or CLIP,
             effect=self.effect,
@@ -148,9 +156,25 @@ class VideoDemo:
             seconds=found.seconds,
             fps=found.fps,
             age_ms=found.age_ms,
-            stages={name: each for name, each in found.stages.items() if name != counted.name},
+            stages=found.stages,
             warnings=found.warnings,
         )
+
+    def _check(self) -> None:
+        if self.seconds is not None and not 0 < self.seconds <= threading.TIMEOUT_MAX:
+            raise UsageError(f"--seconds is {self.seconds:g}.", "--seconds 10")
+        idle = {
+            "--background": (self.background is not None and self.effect == "faces", "background"),
+            "--person-model": (self.person_model is not None and self.effect == "faces", "both"),
+            "--faces-model": (self.faces_model is not None and self.effect == "background", "both"),
+        }
+        for option, (given, effect) in idle.items():
+            if given:
+                raise UsageError(
+                    f"{option} is for another effect than {self.effect}.", f"--effect {effect}"
+                )
+        if self.mqtt is None and (self.mqtt_user or self.mqtt_password_file):
+            raise UsageError("No broker is named.", "--mqtt mqtt://HOST/TOPIC")
 
     def _open(self) -> FrameSource:
         shown = self.live is not None or self.window
@@ -168,7 +192,7 @@ class VideoDemo:
         if isinstance(source, FolderSource):
             what = "--window" if self.window else "--live"
             raise UsageError(
-                "A folder of pictures is over before anybody could look at it.",
+                "Pictures from files are over before anybody could look at them.",
                 f"Leave out {what}; --output FOLDER",
             )
         title = f"edgeloop: {self.effect}"
@@ -224,7 +248,8 @@ class VideoDemo:
         stills = _is_stills(source)
         beside = SideBySide()
         stages: list[Stage] = []
-        how: dict[str, Any] = {"backend": self.backend, "video": not stills, "stack": stack}
+        how: dict[str, Any] = {"backend": self.backend, "video": not stills, "live": source.live}
+        how["stack"] = stack
         if self.effect != "background":
             faces = FAR_FACES if stills else NEAR_FACES
             stages.append(asking("faces", self.faces_model, faces, **how))
@@ -232,7 +257,7 @@ class VideoDemo:
                 stages.append(Tracker("faces"))
         if self.effect != "faces":
             stages.append(asking("person", self.person_model, PERSON, **how))
-            stages.append(Background("person", self.background))
+            stages.append(Background("person", self.background or "blur"))
         if self.effect != "background":
             stages.append(BlurFaces("faces" if stills else "tracks"))
         if self.side_by_side:
@@ -254,6 +279,8 @@ class VideoDemo:
 
 def described(report: VideoReport) -> str:
     """The report for a person."""
+    if not report.taken:
+        return "\n".join(("No frame has come.", *report.warnings))
     rows = [
         (name, str(each.frames), *(_ms(value) for value in (each.ms.p50, each.ms.p99)))
         for name, each in report.stages.items()
@@ -277,17 +304,23 @@ def _ms(value: float | None) -> str:
 
 
 class _Counted:
-    """Counts the frames, and those with faces in them; tells a person how far it is."""
+    """Counts the frames, and those with faces in them; tells a person how far it is.
 
-    name = "counted"
+    Attributes:
+        with_faces: so many.
+        at_first: is done at the first frame.
+    """
 
     def __init__(self, progress: Callable[[int, int], None] | None, length: int) -> None:
         self.with_faces = 0
+        self.at_first: Callable[[], None] | None = None
         self._progress, self._length = progress, length
         self._frames, self._told_s = 0, time.monotonic()
 
-    def take(self, frame: Frame) -> None:
+    def count(self, frame: Frame) -> None:
         """Count one."""
+        if self.at_first is not None and not self._frames:
+            self.at_first()
         found = frame.answers.get("faces")
         self.with_faces += isinstance(found, Boxes) and bool(found.found)
         self._frames += 1
@@ -299,6 +332,11 @@ class _Counted:
         """All is done: a line about how far it is would be in the way."""
         if self._progress is not None:
             self._progress(self._length, self._length)
+
+
+def _missed(report: PipelineReport, sink: str) -> int:
+    """What the sink had to leave out."""
+    return sum(count for what, count in report.missed.items() if what.startswith(f"{sink}: "))
 
 
 def _length(source: FrameSource) -> int:
@@ -321,11 +359,14 @@ def _until_told(pipeline: Pipeline) -> PipelineReport:
         finally:
             done.set()
 
-    threading.Thread(target=work, name="pipeline", daemon=True).start()
+    thread = threading.Thread(target=work, name="pipeline", daemon=True)
     try:
+        thread.start()
         while not done.wait(0.2):
             pass
     except KeyboardInterrupt:
+        if not thread.is_alive() and not outcome:
+            raise  # it came before there was anything to end
         pipeline.stop()
         done.wait()
     (found,) = outcome

@@ -18,8 +18,9 @@ from edge_sdk.demos.assets import asset, checkout, mediapipe_python
 from edge_sdk.demos.processes import edge
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline import Stage
-from edge_sdk.pipeline.stages import Model, OwnProcess
+from edge_sdk.pipeline.stages import Model, OwnProcess, Parallel
 from edge_sdk.runtime import Session, load
+from edge_sdk.runtime.choosing import default_threads
 from edge_sdk.text import nearest
 
 MEDIAPIPE = "mediapipe"
@@ -54,9 +55,13 @@ def asking(
     *,
     backend: str | None,
     video: bool,
+    live: bool,
     stack: ExitStack,
 ) -> Stage:
     """The stage that asks a model.
+
+    Of a file the next frame is there already, so each core, up to four, has a copy of the model. A
+    live source gives one at a time: its model has half of the cores, what is around it the others.
 
     Args:
         name: of the stage.
@@ -64,6 +69,7 @@ def asking(
         otherwise: without one.
         backend: ``mediapipe``, or the name of an engine of ours; None for the best here.
         video: whether the pictures follow each other.
+        live: whether they come at their own time.
         stack: closes what is opened.
 
     Raises:
@@ -76,16 +82,18 @@ def asking(
     if backend == MEDIAPIPE:
         artifact = model or _described(otherwise, stack)
         return _by_tasks(name, artifact, video=video, stack=stack)
-    return Model(stack.enter_context(_load(model, otherwise, backend)), name)
+    cores = default_threads()
+    copies, threads = (1, max(1, cores // 2)) if live else (cores, 1)
+    sessions = [
+        stack.enter_context(_load(model, otherwise, backend, threads)) for _ in range(copies)
+    ]
+    return Parallel([Model(session, name) for session in sessions])
 
 
-def _load(model: Path | None, otherwise: Repository, backend: str | None) -> Session:
+def _load(model: Path | None, otherwise: Repository, backend: str | None, threads: int) -> Session:
     """An artifact of the user's, or one of the repository's models with its declaration."""
     from edge_sdk.processing import read_processing
-    from edge_sdk.runtime.choosing import default_threads
 
-    # Decoding and drawing want the other half of the cores.
-    threads = max(1, default_threads() // 2)
     if model is not None:
         return load(model, threads=threads, backend=backend)
     before, after = read_processing(checkout() / "examples" / otherwise.spec)

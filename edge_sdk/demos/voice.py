@@ -14,6 +14,7 @@ from typing import Any
 
 from edge_sdk.demos.assets import checkout
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.interrupt import until_interrupted
 from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import PIPED, RATE_HZ, Samples, piped_blocks, wav_blocks
 from edge_sdk.voice.commands import Commands
@@ -130,8 +131,7 @@ def sound(
     if microphone:
         from edge_sdk.voice.microphone import Microphone
 
-        with Microphone() as ears:
-            blocks = _until_interrupted(ears.blocks(seconds))
+        with Microphone() as ears, until_interrupted(ears.blocks(seconds)) as blocks:
             yield "the microphone; Ctrl-C ends it", _first_seconds(blocks, seconds)
     elif path is None:
         spoken = wav_blocks(speech(sentence, folder))
@@ -139,21 +139,32 @@ def sound(
     elif path != STANDARD_INPUT and not Path(path).is_fifo():
         yield path, _first_seconds(wav_blocks(path), seconds)
     elif path != STANDARD_INPUT:
-        with Path(path).open("rb", buffering=0) as pipe:
-            yield path, _through_a_pipe(pipe.fileno(), seconds)
+        with (
+            Path(path).open("rb", buffering=0) as pipe,
+            _through_a_pipe(pipe.fileno(), seconds) as blocks,
+        ):
+            yield path, blocks
     elif sys.stdin is None or sys.stdin.isatty():
         raise UsageError("The standard input is a terminal, not a sound.", PIPED)
     else:
-        yield "the standard input", _through_a_pipe(sys.stdin.fileno(), seconds)
+        with _through_a_pipe(sys.stdin.fileno(), seconds) as blocks:
+            yield "the standard input", blocks
 
 
-def _through_a_pipe(descriptor: int, seconds: float | None) -> Iterator[Samples]:
-    pipe = Pipe(descriptor, seconds)
-    try:
-        yield from _first_seconds(_until_interrupted(piped_blocks(pipe)), seconds)
-    except TimeIsOver:
-        if not pipe.came:
-            raise UsageError(f"Nothing came through the pipe in {seconds:g} s.", PIPED) from None
+@contextmanager
+def _through_a_pipe(descriptor: int, seconds: float | None) -> Iterator[Iterator[Samples]]:
+    def blocks() -> Iterator[Samples]:
+        pipe = Pipe(descriptor, seconds)
+        try:
+            yield from _first_seconds(piped_blocks(pipe), seconds)
+        except TimeIsOver:
+            if not pipe.came:
+                raise UsageError(
+                    f"Nothing came through the pipe in {seconds:g} s.", PIPED
+                ) from None
+
+    with until_interrupted(blocks()) as until_then:
+        yield until_then
 
 
 def _first_seconds(blocks: Iterable[Samples], seconds: float | None) -> Iterator[Samples]:
@@ -175,11 +186,3 @@ def conclusion(found: dict[str, Any]) -> str:
     meant = found["intent"]
     slots = "".join(f" {name}={word}" for name, word in meant["slots"].items()) if meant else ""
     return "\n".join([*lines, f"intent: {meant['name'] + slots if meant else 'none'}"])
-
-
-def _until_interrupted(blocks: Iterable[Samples]) -> Iterator[Samples]:
-    """What goes on for ever ends with Ctrl-C, and what was heard so far counts."""
-    try:
-        yield from blocks
-    except KeyboardInterrupt:
-        return

@@ -13,9 +13,9 @@ affine in the pixels, so a mixture of two prepared pictures is the prepared mixt
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, Protocol, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -24,13 +24,11 @@ from edge_sdk.errors import UsageError
 from edge_sdk.explain.explanation import Explanation, Floats, depends
 from edge_sdk.explain.masks import mask_pairs
 from edge_sdk.explain.target import Score, find_target
+from edge_sdk.processing import Processing
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture, check_picture
+from edge_sdk.spec import ImageInput, Signature
 from edge_sdk.text import nearest
-
-if TYPE_CHECKING:
-    from edge_sdk.runtime import Session
-    from edge_sdk.spec import ImageInput
 
 Array: TypeAlias = npt.NDArray[Any]
 Hide: TypeAlias = Literal["mean", "blur", "black"]
@@ -43,8 +41,23 @@ _MOST_PAIRS, _MOST_BYTES = 16, 32 << 20
 """Of inputs that are made at once."""
 
 
+class Asked(Protocol):
+    """What is asked of an ``edge_sdk.Session``."""
+
+    signature: Signature
+    engine_signature: Signature
+    processing: Processing
+    raw: bool
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """See ``Session.run``."""
+
+    def run_batch(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """See ``Session.run_batch``."""
+
+
 def explain(
-    session: Session,
+    session: Asked,
     picture: Any,
     target: int | str | None = None,
     *,
@@ -121,7 +134,7 @@ def hidden_picture(picture: Picture, hide: Hide) -> Picture:
     return blurred
 
 
-def _check(session: Session, runs: int, seed: int, hide: str) -> None:
+def _check(session: Asked, runs: int, seed: int, hide: str) -> None:
     if session.processing.preprocess is None:
         inputs = ", ".join(map(str, session.signature.inputs))
         several = len(session.signature.inputs) > 1
@@ -150,7 +163,7 @@ def _batches(masks: Iterator[Floats], input_bytes: int) -> Iterator[Floats]:
 
 
 def _ask(
-    session: Session, name: str, masks: Floats, shown: Array, hidden: Array, spec: ImageInput
+    session: Asked, name: str, masks: Floats, shown: Array, hidden: Array, spec: ImageInput
 ) -> Iterator[dict[str, Array]]:
     """The outputs for each mask, then for each mask's complement."""
     share = masks

@@ -4,8 +4,9 @@ from edge_sdk.pipeline.arrays import read_arrays
 from edge_sdk.pipeline.draw import draw
 from edge_sdk.pipeline.frames import Clip, Frame, Source, Still, open_sources
 from edge_sdk.pipeline.metrics import PipelineReport
+from edge_sdk.pipeline.parts import FrameSink, FrameSource, Refused, Running, Stage
 from edge_sdk.pipeline.picture_file import read_picture, write_picture
-from edge_sdk.pipeline.pipeline import FrameSink, FrameSource, Pipeline, Refused, Running, Stage
+from edge_sdk.pipeline.pipeline import Pipeline
 from edge_sdk.pipeline.sinks import PictureFile, Sink, VideoFile, open_sink, plan_sinks
 
 __all__ = [

@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
 from edge_sdk.processing.opencv import import_cv2
-from edge_sdk.processing.picture import Picture
+from edge_sdk.processing.picture import Picture, interleave, turned
 
 _MOST_MISSED = 1000
 """Frames in a row that may fail to decode before the rest of a video is given up."""
@@ -27,7 +27,7 @@ class Frame:
     """One picture on its way.
 
     Attributes:
-        picture: bytes, height x width x 3, in the order of ``colour``.
+        picture: bytes, height x width x 3, in the order of ``colour``; or height x width, in gray.
         source: the file it comes from; of a camera or a stream, its address as a path.
         index: its place in that file or stream, from 0.
         time_s: when it is shown, in seconds from the video's beginning; None for a still picture.
@@ -54,11 +54,11 @@ class Frame:
 
     def rgb(self) -> Picture:
         """The picture in RGB order; a copy only if it has the other one."""
-        return self.picture if self.colour == "rgb" else self.turned()
+        return self.picture if self.colour == "rgb" and self.picture.ndim == 3 else self.turned()
 
     def bgr(self) -> Picture:
         """The picture in BGR order; a copy only if it has the other one."""
-        return self.picture if self.colour == "bgr" else self.turned()
+        return self.picture if self.colour == "bgr" and self.picture.ndim == 3 else self.turned()
 
     def answered(self, name: str, answer: Any) -> Frame:
         """The same frame with one more answer."""
@@ -73,9 +73,9 @@ class Frame:
         return replace(self, stream=stream, taken_s=taken_s, index=index)
 
     def turned(self) -> Picture:
-        """A copy of the picture in the other colour order."""
-        turned: Picture = import_cv2("Turning colours").cvtColor(self.picture, 4)  # RGB <-> BGR
-        return turned
+        """A copy of the picture in the other colour order; of a gray one, with three channels."""
+        picture = self.picture
+        return turned(picture) if picture.ndim == 3 else interleave(picture, picture, picture)
 
 
 def _frame(picture: Picture, source: str, *words: Any) -> Frame:

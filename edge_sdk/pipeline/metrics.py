@@ -6,6 +6,7 @@ import threading
 
 import msgspec
 
+from edge_sdk.pipeline.frames import Frame
 from edge_sdk.spec import Word
 from edge_sdk.telemetry.histogram import LogTally, percentile
 
@@ -75,7 +76,7 @@ class _Times:
         half, most = percentile(word, 0.5), percentile(word, 0.99)
         return Spread(
             p50=None if half is None else round(half, 3),
-            p99=None if most is None else round(most, 3),
+            p99=None if most is None else round(min(most, self.most), 3),
             most=round(self.most, 3),
         )
 
@@ -92,14 +93,30 @@ class Metrics:
         self._age = _Times()
         self._stages: dict[str, _Times] = {}
         self._warnings: list[str] = []
+        self._under_way: dict[int, tuple[str, Frame]] = {}
+        self._ended_s: float | None = None
+        self._moves = 0
 
     def start(self, now_s: float) -> None:
         """The first frame may come now; frames a second are counted from here."""
         self._started_s = now_s
 
+    def end(self, now_s: float) -> None:
+        """No frame comes any more."""
+        self._ended_s = now_s
+
+    def moves(self) -> int:
+        """How often something has happened to a frame."""
+        return self._moves
+
+    def under_way(self) -> list[tuple[str, Frame]]:
+        """What stages and sinks are at, now."""
+        return list(self._under_way.values())
+
     def take(self) -> None:
         """A source gave a frame."""
         with self._lock:
+            self._moves += 1
             self._taken += 1
 
     def drop(self, where: str, reason: str, count: int = 1) -> None:
@@ -115,9 +132,16 @@ class Metrics:
             with self._lock:
                 counters[key] = counters.get(key, 0) + count
 
+    def begin(self, stage: str, frame: Frame, now_s: float) -> float:
+        """A stage begins to work on a frame, in this thread; returns the time."""
+        self._under_way[threading.get_ident()] = stage, frame
+        return now_s
+
     def work(self, stage: str, seconds: float) -> None:
         """A stage worked on a frame."""
         with self._lock:
+            self._moves += 1
+            self._under_way.pop(threading.get_ident(), None)
             self._stages.setdefault(stage, _Times()).observe(seconds)
 
     def finish(self, age_s: float) -> None:
@@ -135,7 +159,7 @@ class Metrics:
     def report(self, now_s: float) -> PipelineReport:
         """All of it as it stands."""
         with self._lock:
-            seconds = now_s - self._started_s
+            seconds = (self._ended_s or now_s) - self._started_s
             return PipelineReport(
                 taken=self._taken,
                 done=self._done,

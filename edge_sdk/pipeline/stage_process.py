@@ -23,6 +23,7 @@ import numpy as np
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.lane import whole
 from edge_sdk.pipeline.metrics import PipelineReport
 from edge_sdk.pipeline.passing import Bytes, Line, Region
 from edge_sdk.pipeline.stage_words import Did, Failed, Made, Make, difference
@@ -60,7 +61,7 @@ def main(end: int, memory: int) -> None:
         try:
             while True:
                 frames = line.receive().frames
-                line.send(_answer(lambda: _did(made, frames, running, kept), running))  # noqa: B023
+                _say(line, lambda: _did(made, frames, running, kept), running)  # noqa: B023
         finally:
             if hasattr(made, "__exit__"):
                 made.__exit__(None, None, None)
@@ -113,6 +114,24 @@ def _answer(work: Callable[[], Any], running: _Running) -> Any:
         )
 
 
+def _say(line: Line, work: Callable[[], Any], running: _Running) -> None:
+    """Answer what the work comes to; where that cannot go over, why."""
+    try:
+        line.send(_answer(work, running))
+    except OSError:
+        raise  # nobody hears it
+    except Exception as error:  # noqa: BLE001 - pickle raises whatever the thing's class does
+        refusal = UsageError(
+            f"What it answers cannot go to another process: {error}.",
+            "Let it answer plain numbers, texts, arrays and the words of edge_sdk.",
+        )
+        line.send(_answer(lambda: _raise(refusal), running))
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def _did(stage: Any, frames: list[Frame], running: _Running, kept: list[Bytes]) -> Did:
     before = [_kept(kept, at, frame.picture) for at, frame in enumerate(frames)]
     if len(frames) == 1:
@@ -121,6 +140,7 @@ def _did(stage: Any, frames: list[Frame], running: _Running, kept: list[Bytes]) 
         after = stage.process_many(frames)
     else:
         after = [stage.process(frame) for frame in frames]
+    whole(stage, after, len(frames))
     return Did(
         frames=[difference(*each) for each in zip(frames, before, after, strict=True)],
         notes=running.told(),

@@ -20,7 +20,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.processing.affine import quantize
 from edge_sdk.processing.geometry import Fit, Geometry, fit
 from edge_sdk.processing.opencv import import_cv2
-from edge_sdk.processing.picture import Picture, check_picture, interleave, luma, planes
+from edge_sdk.processing.picture import Picture, check_picture, interleave, luma, planes, turned
 from edge_sdk.processing.table import BYTES, ByteTable
 from edge_sdk.spec import ImageInput, Quantization, TensorSpec
 
@@ -83,7 +83,7 @@ class ImagePreprocessor:
         plan = self._plan(picture.shape[:2])
         pixels = self._place(picture, plan)
         if colour == "bgr" and pixels.ndim == 3:
-            pixels = interleave(pixels[..., 2], pixels[..., 1], pixels[..., 0])
+            pixels = turned(pixels)
         pixels = self._colour(pixels)
         if self.spec.layout == "chw":
             pixels = planes(pixels)
@@ -127,7 +127,7 @@ class ImagePreprocessor:
         if pixels.ndim == 2:
             return interleave(pixels, pixels, pixels)
         if self.spec.channels == "bgr":
-            return interleave(pixels[..., 2], pixels[..., 1], pixels[..., 0])
+            return turned(pixels)
         return pixels
 
     def _normalise(self, pixels: Picture) -> Array:

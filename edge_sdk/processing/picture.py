@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -51,6 +52,18 @@ def luma(pixels: Picture) -> Picture:
         total += np.multiply(pixels[..., channel], np.uint32(weight), dtype=np.uint32)
     total >>= np.uint32(_LUMA_SHIFT)
     return total.astype(np.uint8)
+
+
+def turned(pixels: Picture) -> Picture:
+    """A copy of a colour picture with its channels in reverse order: RGB for BGR."""
+    # Whoever has pictures in BGR has loaded OpenCV, which takes a twentieth of numpy's time.
+    cv2 = sys.modules.get("cv2")
+    if cv2 is not None and hasattr(
+        cv2, "cvtColor"
+    ):  # not while another thread is still importing it
+        copy: Picture = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+        return copy
+    return interleave(pixels[..., 2], pixels[..., 1], pixels[..., 0])
 
 
 def interleave(*planes: Picture) -> Picture:

@@ -14,7 +14,6 @@ from types import TracebackType
 from typing import Any
 
 from edge_sdk.errors import UnavailableError
-from edge_sdk.interrupt import check
 from edge_sdk.voice.audio import BLOCK_S, Resampler, Samples
 
 MAX_WAITING = 64
@@ -74,7 +73,6 @@ class Microphone:
         until = math.inf if seconds is None else time.monotonic() + seconds
         gave = False
         while True:
-            check()  # a Ctrl-C may have been swallowed while the models were loaded
             patience = min(SILENT_S, max(0.0, until - time.monotonic()))
             try:
                 block = self._waiting.get(timeout=patience)

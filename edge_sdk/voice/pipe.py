@@ -6,8 +6,6 @@ import os
 import select
 import time
 
-from edge_sdk.interrupt import check
-
 
 class TimeIsOver(Exception):
     """Nothing is left to read, and no time to wait for more."""
@@ -44,7 +42,6 @@ class Pipe:
         return found
 
     def _wait(self) -> None:
-        check()  # a Ctrl-C may have been swallowed while the models were loaded
         left = None if self._seconds is None else max(0.0, self._until - time.monotonic())
         if not select.select([self._descriptor], [], [], left)[0]:
             raise TimeIsOver

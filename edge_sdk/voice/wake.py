@@ -2,8 +2,9 @@
 
 The models are those of micro wake word: 40 energies every 10 ms, three of them a step, the rest of
 the past kept inside the model (its variables). One step's answer flickers, so the mean of the last
-``patience`` answers must pass the threshold; after a detection the detector is deaf for the
-refractory time, or one word would be heard several times.
+``patience`` answers must pass the threshold. After a detection the detector is deaf for the
+refractory time, and until it was unsure once, or one word would be heard several times: some
+networks are sure for longer than a second.
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class WakeWord(Closing):
         self._answers: deque[float] = deque(maxlen=patience)
         self._samples = 0
         self._deaf_until_s = 0.0
+        self._told = False
 
     def hear(self, block: Samples) -> Iterator[Wake]:
         """Take the next sound; give each wake word the moment it is known."""
@@ -123,6 +125,7 @@ class WakeWord(Closing):
         self._answers.clear()
         self._samples = 0
         self._deaf_until_s = 0.0
+        self._told = False
 
     def close(self) -> None:
         """Give back the model."""
@@ -143,7 +146,10 @@ class WakeWord(Closing):
         if len(self._answers) < (self._answers.maxlen or 1):
             return None
         score, now_s = sum(self._answers) / len(self._answers), self._samples / RATE_HZ
-        if score <= self._threshold or now_s < self._deaf_until_s:
+        if score <= self._threshold:
+            self._told = False
             return None
-        self._deaf_until_s = now_s + self._refractory_s
+        if self._told or now_s < self._deaf_until_s:
+            return None
+        self._told, self._deaf_until_s = True, now_s + self._refractory_s
         return Wake(time_s=round(now_s, 2), word=self.word, score=round(score, 3))

@@ -9,6 +9,7 @@ import pty
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -325,6 +326,10 @@ def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:
         (["--faces-model", here / "none.edge"], 2, "none.edge"),
         (["--input", asset("photos"), "--window"], 2, "Leave out --window"),
         (["--window"], 3, "edge demo video --live"),
+        (["--background", "#00b140"], 2, "--background is for another effect than faces"),
+        (["--person-model", "x.edge"], 2, "--person-model is for another effect than faces"),
+        (["--effect", "background", "--faces-model", "x.edge"], 2, "another effect"),
+        (["--mqtt-user", "me"], 2, "No broker is named"),
         (["--mqtt", "http://127.0.0.1/x"], 2, "no scheme of a broker"),
         (["--mqtt", "mqtt://127.0.0.1/home/#"], 2, "is no topic"),
         (["--mqtt", "mqtt://127.0.0.1/x", "--mqtt-password-file", "none"], 2, "password file"),
@@ -337,6 +342,43 @@ def test_what_cannot_be_shown(edge: Edge, here: Path) -> None:
         assert (done.code, said in done.err) == (code, True), f"{words}: {done.code} {done.err}"
         assert "Traceback" not in done.err
     assert sorted(path.name for path in here.iterdir()) == ["clip.mp4", "cut.mp4", "empty.mp4"]
+
+
+def test_a_broker_that_is_not_there_is_no_success_and_the_pictures_are_kept(
+    edge: Edge, here: Path
+) -> None:
+    done = edge("demo", "video", "--output", "out.mp4", "--mqtt", "mqtt://127.0.0.1:9/porch")
+    assert done.code == 3
+    assert "Not one of 120 messages got to mqtt://127.0.0.1:9/porch." in done.err
+    assert "The pictures are in out.mp4." in done.err
+    assert len(pictures(here / "out.mp4")) == 120
+
+
+def test_a_camera_that_never_answers_is_waited_for_aloud_and_can_be_left(here: Path) -> None:
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = f"rtsp://127.0.0.1:{silent.getsockname()[1]}/porch"
+        words = ["--input", url, "--live", "0"]
+        with subprocess.Popen(
+            [sys.executable, "-m", "edge_sdk", "demo", "video", *words],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as program:
+            assert program.stderr is not None
+            assert program.stderr.readline() == f"Waiting for {url}   Ctrl-C ends it.\n".encode()
+            asked, _ = silent.accept()  # it is in its driver now, which waits for ten seconds
+            program.send_signal(signal.SIGINT)
+            out, err = program.communicate()
+            asked.close()
+    assert (program.returncode, out, err) == (0, b"No frame has come.\n", b"")
+
+
+def test_a_page_is_not_announced_for_a_camera_that_is_not_there(edge: Edge, here: Path) -> None:
+    done = edge("demo", "video", "--input", "rtsp://127.0.0.1:9/porch", "--live", "127.0.0.1:0")
+    assert done.code == 3
+    assert "Look at" not in done.err
+    assert "127.0.0.1:9" in done.err
 
 
 def test_a_video_that_is_cut_off_is_used_as_far_as_it_goes(edge: Edge, here: Path) -> None:

@@ -186,6 +186,15 @@ def test_one_detection_a_word_and_patience(models: tuple[Path, Path], tmp_path: 
         assert not list(wake_word.hear(sound))
 
 
+def test_one_detection_where_the_network_is_sure_for_longer_than_it_is_deaf(tmp_path: Path) -> None:
+    word = heard(speak("hey mycroft", tmp_path / "word.wav", "en-gb"))
+    sound = np.concatenate([silence(0.5), word, silence(2)] * 2)
+    with WakeWord(asset("wake-words") / "hey_mycroft.tflite") as wake_word:
+        assert len(list(wake_word.hear(sound))) == 2
+    with WakeWord(asset("wake-words") / "hey_mycroft.tflite", refractory_s=0) as wake_word:
+        assert len(list(wake_word.hear(sound))) == 2
+
+
 def test_real_speech_wakes_nobody_and_is_speech(models: tuple[Path, Path]) -> None:
     read = sorted(asset("speech").glob("*.wav"))
     sound = np.concatenate([heard(path) for path in read])

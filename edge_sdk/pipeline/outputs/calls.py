@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_sdk.errors import UnavailableError
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.processing.opencv import import_cv2
 
 _ESCAPE = 27

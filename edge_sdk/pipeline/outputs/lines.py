@@ -12,7 +12,7 @@ import msgspec
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 
 
 class JsonLines:

@@ -17,7 +17,7 @@ import msgspec
 from edge_sdk.errors import EdgeError, UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.timeouts import timeout
 
 if TYPE_CHECKING:

@@ -28,7 +28,7 @@ import msgspec
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.processing.opencv import import_cv2
 
 MOST_VIEWERS = 8
@@ -179,6 +179,10 @@ class _Visit(BaseHTTPRequestHandler):
     timeout = 20
     """Seconds that a viewer may take nothing before it is let go."""
 
+    def do_HEAD(self) -> None:
+        """Answer one request, without what it asks for."""
+        self.do_GET()
+
     def do_GET(self) -> None:
         """Answer one request."""
         page = self.server.page
@@ -214,6 +218,8 @@ class _Visit(BaseHTTPRequestHandler):
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
+        if self.command == "HEAD":
+            return
         page.viewers += 1
         number = 0
         try:
@@ -244,7 +250,8 @@ class _Visit(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Say nothing: the console belongs to the command."""

@@ -15,9 +15,9 @@ from types import TracebackType
 from edge_sdk.errors import UsageError
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import can_write_picture, write_picture
-from edge_sdk.pipeline.pipeline import Running
-from edge_sdk.pipeline.sinks import VideoFile
+from edge_sdk.pipeline.sinks import VIDEO_CODECS, VideoFile
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
@@ -183,7 +183,8 @@ class _Paths:
                     f"{str(apart)!r} is one for each stream.",
                 )
             return self._path
-        plain = re.sub(r"[^\w.-]+", "-", stream).strip("-.") or "stream"
+        named = Path(stream).stem if Path(stream).suffix.lower() in VIDEO_CODECS else stream
+        plain = re.sub(r"[^\w.-]+", "-", named).strip("-.") or "stream"
         name, count = plain, 1
         while (path := Path(str(self._path).replace(STREAM, name))) in self._of.values():
             count += 1

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Clip, Frame, Still
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
-from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.processing.opencv import import_cv2
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from edge_sdk.errors import EdgeError, UnavailableError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
-from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.processing.picture import Picture
 
 PATIENCE_S = 30.0

@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from urllib.parse import urlsplit, urlunsplit
 
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
-from edge_sdk.pipeline.pipeline import Running
 from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
 
@@ -66,8 +66,8 @@ class NetworkStream(LiveSource):
             capture = cv2.VideoCapture(self._url, cv2.CAP_FFMPEG, limits)
         if not capture.isOpened():
             raise UnavailableError(
-                f"{self.address} cannot be opened: nobody answers there within "
-                f"{self._open_timeout_s:g} s, or not with a video.",
+                f"{self.address} cannot be opened: nobody is there, nobody answers "
+                f"within {self._open_timeout_s:g} s, or what comes is no video.",
                 f"ffprobe {self.address}   # says what is there",
             )
         self.fps = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Clip, Still, open_sources
-from edge_sdk.pipeline.pipeline import FrameSource
+from edge_sdk.pipeline.parts import FrameSource
 from edge_sdk.pipeline.sources.boards import GStreamerSource, PiCamera, nvargus
 from edge_sdk.pipeline.sources.camera import Camera
 from edge_sdk.pipeline.sources.files import ClipSource, FolderSource

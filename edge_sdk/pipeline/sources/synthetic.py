@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.processing.picture import Picture
 
 _SIDES = 8, 16_384

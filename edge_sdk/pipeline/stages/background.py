@@ -89,8 +89,15 @@ class Background:
 
     def _firm(self, frame: Frame, mask: Mask) -> Floats:
         """Scores with their slope made steep, and mixed with those of the frame before."""
-        low = mask.min_score - _FIRM
-        firm: Floats = ((mask.scores - low) * (0.5 / _FIRM)).clip(0, 1)
+        scores = mask.scores
+        height, width = frame.picture.shape[:2]
+        if mask.geometry == Geometry() and scores.shape[0] > height and scores.shape[1] > width:
+            # A mask is finer than a small picture: what the picture cannot show costs nothing.
+            cv2 = self._cv2
+            scores = cv2.resize(scores, (width, height), interpolation=cv2.INTER_LINEAR)
+        firm: Floats = scores - (mask.min_score - _FIRM)
+        firm *= 0.5 / _FIRM
+        firm.clip(0, 1, out=firm)
         before = self._masks.get(frame.stream)
         if frame.time_s is not None and before is not None and before.shape == firm.shape:
             firm = self._cv2.addWeighted(firm, 1 - self._steady, before, self._steady, 0)

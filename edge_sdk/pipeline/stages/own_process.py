@@ -19,8 +19,9 @@ from typing import Any, Literal
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline import stage_process
+from edge_sdk.pipeline.failures import placed
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.pipeline import Refused, Running, placed
+from edge_sdk.pipeline.parts import Refused, Running
 from edge_sdk.pipeline.stage_child import StageChild
 from edge_sdk.pipeline.stage_words import Failed, Made, Make, Work, restored
 
@@ -176,14 +177,14 @@ class OwnProcess:
 
     def _unborn(self, death: _Death) -> UnavailableError:
         return UnavailableError(
-            f"The process of {self.name!r} died before its stage was made: {death}.",
+            f"Its process died before its stage was made: {death}.",
             f"{self._python} -c 'import edge_sdk.pipeline'   # whether it can be imported there",
         )
 
     def _dead(self, death: _Death) -> UnavailableError:
         times = f" {self._deaths} times in a row" if self._deaths > 1 else ""
         return UnavailableError(
-            f"The process of {self.name!r} died{times}: {death}.",
+            f"Its process died{times}: {death}.",
             "OwnProcess(…, on_death='restart')   # leaves out the frame and goes on"
             if self._on_death == "stop"
             else "dmesg | tail   # whether the memory was full",

@@ -175,9 +175,31 @@ def test_lines_are_whole_and_hold_no_arrays(tmp_path):
         JsonLines(tmp_path / "none" / "x.jsonl")
 
 
-def get(page: LivePage, path: str, host: str = "") -> tuple[int, bytes]:
+def test_a_file_of_a_stream_is_called_after_it_once(tmp_path):
+    sources = [Synthetic(32, 24, frames=3, live=False, name=f"{n}.mp4") for n in ("a", "b")]
+    Pipeline(sources, sinks=[Recording(tmp_path / "x-{stream}.mp4", 30)]).run()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["x-a.mp4", "x-b.mp4"]
+
+
+def test_gray_pictures_can_be_recorded_and_looked_at(tmp_path):
+    class Gray:
+        name = "gray"
+
+        def process(self, frame: Frame) -> Frame:
+            return frame.shows(np.full((48, 64), 10 * frame.index, np.uint8))
+
+    path = tmp_path / "gray.mp4"
+    sinks = [Recording(path, 30), PictureFolder(tmp_path / "stills")]
+    report = Pipeline(Synthetic(64, 48, frames=9, live=False), [Gray()], sinks).run()
+    assert report.done == 9
+    means = [int(frame.picture.mean()) for frame in Clip(path).frames()]
+    assert means == pytest.approx([10 * index for index in range(9)], abs=6)
+    assert read_picture(tmp_path / "stills" / "000004.jpg").mean() == pytest.approx(40, abs=3)
+
+
+def get(page: LivePage, path: str, host: str = "", method: str = "GET") -> tuple[int, bytes]:
     connection = http.client.HTTPConnection("127.0.0.1", page._server.server_address[1], timeout=9)
-    connection.request("GET", path, headers={"Host": host} if host else {})
+    connection.request(method, path, headers={"Host": host} if host else {})
     answer = connection.getresponse()
     found = answer.status, answer.read()
     connection.close()
@@ -201,6 +223,8 @@ def test_the_page_shows_what_comes():
         assert report["done"] > 0
         assert "faces" in report["stages"]
         assert get(page, "/etc/passwd")[0] == 404
+        for path in ("/", "/frame.jpg", "/stream.mjpg"):
+            assert get(page, path, method="HEAD") == (200, b"")
         # A website that its visitor's browser takes here by a name of its own sees nothing.
         assert get(page, "/frame.jpg", host="evil.example")[0] == 403
         assert get(page, "/frame.jpg", host="localhost")[0] == 200

@@ -139,13 +139,29 @@ def test_what_it_refuses_and_what_is_skipped_is_counted():
 
 
 @pytest.mark.parametrize(
+    ("what", "said"),
+    [
+        ("nothing", "It answered NoneType, not a Frame."),
+        ("lock", "What it answers cannot go to another process: cannot pickle '_thread.lock'"),
+    ],
+)
+def test_what_cannot_be_an_answer_is_said_and_costs_no_process(what, said):
+    with pytest.raises(UsageError) as caught:
+        through(OwnProcess(Trouble, what, name="odd"))
+    assert caught.value.message.startswith(f"In 'odd', at frame 3 of synthetic: {said}")
+    frames, report = through(OwnProcess(Trouble, what, name="odd"), on_error="skip")
+    assert [frame.index for frame in frames] == [0, 1, 2, 4, 5, 6, 7]
+    assert report.dropped == {"odd: failed with UsageError": 1}
+
+
+@pytest.mark.parametrize(
     ("what", "ending"), [("kill", "it was ended by SIGKILL"), ("exit", "it ended with exit code 7")]
 )
 def test_a_death_ends_the_run_with_its_name_and_the_frame(what, ending):
     with pytest.raises(UnavailableError) as caught:
         through(OwnProcess(Trouble, what, name="fragile"))
     place = "In 'fragile', at frame 3 of synthetic: "
-    assert caught.value.message == f"{place}The process of 'fragile' died: {ending}."
+    assert caught.value.message == f"{place}Its process died: {ending}."
     assert "on_death='restart'" in caught.value.hint
     assert caught.value.exit_code == 3
 
@@ -223,7 +239,7 @@ def test_under_a_fake_clock():
         (
             "die",
             UnavailableError,
-            "The process of 'apart' died before its stage was made",
+            "In 'apart': Its process died before its stage was made",
         ),
     ],
 )

@@ -17,7 +17,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.pipeline import Frame, Pipeline, Refused, read_picture
 from edge_sdk.pipeline.fake_clock import FakeClock
 from edge_sdk.pipeline.outputs import Callback
-from edge_sdk.pipeline.pipeline import Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.sources import Synthetic
 from edge_sdk.pipeline.stages import (
     Background,

@@ -102,6 +102,7 @@ def test_a_variant_and_a_backend_that_do_not_go_together(all_builds: Path) -> No
     [
         ({"variant": "tflite-int4"}, "no variant 'tflite-int4'"),
         ({"backend": "litter"}, "no backend 'litter'"),
+        ({"backend": "mediapipe"}, "Tasks takes pictures and shows no tensors"),
         ({"threads": 0}, "0 threads"),
         ({"delegates": ["gpu2"]}, "no delegate 'gpu2'"),
         ({"delegates": ["xnnpack?x=1"]}, "takes no options"),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Iterator
 
 import pytest
 
-from edge_sdk.interrupt import interruptible
 from edge_sdk.voice.pipe import Pipe, TimeIsOver
 
 
@@ -40,12 +38,3 @@ def test_the_end_gives_what_is_left() -> None:
     assert Pipe(reading).read(7) == b"abc"
     assert Pipe(reading).read(7) == b""
     os.close(reading)
-
-
-def test_a_ctrl_c_that_somebody_swallowed_ends_it(ends: tuple[int, int]) -> None:
-    """As engines do while they load; the pipe, which gives nothing, is the next that waits."""
-    with interruptible():
-        with pytest.raises(KeyboardInterrupt):
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            Pipe(ends[0], seconds=0.01).read(1)

@@ -1,0 +1,172 @@
+"""Stages that share a thread, and how frames go through them.
+
+A stage that is there several times (``stages.Parallel``) makes a lane of several threads. They take
+from one queue, and frames leave in the order in which they were taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edge_sdk.errors import UsageError
+from edge_sdk.pipeline.channel import Channel
+from edge_sdk.pipeline.clock import Clock
+from edge_sdk.pipeline.failures import message_of, placed
+from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.metrics import Metrics
+from edge_sdk.pipeline.parts import Refused, Stage
+
+Row = list[Stage]
+"""The stages of one thread, in order."""
+
+
+def rows_of(stages: Sequence[Stage]) -> list[list[Row]]:
+    """Stages by lane and thread: an inline one joins the thread of the one before it.
+
+    It does not if that one has several: what remembers anything wants its frames one at a time.
+    """
+    lanes: list[list[Row]] = []
+    for stage in stages:
+        if lanes and len(lanes[-1]) == 1 and getattr(stage, "inline", False):
+            lanes[-1][0].append(stage)
+        else:
+            lanes.append([[copy] for copy in getattr(stage, "copies", [stage])])
+    return lanes
+
+
+class Lane:
+    """Takes frames here and passes them on.
+
+    Args:
+        rows: one for each thread; of several, all do the same.
+        here, onward: where frames come from, and where they go to.
+        clock: measures what stages take.
+        metrics: are told.
+        skip: whether a frame on which a stage fails is dropped; or else the error is raised.
+    """
+
+    def __init__(
+        self,
+        rows: list[Row],
+        here: Channel[Frame],
+        onward: Channel[Frame],
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        skip: bool,
+    ) -> None:
+        self.rows = rows
+        self.name = rows[0][0].name
+        self._here, self._onward = here, onward
+        self._clock, self._metrics, self._skip = clock, metrics, skip
+        self._most = max(getattr(stage, "most", 1) for stage in rows[0])
+        self._at_work = len(rows)
+        self._queue, self._door = clock.condition(), clock.condition()
+        self._taken = self._left = 0
+        self._never: set[int] = set()
+
+    def work(self, row: Row) -> None:
+        """What the thread of a row does until there is no more. Raises what a stage raises."""
+        try:
+            while True:
+                turn, frames = self._take()
+                if not frames:
+                    return
+                try:
+                    for stage in row:
+                        frames = self._through(stage, frames)
+                except BaseException:
+                    self._leave_out(turn)
+                    raise
+                self._leave(turn, frames)
+        finally:
+            with self._door:
+                self._at_work -= 1
+                last = self._at_work == 0
+            if last:
+                self._onward.end()
+
+    def _take(self) -> tuple[int, list[Frame]]:
+        """The next frames, and when it is their turn to leave."""
+        with self._queue:
+            frames = self._here.take(self._most)
+            self._taken += 1
+            return self._taken - 1, frames
+
+    def _leave(self, turn: int, frames: list[Frame]) -> None:
+        with self._door:
+            while self._left != turn:
+                self._door.wait()
+            for frame in frames:
+                if not self._onward.put(frame):
+                    self._metrics.drop("ended", "after an error")
+            self._next()
+
+    def _leave_out(self, turn: int) -> None:
+        """These never leave, and nobody is to wait for them."""
+        with self._door:
+            self._never.add(turn)
+            if turn == self._left:
+                self._next()
+
+    def _next(self) -> None:
+        self._left += 1
+        while self._left in self._never:
+            self._left += 1
+        self._door.notify_all()
+
+    def _through(self, stage: Stage, frames: list[Frame]) -> list[Frame]:
+        if len(frames) > 1 and getattr(stage, "most", 1) > 1:
+            return self._at_once(stage, frames)
+        passed: list[Frame] = []
+        for frame in frames:
+            started = self._metrics.begin(stage.name, frame, self._clock.now())
+            try:
+                passed += whole(stage, [stage.process(frame)], 1)
+            except Refused as refusal:
+                self._metrics.drop(stage.name, refusal.reason)
+            except Exception as error:  # noqa: BLE001 - raised there, with its place, or counted
+                self._failed(stage, error, [frame])
+            finally:
+                self._metrics.work(stage.name, self._clock.now() - started)
+        return passed
+
+    def _at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
+        started = self._metrics.begin(stage.name, frames[0], self._clock.now())
+        try:
+            passed = whole(stage, stage.process_many(frames), len(frames))
+        except Refused as refusal:
+            self._metrics.drop(stage.name, refusal.reason, len(frames))
+            return []
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed(stage, error, frames)
+            return []
+        each_s = (self._clock.now() - started) / len(frames)
+        for _ in frames:
+            self._metrics.work(stage.name, each_s)
+        return passed
+
+    def _failed(self, stage: Stage, error: Exception, frames: list[Frame]) -> None:
+        """Raise it with its place, or count the frames and go on."""
+        found = placed(error, stage.name, frames[0], may_be_skipped=True)
+        if not self._skip:
+            raise found from error
+        self._metrics.drop(stage.name, f"failed with {type(error).__name__}", len(frames))
+        self._metrics.warn(message_of(found))
+
+
+def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame]:
+    """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
+    if len(answered) != count:
+        raise UsageError(
+            f"It answered {len(answered)} frames for {count}.",
+            "To drop frames of a batch, raise Refused for all, or let most be 1.",
+        )
+    for each in answered:
+        if not isinstance(each, Frame):
+            raise UsageError(
+                f"It answered {type(each).__name__}, not a Frame.",
+                f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",
+            )
+    return answered
