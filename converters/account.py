@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from converters.evidence import Evidence, scores_of
+from converters.guarded import refused_of
 from converters.identity import Identity
 from converters.package import Built
 from converters.recipe import Order
@@ -75,7 +76,9 @@ def account(
 def _warnings(
     original: Source, identity: Identity, data: Evidence, variants: Sequence[VariantReport]
 ) -> Iterator[str]:
-    """What the numbers do not say by themselves about the labels they were measured with."""
+    """What the numbers do not say by themselves about the data they were measured with."""
+    if identity.guard is not None and data.on != "random":
+        yield from filter(None, [refused_of(identity.guard, data.judged)])
     if folders := data.judged.folders:
         order = ", ".join(f"{at} {name}" for at, name in enumerate(folders))
         yield (

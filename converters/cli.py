@@ -58,6 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add("--preprocess", type=Path, metavar="SPEC.toml", help="how pictures become inputs, and more")
     add("--labels", type=Path, metavar="FILE", help="class names, one a line")
     add(
+        "--guard",
+        type=Path,
+        metavar="LIMITS.toml",
+        help="what an input must keep wherever the model runs (ranges, brightness, sharpness, "
+        "size, rate)",
+    )
+    add(
         "--input",
         action="append",
         default=[],
@@ -94,6 +101,7 @@ def run(args: argparse.Namespace) -> Outcome:
     from converters.conversion import convert
     from converters.progress import progress
     from converters.workshop import tidied
+    from edge_sdk.guard import read_limits
     from edge_sdk.processing import read_labels, read_processing
 
     preprocess, postprocess = read_processing(args.preprocess) if args.preprocess else (None, None)
@@ -111,6 +119,7 @@ def run(args: argparse.Namespace) -> Outcome:
             preprocess=preprocess,
             postprocess=postprocess,
             labels=read_labels(args.labels) if args.labels else (),
+            guard=read_limits(args.guard) if args.guard else None,
             shapes=dict(shape_option(text) for text in args.input),
             golden=args.golden,
             budget=args.budget,

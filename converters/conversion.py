@@ -46,6 +46,7 @@ from edge_sdk.files import check_writable
 from edge_sdk.spec import (
     ConversionReport,
     Format,
+    InputLimits,
     Manifest,
     Postprocess,
     Preprocess,
@@ -93,6 +94,7 @@ def convert(
     preprocess: Preprocess | None = None,
     postprocess: Postprocess | None = None,
     labels: Sequence[str] = (),
+    guard: InputLimits | None = None,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     golden: str | Path | None = None,
     budget: str | None = None,
@@ -118,6 +120,7 @@ def convert(
         calibration: how: ``minmax``, ``percentile``, ``mse``, ``entropy`` (``converters.ranges``).
         evaluate: data to be judged on; without it the calibration data, without that noise.
         preprocess, postprocess, labels: travel in the manifest.
+        guard: what an input must keep to be worth asking about; travels there too.
         shapes: lengths for axes that the model leaves open, by input name; all of them for a
             PyTorch module without example inputs.
         golden: ``"none"``, or data of which at most 16 samples ship as golden vectors; None takes
@@ -151,6 +154,7 @@ def convert(
         preprocess=preprocess,
         postprocess=postprocess,
         description=description,
+        guard=guard,
     )
     limits = None if budget is None else parse_budget(budget, timed=latency)
     orders: tuple[Order, ...] = ()

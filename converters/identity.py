@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_sdk.spec import Postprocess, Preprocess
+from edge_sdk.spec import InputLimits, Postprocess, Preprocess
 
 
 @dataclass(frozen=True)
@@ -17,3 +17,4 @@ class Identity:
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
     description: str = ""
+    guard: InputLimits | None = None

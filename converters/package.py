@@ -194,6 +194,7 @@ def package(
         signature=source.signature,
         preprocess=identity.preprocess,
         postprocess=identity.postprocess,
+        guard=identity.guard,
         variants=tuple(
             Variant(
                 id=b.id,

@@ -15,6 +15,7 @@ from converters.scores import scores_output
 from converters.sources import Source, is_engine_file
 from edge_sdk.artifact import SUFFIX
 from edge_sdk.errors import UsageError
+from edge_sdk.guard import check_fit, check_limits, check_travels
 from edge_sdk.processing import Processing
 from edge_sdk.spec import Classification
 from edge_sdk.spec.manifest import NAME_PATTERN, SEMVER_PATTERN
@@ -49,7 +50,8 @@ def declared(original: Source, identity: Identity) -> Identity:
     """The identity, with the postprocessing that labels imply where only one output has scores.
 
     Raises:
-        UsageError: processing or labels do not fit the model; better now than after the hard work.
+        UsageError: processing, labels or limits do not fit the model; better now than after the
+            hard work.
     """
     if identity.labels and identity.postprocess is None:
         scores = scores_output(original.signature, None)
@@ -62,6 +64,10 @@ def declared(original: Source, identity: Identity) -> Identity:
         postprocess=identity.postprocess,
         labels=identity.labels,
     )
+    if identity.guard is not None:
+        pictures = identity.preprocess is not None
+        check_travels(check_limits(identity.guard))
+        check_fit(identity.guard, original.signature, pictures=pictures)
     return identity
 
 

@@ -28,6 +28,7 @@ from device_agent.config import AgentSettings, AppSettings
 from device_agent.core.backoff import Backoff
 from device_agent.core.events import Desired as DesiredEvent
 from device_agent.core.events import RollBack
+from device_agent.core.owed import Owed
 from device_agent.core.probation import Terms
 from device_agent.download import Download
 from device_agent.ipc import Configure, Source
@@ -212,19 +213,24 @@ class Agent:
         self._putting.put_nowait(TelemetryMessage(windows=(window,)))
 
     async def _put_all(self) -> None:
-        """Into the outbox, in order. What the disk does not take is lost, and said so; a report is
-        made again, of the state there is then, as soon as the disk takes something."""
-        owed = False
+        """Into the outbox, in order. What the disk does not take is lost, and said so. Once it
+        takes something, a report is made again, of the state there is then, and how many answers
+        left no record is told."""
+        unreported, owed = False, Owed()
         while True:
             message = await self._putting.get()
             try:
                 await asyncio.to_thread(self._outbox.put, message)
             except EdgeError as error:
                 _log.error("a %s message is lost: %s", message.TYPE, error)
-                owed = owed or isinstance(message, ReportedMessage)
+                unreported = unreported or isinstance(message, ReportedMessage)
+                if isinstance(message, TelemetryMessage):
+                    owed.lost(message.windows)
             else:
-                if owed:
-                    owed = False
+                for window in owed.take():
+                    self._tell_window(window)
+                if unreported:
+                    unreported = False
                     self._report()
             finally:
                 self._putting.task_done()
@@ -266,7 +272,7 @@ class Agent:
             apps={
                 **{name: control.AppStatus(state=state) for name, state in self._strangers.items()},
                 **{
-                    name: control.AppStatus(state=app.state, worker=app.worker, delay=app.delay)
+                    name: control.AppStatus(state=app.state, worker=app.worker)
                     for name, app in self._apps.items()
                 },
             },

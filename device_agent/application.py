@@ -19,8 +19,9 @@ from device_agent import child
 from device_agent.core import effects as do
 from device_agent.core import events as ev
 from device_agent.core.backoff import Backoff
-from device_agent.core.probation import Terms, judge
-from device_agent.core.standing import Update, in_flight, needed, view
+from device_agent.core.probation import Outcome, Terms, judge
+from device_agent.core.standing import Update, answering, in_flight, needed, view
+from device_agent.core.telling import Telling
 from device_agent.core.update import step
 from device_agent.download import Download
 from device_agent.ipc import Beat, Checked, Configure
@@ -51,6 +52,21 @@ class Trial:
     activation_s: float
     silence_s: float
     retry: Backoff = Backoff(1.0, 30.0)  # noqa: RUF009  (frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """A probation that goes on.
+
+    Attributes:
+        attempt: whose.
+        since_ms: by the monotonic clock.
+        before: what the worker had counted by then.
+    """
+
+    attempt: int
+    since_ms: int
+    before: Beat
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,16 +121,26 @@ class Application:
         self._update = replace(update, counter=min(update.counter, newest))
         self._events: asyncio.Queue[tuple[ev.Event, asyncio.Future[None] | None]] = asyncio.Queue()
         self._task: asyncio.Task[None] | None = None
-        self._watching: tuple[int, int] | None = None
+        self._watching: Watching | None = None
+        self._before = NOTHING
         self._delay = ""
         self._runner = around.make_runner(self, configure)
+        self._telling = Telling(self.state)
 
     # ------------------------------------------------------------------------------ what it is
 
     @property
     def state(self) -> AppState:
         """What the fleet is told of it."""
-        return view(self._update)
+        return replace(view(self._update), problems=self._problems)
+
+    @property
+    def _problems(self) -> tuple[str, ...]:
+        """What is in the way just now. A worker's are old once nothing is to answer."""
+        worker = self._runner.status
+        runs = answering(self._update) is not None
+        found = (f"waits: {self._delay}" if self._delay else "", worker.no_input, worker.no_record)
+        return tuple(each for each in (found if runs else found[:1]) if each)
 
     @property
     def counter(self) -> int:
@@ -125,11 +151,6 @@ class Application:
     def needed(self) -> frozenset[str]:
         """Digests of the slots that it needs."""
         return needed(self._update)
-
-    @property
-    def delay(self) -> str:
-        """Why what it is to bring in does not come for now; empty if nothing is in the way."""
-        return self._delay
 
     @property
     def worker(self) -> WorkerStatus:
@@ -183,19 +204,35 @@ class Application:
 
     def on_beat(self, beat: Beat) -> None:
         """The worker lives: go on with probation."""
-        if self._watching is None:
+        self._tell_changes()
+        watching = self._watching
+        if watching is None:
             return
-        attempt, since_ms = self._watching
-        counts = (beat.inferences, beat.errors) if self._is_target(beat.artifact) else (0, 0)
-        verdict = judge(self._trial.terms, self._around.monotonic_ms() - since_ms, *counts)
+        counted = beat if self._is_target(beat.artifact) else NOTHING
+        verdict = judge(
+            self._trial.terms,
+            self._around.monotonic_ms() - watching.since_ms,
+            counted.inferences,
+            counted.errors,
+            starved=_starved(watching.before, counted),
+        )
         if verdict is None:
             return
         self._watching = None
-        if verdict.healthy:
-            self.tell(ev.Healthy(attempt))
-        else:
-            said = f": {beat.last_error}" if beat.errors and beat.last_error else ""
-            self.tell(ev.Unhealthy(attempt, verdict.reason + said))
+        match verdict.outcome:
+            case Outcome.HEALTHY:
+                self.tell(ev.Healthy(watching.attempt))
+            case Outcome.INCONCLUSIVE:
+                self._before = counted
+                self.tell(ev.Inconclusive(watching.attempt, verdict.reason))
+            case Outcome.UNHEALTHY:
+                said = f": {beat.last_error}" if beat.errors and beat.last_error else ""
+                self.tell(ev.Unhealthy(watching.attempt, verdict.reason + said))
+
+    def _tell_changes(self) -> None:
+        """Let the fleet hear what it was not told yet."""
+        if self._telling.is_due(self.state, self._around.monotonic_ms()):
+            self._around.changed()
 
     def _is_target(self, digest: str) -> bool:
         return self._update.target is not None and self._update.target.digest == digest
@@ -238,10 +275,13 @@ class Application:
         if update != before:
             await self._write(update)
             self._update = update
-            self._watching = None if update.state is not State.PROBATION else self._watching
+            if update.state is not State.PROBATION:
+                self._watching, self._before = None, NOTHING
             _log.info("%s: %s: %s", self.name, type(event).__name__, _told(update))
-        if view(update) != view(before) or isinstance(event, ev.Desired):
+        if isinstance(event, ev.Desired):
+            self._telling.told(self.state)
             self._around.changed()
+        self._tell_changes()
         for effect in effects:
             await self._perform(effect)
 
@@ -269,7 +309,8 @@ class Application:
                     self._task = asyncio.create_task(self._give_up_waiting(attempt))
             case do.Watch(_, attempt):
                 await self._cancel()
-                self._watching = (attempt, self._around.monotonic_ms())
+                now_ms = self._around.monotonic_ms()
+                self._watching = Watching(attempt, now_ms, self._before)
             case do.Cancel():
                 await self._cancel()
             case do.Collect():
@@ -287,6 +328,7 @@ class Application:
     async def _fetch(self, effect: do.Fetch) -> None:
         def delayed(reason: str) -> None:
             self._delay = reason
+            self._tell_changes()
 
         try:
             await self._around.download.bring(effect.artifact, delayed)
@@ -334,6 +376,13 @@ class Application:
             self.tell(ev.NotShadowed(attempt, reason))
 
 
+def _starved(before: Beat, now: Beat) -> bool:
+    """Whether inputs were missing in between, some or all."""
+    missed = now.unread + now.refused_in_all > before.unread + before.refused_in_all
+    return missed or now.inferences + now.errors == before.inferences + before.errors
+
+
+NOTHING = Beat(monotonic_ms=0)
 _TAKEN_BY_THE_WORKER = (State.ACTIVATING, State.SHADOWING)
 
 

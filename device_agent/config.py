@@ -34,7 +34,8 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
         delegates: names in order of preference; none for the engine's best CPU path.
         threads: for CPU kernels.
         audit: leave a record of every answer that is served, without its input, in the state's
-            ``audit/NAME.jsonl``; ``edge audit verify`` checks it.
+            ``audit/NAME.jsonl``; ``edge audit verify`` checks it. One that cannot be written is
+            counted and told, and holds up no answer.
     """
 
     source: Literal["folder", "video"]
@@ -76,7 +77,8 @@ class AgentSettings(msgspec.Struct, frozen=True, kw_only=True):
         probation_s: how long a new version must answer before it is committed.
         probation_inferences: how many times it must have answered by then.
         probation_max_errors: how many of its inferences may fail meanwhile.
-        probation_deadline_s: after this long without enough answers it has failed.
+        probation_deadline_s: after this long without enough answers it has failed; where inputs
+            were missing, probation begins anew.
         check_timeout_s: for loading a version and its golden vectors, beside the running one.
         activation_timeout_s: for the worker to take a version into service or shadow.
         worker_silence_s: a worker that says nothing for so long is killed.

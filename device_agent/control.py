@@ -39,12 +39,10 @@ class AppStatus(Word, frozen=True, kw_only=True):
     Attributes:
         state: what the fleet is told of it.
         worker: how its worker is.
-        delay: why what it is to bring in does not come for now; empty if nothing is in the way.
     """
 
     state: AppState
     worker: WorkerStatus = WorkerStatus()
-    delay: str = ""
 
 
 class Status(Word, frozen=True, kw_only=True):

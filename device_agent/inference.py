@@ -67,6 +67,7 @@ class Model:
         baseline: what it is compared with; None if it brought none.
         names: of the features that ``measure`` gives.
         placement: where its operations run.
+        guard: what its limits refuse; None if it declares none. ``answer`` does not ask it.
     """
 
     def __init__(
@@ -79,6 +80,7 @@ class Model:
         self.names = self._probe.names
         self.takes = Takes(session.engine_signature, session.processing.preprocess is not None)
         self.placement: Placement = session.placement
+        self.guard = session.guard
 
     def answer(self, given: Input) -> Inference:
         """Answer one input, as ``Session.predict`` does; arrays are fed as they are.
@@ -104,9 +106,9 @@ class Model:
         """The features of one of its inferences."""
         return self._probe.measure(inference.inputs, inference.outputs, inference.answer)
 
-    def record(self, log: AuditLog, given: Input, inference: Inference) -> None:
-        """Write down what it answered. Raises as ``AuditLog.record``."""
-        log.record(self._session, given, inference.answer)
+    def record(self, log: AuditLog, given: Input, inference: Inference, *, lost: int) -> None:
+        """Write down what it answered. See ``AuditLog.record``."""
+        log.record(self._session, given, inference.answer, lost=lost)
 
     def prove(self) -> GoldenCheck | None:
         """Run the golden vectors, as it was loaded; None if it brought none.

@@ -159,15 +159,14 @@ class Failed(Word, frozen=True, kw_only=True, tag_field="word", tag="failed"):
     """Something did not work; the worker goes on with what it had.
 
     Attributes:
-        what: ``serve`` or ``shadow``: it was not loaded, what ran before still runs; ``source``:
-            there are no inputs, it is tried again.
-        artifact: which one; empty for the source.
+        what: the role for which it was not loaded; what ran before still runs.
+        artifact: which one.
         reason: one sentence.
     """
 
-    what: Literal["serve", "shadow", "source"]
+    what: Literal["serve", "shadow"]
     reason: str
-    artifact: str = ""
+    artifact: str
 
 
 class Closed(Word, frozen=True, kw_only=True, tag_field="word", tag="closed"):
@@ -185,8 +184,12 @@ class Beat(Word, frozen=True, kw_only=True, tag_field="word", tag="beat"):
         inferences, errors: of it, answered and failed since it began to serve.
         last_error: the newest failure's message.
         unread: inputs that the source could not give since then; not the artifact's fault.
+        refused: inputs that its limits did not let through since then, by reason.
+        unrecorded: its answers that should have left a record since then, and could not.
+        no_input: why it is asked nothing, and since when; empty if it is.
+        no_record: why answers leave no record, and since when; empty if they do, or need not.
         shadow: what runs in shadow; empty if nothing does.
-        shadow_inferences, shadow_errors, shadow_last_error: of that.
+        shadow_inferences, shadow_errors, shadow_last_error, shadow_no_input: of that.
     """
 
     monotonic_ms: int
@@ -195,10 +198,20 @@ class Beat(Word, frozen=True, kw_only=True, tag_field="word", tag="beat"):
     errors: int = 0
     last_error: str = ""
     unread: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    unrecorded: int = 0
+    no_input: str = ""
+    no_record: str = ""
     shadow: str = ""
     shadow_inferences: int = 0
     shadow_errors: int = 0
     shadow_last_error: str = ""
+    shadow_no_input: str = ""
+
+    @property
+    def refused_in_all(self) -> int:
+        """For whatever reason."""
+        return sum(self.refused.values())
 
 
 Command: TypeAlias = Configure | Check | Serve | Shadow | StopShadow | Stop
@@ -207,6 +220,11 @@ Notice: TypeAlias = Checked | Serving | Shadowing | Failed | Closed | Beat
 _encoder = msgspec.msgpack.Encoder()
 _commands: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
 _notices: msgspec.msgpack.Decoder[Notice] = msgspec.msgpack.Decoder(Notice)
+
+
+def sentence(error: Exception) -> str:
+    """What is said of an error over the line."""
+    return error.message if isinstance(error, EdgeError) else f"{type(error).__name__}: {error}"
 
 
 def arguments(descriptor: int) -> list[str]:

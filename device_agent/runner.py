@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import field
 from msgspec.structs import replace
 
 from device_agent.child import Worker
@@ -46,7 +47,9 @@ class WorkerStatus(Word, frozen=True, kw_only=True):
         starts, crashes: since the agent began.
         serving, shadow: digests of what it really runs; empty for nothing.
         placement: where the operations of what serves run.
-        inferences, errors, unread: of what serves, since it began to.
+        inferences, errors, unread, refused, unrecorded: of what serves, since it began to; see
+            ``ipc.Beat``.
+        no_input, no_record: see there.
         problem: what does not work just now; empty if all does.
     """
 
@@ -59,6 +62,10 @@ class WorkerStatus(Word, frozen=True, kw_only=True):
     inferences: int = 0
     errors: int = 0
     unread: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    unrecorded: int = 0
+    no_input: str = ""
+    no_record: str = ""
     problem: str = ""
 
 
@@ -181,7 +188,7 @@ class Runner:
         finally:
             if not listening.done():
                 await self._end(worker, listening)
-            self._mark(pid=0, serving="", shadow="", placement=None)
+            self._mark(pid=0, serving="", shadow="", placement=None, no_input="", no_record="")
 
     async def _tell(self, worker: Worker) -> None:
         """Say all of what should run; a worker that does so already just answers again."""
@@ -206,9 +213,7 @@ class Runner:
         while (notice := await worker.receive(self._patience.silence_s)) is not None:
             match notice:
                 case Beat():
-                    self._mark(
-                        inferences=notice.inferences, errors=notice.errors, unread=notice.unread
-                    )
+                    self._beat(notice)
                     self._listener.on_beat(notice)
                 case Closed():
                     self._listener.on_window(notice.window)
@@ -223,11 +228,29 @@ class Runner:
                 case Checked():
                     _log.warning("%s: an unasked check was answered", self._configure.app)
 
+    def _beat(self, beat: Beat) -> None:
+        before = self.status
+        no_input = beat.no_input
+        if beat.shadow_no_input and not no_input:
+            no_input = f"in shadow: {beat.shadow_no_input}"
+        self._mark(
+            inferences=beat.inferences,
+            errors=beat.errors,
+            unread=beat.unread,
+            refused=beat.refused,
+            unrecorded=beat.unrecorded,
+            no_input=no_input,
+            no_record=beat.no_record,
+        )
+        for was, what in ((before.no_input, no_input), (before.no_record, beat.no_record)):
+            if what and what != was:
+                _log.error("%s: %s", self._configure.app, what)
+            elif was and not what:
+                _log.info("%s: over: %s", self._configure.app, was)
+
     def _failed(self, notice: Failed) -> None:
         self._mark(problem=f"{notice.what}: {notice.reason}")
         _log.error("%s: %s: %s", self._configure.app, notice.what, notice.reason)
-        if notice.what == "source":
-            return
         self._listener.on_not_run(notice.artifact, notice.reason)
         if notice.artifact == self._serve:  # nobody wants another now: it is all there is
             wait_s = self._patience.restart.delay_s(8, self._random)

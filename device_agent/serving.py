@@ -4,8 +4,9 @@ All that answers happens in one thread, which never waits for a model to load: m
 warm, over a queue, and between two inputs the new one takes the place of the old. So an input is
 answered by the one or by the other, and after ``Serving`` was said never again by the old.
 
-What goes wrong is counted, not fatal: an inference that fails counts against its artifact, an input
-that cannot be read against nobody.
+What goes wrong is counted, not fatal: an inference that fails counts against its artifact; an input
+that cannot be read, or that the artifact's limits refuse, and a record that cannot be written count
+against nobody.
 """
 
 from __future__ import annotations
@@ -15,25 +16,21 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from device_agent import ipc
 from device_agent.core.backoff import Backoff
-from device_agent.core.window import OpenWindow
 from device_agent.inference import Inference, Model
+from device_agent.post import Post, Role, monotonic_ms
 from device_agent.shadow import agree
-from device_agent.sources import Input, open_source
+from device_agent.sources import open_source
 from device_agent.trail import Trail
 
 BEAT_S = 1.0
 FEATURE_SHARE = 0.02
 """Of the time that goes by, how much measuring features may take: all inferences are measured where
 there are pauses between them, and some of them where there are none."""
-UNREAD_IN_A_ROW = 3
-"""Unreadable inputs after which the supervisor is told that the source is away."""
 _RETRY = Backoff(first_s=0.2, longest_s=5.0)
-
-Role: TypeAlias = Literal["serve", "shadow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,55 +58,6 @@ class End:
 
 
 Order: TypeAlias = Swap | Confirm | End
-
-
-class Post:
-    """A role that is filled: its model, its open window, its counts since it took the role."""
-
-    def __init__(
-        self, role: Role, model: Model, configuration: ipc.Configure, trail: Trail | None
-    ) -> None:
-        self.role: Role = role
-        self._trail = trail if role == "serve" else None
-        self.model = model
-        self.inferences = self.errors = self.unread = 0
-        self.last_error = ""
-        self._configuration = configuration
-        self.window = self._open()
-
-    def answer(self, given: Input) -> Inference | None:
-        """Answer and count; None if it failed."""
-        try:
-            inference = self.model.answer(given)
-            if self._trail is not None:
-                self._trail.record(self.model, given, inference)
-        except Exception as error:  # noqa: BLE001 - engines and delegates raise what they like
-            self.errors += 1
-            self.last_error = f"{type(error).__name__}: {error}"
-            self.window.failed()
-            return None
-        self.inferences += 1
-        self.window.answered(inference.latency_us, inference.classes)
-        return inference
-
-    def turn(self, memory_bytes: int) -> ipc.Closed:
-        """Close the window and open the next."""
-        closed = self.window.close(
-            ended_ms=_wall_ms(), monotonic_ms=_monotonic_ms(), memory_bytes=memory_bytes
-        )
-        self.window = self._open()
-        return ipc.Closed(window=closed)
-
-    def _open(self) -> OpenWindow:
-        return OpenWindow(
-            app=self._configuration.app,
-            artifact=self.model.digest,
-            role=self.role,
-            boot=self._configuration.boot,
-            baseline=self.model.baseline,
-            started_ms=_wall_ms(),
-            monotonic_ms=_monotonic_ms(),
-        )
 
 
 class Serving:
@@ -193,16 +141,21 @@ class Serving:
     def _beat(self) -> ipc.Beat:
         serve, shadow = self._posts.get("serve"), self._posts.get("shadow")
         return ipc.Beat(
-            monotonic_ms=_monotonic_ms(),
+            monotonic_ms=monotonic_ms(),
             artifact=serve.model.digest if serve else "",
             inferences=serve.inferences if serve else 0,
             errors=serve.errors if serve else 0,
             last_error=serve.last_error if serve else "",
             unread=serve.unread if serve else 0,
+            refused=dict(serve.refused) if serve else {},
+            unrecorded=serve.unrecorded if serve else 0,
+            no_input=serve.drought.problem if serve else "",
+            no_record=self._trail.problem if self._trail else "",
             shadow=shadow.model.digest if shadow else "",
             shadow_inferences=shadow.inferences if shadow else 0,
             shadow_errors=shadow.errors if shadow else 0,
             shadow_last_error=shadow.last_error if shadow else "",
+            shadow_no_input=shadow.drought.problem if shadow else "",
         )
 
     def _next(self) -> None:
@@ -222,14 +175,11 @@ class Serving:
         self._measure((serve, served), (shadow, candidate))
 
     def _unreadable(self, serve: Post, error: Exception) -> None:
-        serve.unread += 1
-        serve.window.unread()
+        serve.missed(error)
         self._unread_in_a_row += 1
         if self._unread_in_a_row > 1:
             delay_s = _RETRY.delay_s(self._unread_in_a_row - 1, random.random)
             self._next_input = max(self._next_input, time.monotonic() + delay_s)
-        if self._unread_in_a_row == UNREAD_IN_A_ROW:
-            self._line.send(ipc.Failed(what="source", reason=str(error)))
 
     def _measure(self, *pairs: tuple[Post | None, Inference | None]) -> None:
         """Measure features, unless that would take too large a share of the time."""
@@ -250,11 +200,3 @@ def memory_bytes() -> int:
     except OSError:
         return 0
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
-
-
-def _monotonic_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
-
-
-def _wall_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -7,6 +7,8 @@ from device_agent.link import NO_ANSWER
 from edge_sdk.spec.deployment import ArtifactRef
 from edge_sdk.text import bytes_text, table
 
+_COUNTED = ("answered", "failed", "refused", "unrecorded")
+
 
 def describe(status: Status) -> str:
     """A few lines: the connection, one row an application, and what is wrong with each."""
@@ -19,13 +21,15 @@ def describe(status: Status) -> str:
     ]
     if status.apps:
         rows = [_row(name, app) for name, app in sorted(status.apps.items())]
-        header = ("app", "state", "serving", "previous", "shadow", "answered", "failed")
-        lines += ["", table(header, rows, "<<<<<>>")]
+        header = ("app", "state", "serving", "previous", "shadow", *_COUNTED)
+        lines += ["", table(header, rows, "<<<<<>>>>")]
     for name, app in sorted(status.apps.items()):
         if app.state.reason:
             lines.append(f"{name}: {app.state.state.value}: {app.state.reason}")
-        if app.delay:
-            lines.append(f"{name}: waits: {app.delay}")
+        if app.worker.refused:
+            why = ", ".join(f"{count} {reason}" for reason, count in app.worker.refused.items())
+            lines.append(f"{name}: its limits refused {why}")
+        lines += [f"{name}: {problem}" for problem in app.state.problems]
         if app.worker.problem:
             lines.append(f"{name}: {app.worker.problem}")
     return "\n".join(lines)
@@ -45,6 +49,8 @@ def _row(name: str, app: AppStatus) -> tuple[str, ...]:
         *(_version(ref) for ref in (state.serving, state.previous, state.shadow)),
         str(app.worker.inferences),
         str(app.worker.errors),
+        str(sum(app.worker.refused.values())),
+        str(app.worker.unrecorded),
     )
 
 

@@ -25,11 +25,11 @@ import threading
 from typing import TYPE_CHECKING, TypeAlias
 
 from device_agent import ipc
-from edge_sdk.errors import EdgeError
 
 if TYPE_CHECKING:
     from device_agent.inference import Model
-    from device_agent.serving import Order, Role, Serving
+    from device_agent.post import Role
+    from device_agent.serving import Order, Serving
 
 EXIT_ORPHANED, EXIT_BUG = 3, 70
 
@@ -83,7 +83,8 @@ class Loader:
         try:
             model = self._load(command)
         except Exception as error:  # noqa: BLE001 - whatever an engine raises, the worker goes on
-            self._line.send(ipc.Failed(what=role, artifact=command.artifact, reason=_reason(error)))
+            reason = ipc.sentence(error)
+            self._line.send(ipc.Failed(what=role, artifact=command.artifact, reason=reason))
             return
         self._placed[role] = command.artifact
         self._serving.orders.put(Swap(role, model))
@@ -96,7 +97,7 @@ class Loader:
             finally:
                 model.close()
         except Exception as error:  # noqa: BLE001 - whatever an engine raises, the worker goes on
-            return ipc.Checked(artifact=command.artifact, ok=False, reason=_reason(error))
+            return ipc.Checked(artifact=command.artifact, ok=False, reason=ipc.sentence(error))
         return ipc.Checked(
             artifact=command.artifact,
             ok=found is None or found.status == "passed",
@@ -163,10 +164,6 @@ def main(descriptor: int) -> int:
         return EXIT_ORPHANED
     line.close()
     return 0
-
-
-def _reason(error: Exception) -> str:
-    return error.message if isinstance(error, EdgeError) else f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

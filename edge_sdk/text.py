@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from difflib import get_close_matches
 
 
@@ -32,6 +33,15 @@ def bytes_text(count: float) -> str:
             return f"{count:.0f} {unit}" if count >= 99.95 or unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.1f} GB"
+
+
+def utc_text(at_ms: int) -> str:
+    """A moment as people read it: ``2026-11-30 19:04:07 UTC``.
+
+    Args:
+        at_ms: Unix milliseconds.
+    """
+    return datetime.fromtimestamp(at_ms / 1000, timezone.utc).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]], right: str = "") -> str:

@@ -5,7 +5,6 @@
 A model that is built for one picture at a time is run row by row, with the same answers.
 """
 
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,12 +12,16 @@ from pathlib import Path
 import numpy as np
 
 import edge_sdk
+from edge_sdk.errors import UsageError
 from edge_sdk.pipeline import read_picture
+from examples.shell import from_shell
 
 
-def main(model: str, folder: str, rows: str = "64") -> None:
+def main(model: str, folder: str, rows: int = 64) -> None:
     """Run it."""
-    files, step = sorted(Path(folder).rglob("*.png")), int(rows)
+    files, step = sorted(Path(folder).rglob("*.png")), max(1, rows)
+    if not files:
+        raise UsageError(f"There are no .png in {folder}.", "Name a folder of pictures.")
     seen: Counter[int] = Counter()
     started = time.perf_counter()
     with edge_sdk.load(model) as session:
@@ -36,4 +39,4 @@ def main(model: str, folder: str, rows: str = "64") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

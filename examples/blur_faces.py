@@ -4,13 +4,12 @@
 .venv/bin/python -m examples.blur_faces rtsp://192.168.1.20/stream1
 """
 
-import sys
-
 from edge_sdk.pipeline import Pipeline
 from edge_sdk.pipeline.outputs import LivePage
 from edge_sdk.pipeline.sources import open_source
 from edge_sdk.pipeline.stages import BlurFaces, Model, Tracker
 from examples.models import faces
+from examples.shell import from_shell
 
 
 def main(source: str) -> None:
@@ -29,4 +28,4 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

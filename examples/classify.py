@@ -3,19 +3,18 @@
 .venv/bin/python -m examples.classify fashion-1.0.0.edge photo.jpg other.jpg
 """
 
-import sys
-
 import edge_sdk
 from edge_sdk.pipeline import draw, read_picture, write_picture
+from examples.shell import from_shell
 
 
-def main(model: str, *photos: str) -> None:
+def main(model: str, photo: str, *others: str) -> None:
     """Run it."""
     with edge_sdk.load(model) as session:
-        for photo in photos:
-            answer = session.predict(read_picture(photo))  # the artifact says how
-            print(f"{photo}: {answer}")
-        first = read_picture(photos[0])
+        for each in (photo, *others):
+            answer = session.predict(read_picture(each))  # the artifact says how
+            print(f"{each}: {answer}")
+        first = read_picture(photo)
         why = session.explain(first)
         write_picture("why.png", draw(first, why))
         print(f"why: {why.word()}")
@@ -23,4 +22,4 @@ def main(model: str, *photos: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

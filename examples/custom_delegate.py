@@ -6,11 +6,10 @@ The library has TFLite's external delegate interface. It is tried in a process o
 that crashes is refused, and the model runs on what comes next in the list.
 """
 
-import sys
-
 import numpy as np
 
 import edge_sdk
+from examples.shell import from_shell
 
 
 def main(model: str, delegate: str) -> None:
@@ -31,4 +30,4 @@ def main(model: str, delegate: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

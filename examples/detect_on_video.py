@@ -5,13 +5,12 @@
 Any artifact of a detector will do in place of the one that is loaded here.
 """
 
-import sys
-
 from edge_sdk.pipeline import Pipeline
 from edge_sdk.pipeline.outputs import JsonLines, Recording
 from edge_sdk.pipeline.sources import open_source
 from edge_sdk.pipeline.stages import Drawing, Model, Tracker
 from examples.models import faces
+from examples.shell import from_shell
 
 
 def main(source: str, video: str, lines: str) -> None:
@@ -28,4 +27,4 @@ def main(source: str, video: str, lines: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

@@ -5,14 +5,15 @@
 The fleet and the agent are processes of their own, on free ports of this machine.
 """
 
-import sys
 from pathlib import Path
 
+from edge_sdk.artifact import Artifact
 from edge_sdk.demos.processes import Server, command, ended_with_us, wait_for
 from edge_sdk.files import whole_file
 from edge_sdk.pipeline import open_sources
 from edge_sdk.spec import encode
 from edge_sdk.spec.enrolment import Enrolment
+from examples.shell import from_shell
 from fleet.client import find_fleet
 from fleet.core.rollout import FINAL, Pace
 from fleet.words import ArtifactReport, DeviceReport, EnrollRequest, RolloutReport, RolloutRequest
@@ -21,6 +22,7 @@ from fleet.words import ArtifactReport, DeviceReport, EnrollRequest, RolloutRepo
 def main(artifact: str, inputs: str, folder: str) -> None:
     """Run it."""
     open_sources([inputs])  # without pictures the agent would wait for some
+    Artifact(Path(artifact)).close()
     here = Path(folder)
     here.mkdir(parents=True)
     ports = ("--listen", "127.0.0.1:0", "--broker-listen", "127.0.0.1:0")
@@ -51,4 +53,4 @@ def main(artifact: str, inputs: str, folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

@@ -3,17 +3,19 @@
 .venv/bin/python -m examples.own_backend model.onnx input.npy
 """
 
-import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from onnx.reference import ReferenceEvaluator
 
 import edge_sdk
 from edge_sdk.backends import LoadedModel, register
+from edge_sdk.errors import UsageError
+from edge_sdk.pipeline import read_arrays
 from edge_sdk.spec import Attempt, Placement, Signature, TensorSpec
+from examples.shell import from_shell
 
 
 class Loaded(LoadedModel):
@@ -66,7 +68,10 @@ class Reference:
 
     def open(self, model: Path | bytes, **_: Any) -> LoadedModel:
         """A file or its content."""
-        proto = onnx.load(model) if isinstance(model, Path) else onnx.load_from_string(model)
+        try:
+            proto = onnx.load(model) if isinstance(model, Path) else onnx.load_from_string(model)
+        except DecodeError as error:  # whoever owns a seam says things in its own words
+            raise UsageError("This is not an ONNX model, or it was cut short.") from error
         return Loaded(proto)
 
 
@@ -80,10 +85,15 @@ def tensor(value: Any) -> TensorSpec:
 
 BACKEND = Reference()
 
-if __name__ == "__main__":
+
+def main(model: str, inputs: str) -> None:
+    """Run it, beside an engine that is there already."""
     register("reference", "examples.own_backend")
-    x = np.load(sys.argv[2])
     for engine in ("reference", "onnxruntime"):
-        with edge_sdk.load(sys.argv[1], backend=engine) as session:
-            outputs = session.run({session.signature.inputs[0].name: x})
-            print(f"{session.placement}: {outputs}")
+        with edge_sdk.load(model, backend=engine) as session:
+            for arrays in read_arrays(Path(inputs), session.engine_signature):
+                print(f"{session.placement}: {session.run(arrays)}")
+
+
+if __name__ == "__main__":
+    from_shell(main)

@@ -6,14 +6,13 @@ A stage is a name and ``process``. It may keep what it has seen, add an answer, 
 or raise ``Refused`` with a reason, which the report then counts.
 """
 
-import sys
-
 import cv2
 import numpy as np
 
 from edge_sdk.pipeline import Frame, Pipeline, Refused
 from edge_sdk.pipeline.outputs import Callback
 from edge_sdk.pipeline.sources import open_source
+from examples.shell import from_shell
 
 
 class Motion:
@@ -47,4 +46,4 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    from_shell(main)

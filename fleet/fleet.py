@@ -44,6 +44,7 @@ class Fleet:
         """What the fleet says of itself."""
         everyone = await self.store.read(devices.all_of)
         since_ms = self.clock() - self.settings.away_s * 1000
+        online = [d for d in everyone if d.seen_ms is not None and d.seen_ms >= since_ms]
         return FleetReport(
             name=self.name,
             version=AGENT_VERSION,
@@ -51,6 +52,7 @@ class Fleet:
             broker_connected=self.broker.connected,
             broker_problem="" if self.broker.connected else self.broker.refusal,
             devices=len(everyone),
-            online=sum(d.seen_ms is not None and d.seen_ms >= since_ms for d in everyone),
+            online=len(online),
             messages=dict(self.ingest.counts),
+            troubled=sum(any(app.problems for app in d.reported.apps.values()) for d in online),
         )

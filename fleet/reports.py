@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection
 
 from edge_sdk.spec.deployment import AppState, ArtifactRef
+from fleet.core.situation import problems_of
 from fleet.core.tally import Tally, tally
 from fleet.rollouts import Situation
 from fleet.stores import artifacts, benches, devices, telemetry
@@ -27,7 +28,7 @@ def report_device(
     connection: Connection, device: Device, now_ms: int, away_s: float
 ) -> DeviceReport:
     """One device, as it is known now."""
-    windows, inferences = telemetry.totals(connection, device.device)
+    totals = telemetry.totals(connection, device.device)
     told = device.goal.apps if device.goal else {}
     said = device.reported.apps
     return DeviceReport(
@@ -37,8 +38,10 @@ def report_device(
         seen_ms=device.seen_ms,
         told=device.goal.counter if device.goal else 0,
         heard=device.reported.counter,
-        windows=windows,
-        inferences=inferences,
+        windows=totals.windows,
+        inferences=totals.inferences,
+        refused=totals.refused,
+        unrecorded=totals.unrecorded,
         labels=device.labels,
         profile=device.profile,
         apps={
@@ -59,6 +62,7 @@ def _app(said: AppState | None, wanted: ArtifactRef | None) -> AppReport:
         target=name_of(said.target),
         attempt=said.attempt,
         reason=said.reason,
+        problems=problems_of(said),
     )
 
 
@@ -90,6 +94,8 @@ def report_models(connection: Connection, now_ms: int, device: str = "") -> list
             inferences=total.inferences,
             errors=total.errors,
             crashes=total.crashes,
+            refused=dict(total.refused),
+            unrecorded=total.unrecorded,
             p50_us=total.percentile(0.5),
             p99_us=total.percentile(0.99),
         )
@@ -120,6 +126,7 @@ def report_rollout(situation: Situation) -> RolloutReport:
         canaries=tuple(m.device for m in situation.members if m.canary),
         devices=tuple(m.device for m in situation.members),
         places={device: place.value for device, place in situation.places.items()},
+        problems=dict(situation.problems),
     )
 
 

@@ -35,7 +35,7 @@ from fleet.core.rollout import (
     assignment,
     step,
 )
-from fleet.core.situation import Place, Standing, look, place
+from fleet.core.situation import Place, Standing, is_undecided, look, place, problems_of
 from fleet.core.tally import Tally, tally
 from fleet.core.targeting import Target, canaries, is_open, select
 from fleet.director import Director
@@ -58,6 +58,7 @@ class Situation:
 
     Attributes:
         places: by device, of those that the stage is about.
+        problems: by device of these, what it says is in the way.
     """
 
     rollout: Rollout
@@ -65,6 +66,7 @@ class Situation:
     places: dict[str, Place]
     standing: Standing
     verdict: Verdict
+    problems: dict[str, tuple[str, ...]]
 
 
 class Rollouts:
@@ -257,20 +259,29 @@ class Rollouts:
         }
         now_ms = self._clock()
         places: dict[str, Place] = {}
-        away = 0
+        problems: dict[str, tuple[str, ...]] = {}
+        away = undecided = 0
         for device in devices.some(connection, goals):
             goal, member = goals[device.device]
             if goal in GIVES_BACK and not _has_given(current, device):
                 continue
             where = _place(current, goal, member, device)
             places[device.device] = where
-            away += where is Place.OPEN and not self._is_awake(device, now_ms)
+            app = device.reported.apps.get(current.app)
+            if where is Place.OPEN and not self._is_awake(device, now_ms):
+                away += 1
+            elif where is Place.OPEN and is_undecided(app):
+                undecided += 1
+            if app is not None and app.problems:
+                problems[device.device] = problems_of(app)
         count = list(places.values()).count
         standing = Standing(
             arrived=count(Place.ARRIVED),
             failed=count(Place.FAILED),
-            waiting=count(Place.OPEN) - away,
+            waiting=count(Place.OPEN) - away - undecided,
             away=away,
+            undecided=undecided,
+            problems=tuple(f"{name}: {said[0]}" for name, said in problems.items()),
         )
         verdict = current.verdict
         if stage in _GATED:
@@ -280,6 +291,7 @@ class Rollouts:
             members=members,
             places=places,
             standing=standing,
+            problems=problems,
             verdict=verdict or judge(current.limits, [], devices=0, failed=0, beside=False),
         )
 

@@ -13,8 +13,11 @@ from edge_sdk.spec.enrolment import DeviceId
 from edge_sdk.spec.manifest import Name
 from edge_sdk.spec.profile import DeviceProfile
 from edge_sdk.spec.word import Word
+from edge_sdk.text import printable
 from fleet.core.gate import Limits, Line
 from fleet.core.rollout import Pace, Rollout
+
+MOST_REASONS = 8
 
 
 class EnrollRequest(Word, frozen=True, kw_only=True):
@@ -47,6 +50,7 @@ class FleetReport(Word, frozen=True, kw_only=True):
         broker_connected: whether the fleet hears its devices now.
         broker_problem: why not.
         messages: what came in since the start, by what became of it.
+        troubled: devices online that say that something is in the way; ``devices`` says what.
     """
 
     name: str
@@ -57,6 +61,7 @@ class FleetReport(Word, frozen=True, kw_only=True):
     devices: int
     online: int
     messages: dict[str, int]
+    troubled: int = 0
 
 
 class AppReport(Word, frozen=True, kw_only=True):
@@ -65,6 +70,7 @@ class AppReport(Word, frozen=True, kw_only=True):
     Attributes:
         wanted: what the fleet told it to serve.
         serving, shadow, target: as in ``AppState``, as ``NAME@VERSION``; empty for none.
+        problems: what is in the way there just now, as it said last.
     """
 
     state: str
@@ -74,6 +80,7 @@ class AppReport(Word, frozen=True, kw_only=True):
     target: str = ""
     attempt: int = 0
     reason: str = ""
+    problems: tuple[str, ...] = ()
 
 
 class DeviceReport(Word, frozen=True, kw_only=True):
@@ -84,6 +91,8 @@ class DeviceReport(Word, frozen=True, kw_only=True):
         seen_ms: when, by the fleet's clock; None if never.
         told, heard: counters of what it was told last, and of what it has heard.
         windows, inferences: in the telemetry that is kept of it.
+        refused: inputs there that the artifacts' limits did not let through; ``models`` says why.
+        unrecorded: answers there that should have left a record for audit, and could not.
     """
 
     device: str
@@ -97,6 +106,8 @@ class DeviceReport(Word, frozen=True, kw_only=True):
     labels: Mapping[str, str] = field(default_factory=dict)
     profile: DeviceProfile | None = None
     apps: dict[str, AppReport] = field(default_factory=dict)
+    refused: int = 0
+    unrecorded: int = 0
 
 
 class ModelReport(Word, frozen=True, kw_only=True):
@@ -104,6 +115,8 @@ class ModelReport(Word, frozen=True, kw_only=True):
 
     Attributes:
         p50_us, p99_us: latency in microseconds, merged; None where there is none.
+        refused: inputs that its limits did not let through, by reason.
+        unrecorded: answers that should have left a record for audit, and could not.
     """
 
     app: str
@@ -116,6 +129,8 @@ class ModelReport(Word, frozen=True, kw_only=True):
     crashes: int
     p50_us: float | None
     p99_us: float | None
+    refused: dict[str, int] = field(default_factory=dict)
+    unrecorded: int = 0
 
 
 class RolloutReport(Word, frozen=True, kw_only=True):
@@ -125,6 +140,7 @@ class RolloutReport(Word, frozen=True, kw_only=True):
         evidence: the newest judgement's lines.
         outcome: what they come to.
         places: by device of the current stage: ``arrived``, ``failed`` or ``open``.
+        problems: by device of that stage, what is in the way there just now.
     """
 
     rollout: Rollout
@@ -133,6 +149,7 @@ class RolloutReport(Word, frozen=True, kw_only=True):
     canaries: tuple[str, ...]
     devices: tuple[str, ...]
     places: dict[str, str]
+    problems: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class ArtifactReport(Word, frozen=True, kw_only=True):
@@ -196,3 +213,9 @@ class Entry(Word, frozen=True, kw_only=True):
 def name_of(ref: ArtifactRef | None) -> str:
     """``NAME@VERSION``; empty for none."""
     return f"{ref.name}@{ref.version}" if ref else ""
+
+
+def reasons(refused: Mapping[str, int]) -> str:
+    """``412 dark, 3 blurred``: the most frequent."""
+    most = sorted(refused.items(), key=lambda each: (-each[1], each[0]))[:MOST_REASONS]
+    return ", ".join(f"{count:,} {printable(reason)}" for reason, count in most)

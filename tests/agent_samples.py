@@ -36,6 +36,7 @@ from edge_sdk.spec import (
     AGENT_VERSION,
     Classification,
     ImageInput,
+    InputLimits,
     Manifest,
     Provenance,
     Signature,
@@ -124,6 +125,7 @@ def classifier(
     min_agent: str = "0.1.0",
     size: tuple[int, int] = (SIDE, SIDE),
     others: bool = False,
+    guard: InputLimits | None = None,
 ) -> Path:
     """An artifact that says which colour a picture has; by default with a model of three chunks.
 
@@ -166,6 +168,7 @@ def classifier(
         labels=("red", "green", "blue"),
         preprocess=ImageInput(input="x", size=size),
         postprocess=Classification(output="y"),
+        guard=guard,
     )
     pack(path, manifest, contents)
     return path

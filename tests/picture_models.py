@@ -18,6 +18,7 @@ from edge_sdk.processing import Processing
 from edge_sdk.spec import (
     Classification,
     ImageInput,
+    InputLimits,
     Manifest,
     Provenance,
     Signature,
@@ -90,6 +91,7 @@ def artifact(
     with_golden: bool = True,
     with_baseline: bool = True,
     takes_pictures: bool = True,
+    guard: InputLimits | None = None,
 ) -> str:
     """Write an artifact; answers its digest."""
     contents: dict[str, bytes] = {"variants/tflite-fp32/model.tflite": model(kind)}
@@ -127,6 +129,7 @@ def artifact(
         labels=("dark", "bright"),
         preprocess=IMAGE if takes_pictures else None,
         postprocess=Classification(output="scores"),
+        guard=guard,
     )
     return pack(path, manifest, contents)
 

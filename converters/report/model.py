@@ -7,6 +7,7 @@ from typing import assert_never
 from converters.identity import Identity
 from converters.report import figures
 from converters.report.markup import Html, foreign, join, tag
+from edge_sdk.guard import describe_limits
 from edge_sdk.spec import (
     Classification,
     Detection,
@@ -23,13 +24,14 @@ _TIMES = f" {figures.TIMES} "
 
 
 def model_section(signature: Signature, identity: Identity) -> Html:
-    """Signature, preprocessing, postprocessing and labels, as the artifact declares them."""
+    """Signature, pre- and postprocessing, limits and labels, as the artifact declares them."""
     return tag(
         "dl",
         _entry("Inputs", _tensors(signature.inputs)),
         _entry("Outputs", _tensors(signature.outputs)),
         _entry("Preprocessing", _preprocess(identity.preprocess)),
         _entry("Postprocessing", _postprocess(identity.postprocess)),
+        _entry("Guard", _guard(identity)),
         _entry("Labels", _labels(identity.labels)),
     )
 
@@ -58,6 +60,16 @@ def _tensor(tensor: TensorSpec) -> Html:
             tag("small", stored) if stored else None,
         ],
         " ",
+    )
+
+
+def _guard(identity: Identity) -> Html:
+    if identity.guard is None:
+        return _none()
+    pictures = identity.preprocess is not None
+    told = describe_limits(identity.guard, pictures=pictures) or "nothing"
+    return tag(
+        "p", "Wherever it runs, it is asked only about what keeps: ", tag("code", foreign(told))
     )
 
 

@@ -106,6 +106,12 @@ class Unhealthy(Failure):
     __slots__ = ()
 
 
+class Inconclusive(Failure):
+    """Probation is over and nothing is known: what it was to be tried on did not come."""
+
+    __slots__ = ()
+
+
 class Shadowed(OfAttempt):
     """It runs beside what serves."""
 

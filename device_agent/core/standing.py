@@ -29,7 +29,8 @@ class Update(Word, frozen=True, kw_only=True):
         previous: what was committed before it.
         shadow: the candidate that runs beside it.
         boots: restarts of the agent since this step of the attempt began.
-        reason: why the last attempt ended as it did; empty if it went well.
+        reason: why the last attempt ended as it did, or is still on probation; empty if it went
+            well.
         refused: digests that failed here and are still wanted.
     """
 

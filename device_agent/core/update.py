@@ -17,6 +17,9 @@ Three rules hold throughout, and the property tests hunt for a counterexample:
 * Events of an attempt carry its number. One that comes late, after its attempt was pre-empted,
   changes nothing.
 
+A probation in which there was too little to be tried on is *inconclusive*: the candidate stays, is
+said to wait, and is watched anew. It ends when inputs come, or when the fleet wants something else.
+
 A digest that failed on this device is *refused*: it is not tried again until the fleet has wanted
 something else in between. What could not be fetched is not refused: a disk can be cleared, an
 agent updated; it is tried again when the agent starts or the fleet says something new.
@@ -39,6 +42,7 @@ from device_agent.core.events import (
     Fetched,
     Healthy,
     Idle,
+    Inconclusive,
     NotActivated,
     NotShadowed,
     OfAttempt,
@@ -77,7 +81,13 @@ def _commit(update: Update, _: Event) -> Update:
     """What was given up by going back is nothing to go back to."""
     went_back = update.target == update.previous
     previous = None if went_back else update.serving
-    return replace(update, serving=update.target, previous=previous, target=None)
+    return replace(update, serving=update.target, previous=previous, target=None, reason="")
+
+
+def _wait(update: Update, event: Event) -> Update:
+    """It ran for a whole probation, so no restart from now on is held against it for what it did
+    before: a device without a camera may be restarted every night."""
+    return replace(update, reason=_why(event), boots=0)
 
 
 def _settle(update: Update, _: Event) -> Update:
@@ -179,6 +189,7 @@ TABLE: dict[tuple[Role, S], dict[type[Event], Row]] = {
     (Role.SERVE, S.PROBATION): {
         Healthy: Row(S.COMMITTED, _commit, (_run, _collect, _proceed)),
         Unhealthy: _BACK,
+        Inconclusive: Row(S.PROBATION, _wait, (_watch,)),
         NotActivated: _BACK,
         Crashed: _BACK,
         Rebooted: Row(S.PROBATION, _keep, (_run, _watch)),
@@ -249,8 +260,9 @@ def _take(row: Row, update: Update, event: Event) -> tuple[Update, tuple[Effect,
     state = row.state
     if state is S.ROLLED_BACK and update.serving is None:
         state = S.FAILED
-    boots = update.boots if state is update.state else 0
-    update = replace(row.change(update, event), state=state, boots=boots)
+    if state is not update.state:
+        update = replace(update, boots=0)
+    update = replace(row.change(update, event), state=state)
     return update, tuple(make(update) for make in row.effects)
 
 

@@ -40,7 +40,8 @@ class OpenWindow:
         self._classes: dict[int, int] = {}
         features = () if baseline is None else baseline.features
         self._features = {feature.name: BinTally(feature.edges) for feature in features}
-        self._inferences = self._errors = self._unread = 0
+        self._inferences = self._errors = self._unread = self._unrecorded = 0
+        self._refused: dict[str, int] = {}
         self._compared = self._disagreed = 0
 
     def answered(self, latency_us: float, classes: Iterable[int]) -> None:
@@ -62,6 +63,14 @@ class OpenWindow:
     def unread(self) -> None:
         """The source could not give one input."""
         self._unread += 1
+
+    def refused(self, reason: str) -> None:
+        """The artifact's limits did not let one input through."""
+        self._refused[reason] = self._refused.get(reason, 0) + 1
+
+    def unrecorded(self) -> None:
+        """One answer left no record for audit, and should have."""
+        self._unrecorded += 1
 
     def measured(self, names: Sequence[str], values: Sequence[float]) -> None:
         """The features of one inference; those that the baseline does not know are left out."""
@@ -103,4 +112,6 @@ class OpenWindow:
                 else None
             ),
             memory_bytes=memory_bytes,
+            refused=dict(sorted(self._refused.items())),
+            unrecorded=self._unrecorded,
         )

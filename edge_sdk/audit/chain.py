@@ -44,6 +44,7 @@ class AuditReport(Word, frozen=True, kw_only=True):
         files: all that there is of it, oldest first.
         records: how many hold, from the beginning.
         first, last: number and time of the first and the last of these; None if there are none.
+        lost: answers that, by what these records say, could not be recorded.
         head: the chain value of the last: note it elsewhere.
         bad: the first line that does not hold; None if all do.
         passed: whether all do, and the value that was noted is in it.
@@ -57,6 +58,7 @@ class AuditReport(Word, frozen=True, kw_only=True):
     head: str
     bad: BadLine | None
     passed: bool
+    lost: int = 0
 
 
 def sealed(decision: Decision) -> tuple[bytes, str]:
@@ -113,7 +115,7 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
     files = files_of(path)
     if not files:
         raise UsageError(f"There is no audit log at {path}.", "Check the path.")
-    records, first, last, chain, seen, bad = 0, None, None, "", head is None, None
+    records, lost, first, last, chain, seen, bad = 0, 0, None, None, "", head is None, None
     for file, number, line in _lines(files):
         try:
             decision, own = opened(_whole(line))
@@ -122,6 +124,7 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
             bad = BadLine(file=str(file), line=number, why=str(error))
             break
         records, chain, last = records + 1, own, (decision.number, decision.time)
+        lost += decision.lost
         first, seen = first or last, seen or own == head
     if bad is None and not seen:
         why = "no line has the chain value that was noted: records were rewritten or taken away"
@@ -135,6 +138,7 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
         head=chain,
         bad=bad,
         passed=bad is None,
+        lost=lost,
     )
 
 

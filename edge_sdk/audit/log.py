@@ -110,6 +110,7 @@ class AuditLog(Closing):
         source_sha256: str = "",
         index: int = 0,
         note: str = "",
+        lost: int = 0,
     ) -> Decision:
         """Write down one decision. When this returns, it is on the disk.
 
@@ -119,6 +120,8 @@ class AuditLog(Closing):
             answer: of ``session.predict``, or ``run``.
             explanation: of the same picture.
             source_sha256, index, note: see ``Decision``.
+            lost: answers before this one whose record could not be written, if the caller went on
+                all the same.
 
         Raises:
             UsageError: the log is closed, or its folder is not to be written any more.
@@ -145,6 +148,7 @@ class AuditLog(Closing):
                 explanation=None if explanation is None else explanation.word(),
                 note=note,
                 torn_bytes=self._torn,
+                lost=lost,
             )
             line, chain = sealed(decision)
             try:
@@ -178,15 +182,29 @@ class AuditLog(Closing):
             raise
 
     def _rotate(self) -> None:
-        """Oldest first, so that a crash between two renames loses none."""
+        """Oldest first, so that a crash between two renames loses none.
+
+        A newest file that is not the one we hold, or none, is what a try before has come to that
+        had no room for another: to shift them once more, at every try, would push all of them out.
+        """
+        if self._holds_newest():
+            self._shift()
+        new = _open(self.path)
+        os.close(self._file)
+        self._file = new
+
+    def _holds_newest(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self._file), self.path.lstat())
+        except FileNotFoundError:
+            return False
+
+    def _shift(self) -> None:
         older = [f"{self.path.name}.{number}" for number in range(self._keep, 0, -1)]
         for to, name in zip(older, [*older[1:], self.path.name], strict=True):
             source = self.path.with_name(name)
             if source.exists():
                 source.replace(self.path.with_name(to))
-        new = _open(self.path)
-        os.close(self._file)
-        self._file = new
 
     def _mend(self) -> int:
         """Cut an unfinished record off the end; answers how many bytes it had.

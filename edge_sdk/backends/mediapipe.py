@@ -203,7 +203,7 @@ def open_tasks(path: Path | str, *, variant: str | None = None, video: bool = Fa
         if not fitting:
             raise UsageError(
                 f"{path} has no .tflite{f' {variant!r}' if variant else ''} that describes itself.",
-                "edge convert MODEL.tflite --metadata …   # what is wrapped stays as it was without",
+                "edge convert MODEL.tflite --metadata …   # else it stays as it was",
             )
         chosen = fitting[0]
         return TasksModel(manifest, chosen.id, artifact.extract(chosen, Path(folder)), video=video)

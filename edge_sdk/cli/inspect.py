@@ -62,10 +62,16 @@ def describe(inspection: Inspection) -> str:
         lines.append(f"before    {_declared(manifest.preprocess)}")
     if manifest.postprocess:
         lines.append(f"after     {_declared(manifest.postprocess)}")
+    if manifest.guard:
+        from edge_sdk.guard import describe_limits
+
+        pictures = manifest.preprocess is not None
+        told = describe_limits(manifest.guard, pictures=pictures)
+        lines.append(f"guard     {told or 'refuses nothing'}")
     lines = [printable(line) for line in lines]
     lines += ["", variant_table(manifest), ""]
-    if told := [printable(v.id) for v in manifest.variants if v.described]:
-        lines.append(f"metadata  inside {', '.join(told)}: MediaPipe Tasks can read it")
+    if described := [printable(v.id) for v in manifest.variants if v.described]:
+        lines.append(f"metadata  inside {', '.join(described)}: MediaPipe Tasks can read it")
     others = sorted(
         set(manifest.files)
         - {name for v in manifest.variants for name in variant_files(manifest, v)}

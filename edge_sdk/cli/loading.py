@@ -10,6 +10,7 @@ from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Session
+    from edge_sdk.spec import InputLimits
 
 
 def add_loading(parser: argparse.ArgumentParser) -> None:
@@ -31,8 +32,13 @@ def add_loading(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_model(args: argparse.Namespace) -> Session:
-    """The session of ``args.model`` that they ask for. Raises as ``edge_sdk.load``."""
+def load_model(args: argparse.Namespace, *, guard: InputLimits | bool = False) -> Session:
+    """The session of ``args.model`` that they ask for. Raises as ``edge_sdk.load``.
+
+    Args:
+        args: with the flags of ``add_loading``.
+        guard: see ``edge_sdk.load``; a command that asks on purpose has none.
+    """
     import edge_sdk
     from edge_sdk.processing import read_labels, read_processing
     from edge_sdk.runtime.model_file import is_artifact
@@ -51,4 +57,5 @@ def load_model(args: argparse.Namespace) -> Session:
         preprocess=before,
         postprocess=after,
         labels=read_labels(args.labels) if args.labels else (),
+        guard=guard,
     )

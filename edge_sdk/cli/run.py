@@ -18,10 +18,9 @@ from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.cli.run_report import Answer, SourceReport, Tensors
-    from edge_sdk.guard import InputGuard
     from edge_sdk.pipeline import Source
     from edge_sdk.runtime import Session
-    from edge_sdk.spec import Result
+    from edge_sdk.spec import InputLimits, Result
 
 SUMMARY = "run a model on pictures, videos or arrays"
 _PROGRESS_EVERY_S = 0.2
@@ -51,10 +50,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--guard",
-        type=Path,
-        metavar="LIMITS.toml",
+        metavar="LIMITS.toml|none",
         help="ask only about inputs that keep these limits (ranges, brightness, sharpness, size, "
-        "rate); what is refused is counted",
+        "rate) instead of those that the artifact declares, or about all; what is refused is "
+        "counted",
     )
     add_audit(parser)
 
@@ -66,8 +65,8 @@ def run(args: argparse.Namespace) -> Outcome:
 
     if args.output:
         check_writable(args.output)
-    with load_model(args) as session, audit_of(args) as trail:
-        runner = _Runner(session, trail, _guard(session, args.guard))
+    with load_model(args, guard=_limits(args.guard)) as session, audit_of(args) as trail:
+        runner = _Runner(session, trail)
         started = time.perf_counter()
         if session.processing.preprocess is None:
             answers, sources = _run_arrays(runner, args)
@@ -81,7 +80,7 @@ def run(args: argparse.Namespace) -> Outcome:
             frames=len(answers),
             fps=round(len(answers) / elapsed, 2),
             latency_ms=latency(runner.milliseconds),
-            guard=None if runner.guard is None else runner.guard.report(),
+            guard=None if session.guard is None else session.guard.report(),
             sources=tuple(sources),
             warnings=tuple(source.warning for source in sources if source.warning),
             results=tuple(answers),
@@ -93,31 +92,31 @@ def run(args: argparse.Namespace) -> Outcome:
     return Outcome(report, describe(report))
 
 
-def _guard(session: Session, limits: Path | None) -> InputGuard | None:
-    if limits is None:
-        return None
-    from edge_sdk.guard import InputGuard, read_limits
+def _limits(asked: str | None) -> InputLimits | bool:
+    """Those of a file, none, or the artifact's own."""
+    if asked is None or asked == "none":
+        return asked is None
+    from edge_sdk.guard import read_limits
 
-    return InputGuard(session, read_limits(limits))
+    return read_limits(asked)
 
 
 class _Runner:
-    """A session with a stopwatch around its inference, a guard before it, and a trail behind."""
+    """A session with a stopwatch around its inference, its guard before it, and a trail behind."""
 
-    def __init__(self, session: Session, trail: Trail, guard: InputGuard | None) -> None:
+    def __init__(self, session: Session, trail: Trail) -> None:
         self.session = session
-        self.guard = guard
         self._trail = trail
         self.milliseconds: list[float] = []
 
     def refusal(self, inputs: Any, stream: str, at_s: float = 0.0) -> str:
         """Why the guard, if there is one, does not want this to be asked; empty if it does."""
-        if self.guard is None:
+        if self.session.guard is None:
             return ""
         from edge_sdk.guard import RefusedInput
 
         try:
-            self.guard.admit(inputs, stream=stream, at_s=at_s)
+            self.session.guard.admit(inputs, stream=stream, at_s=at_s)
         except RefusedInput as refused:
             return refused.reason
         return ""

@@ -10,10 +10,27 @@ as confidently as others.
         print(refused.reason)
     print(guard.report())      # 117 passed, 3 refused: 2 dark, 1 blurred
 
-In a pipeline it is a stage, ``pipeline.stages.Guard``; of ``edge run`` a flag, ``--guard``.
+Limits that are declared when a model is converted (``edge convert --guard``) travel in its
+manifest: ``session.predict`` keeps to them by itself, ``session.guard`` counts, and an agent
+reports. In a pipeline it is a stage, ``pipeline.stages.Guard``; of ``edge run`` a flag,
+``--guard``.
 """
 
 from edge_sdk.guard.guard import InputGuard, RefusedInput
-from edge_sdk.guard.limits import check_limits, read_limits
+from edge_sdk.guard.limits import (
+    check_fit,
+    check_limits,
+    check_travels,
+    describe_limits,
+    read_limits,
+)
 
-__all__ = ["InputGuard", "RefusedInput", "check_limits", "read_limits"]
+__all__ = [
+    "InputGuard",
+    "RefusedInput",
+    "check_fit",
+    "check_limits",
+    "check_travels",
+    "describe_limits",
+    "read_limits",
+]

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edge_sdk.backends.base import numpy_dtype
 from edge_sdk.errors import UsageError
-from edge_sdk.guard.limits import check_limits
+from edge_sdk.guard.limits import check_fit, check_limits
 from edge_sdk.guard.looks import fault_of_picture
 from edge_sdk.guard.pace import Pace
+from edge_sdk.processing import dequantize
 from edge_sdk.processing.picture import check_picture
 from edge_sdk.spec.guard import GuardReport, InputLimits
-from edge_sdk.text import nearest
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Session
@@ -41,12 +42,15 @@ class InputGuard:
     """Asks a session only about what keeps the limits, and counts the rest. Safe between threads.
 
     Args:
-        session: stays the caller's to close.
+        session: stays the caller's to close. The guard that it has itself is not asked.
         limits: what an input must keep.
         clock: seconds, for the rate limit.
 
+    Attributes:
+        limits: the same.
+
     Raises:
-        UsageError: limits that nothing can pass, or a range of an input that there is not.
+        UsageError: limits that nothing can pass, or that do not fit the model.
     """
 
     def __init__(
@@ -57,23 +61,22 @@ class InputGuard:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._session = session
-        self._limits = check_limits(limits)
-        names = [tensor.name for tensor in session.signature.inputs]
-        for name in limits.ranges:
-            if name not in names:
-                raise UsageError(f"The model has no input {name!r}.", nearest(name, names))
-        if limits.ranges and session.processing.preprocess is not None:
-            raise UsageError(
-                "The model takes pictures, whose bytes are 0..255; a range is of arrays.",
-                "Limit min_luma, max_luma, max_burnt and min_contrast instead.",
-            )
+        self.limits = check_limits(limits)
+        pictures = session.processing.preprocess is not None
+        check_fit(limits, session.signature, pictures=pictures)
+        declared = {tensor.name: tensor for tensor in session.signature.inputs}
+        self._quantized = {
+            tensor.name: tensor
+            for tensor in session.engine_signature.inputs
+            if tensor.quantization is not None and tensor.dtype != declared[tensor.name].dtype
+        }
         self._pace, self._clock, self._mutex = Pace(limits.most_per_s), clock, Lock()
         self._passed, self._refused = 0, Counter[str]()
 
     def predict(self, frame: Any, *, stream: str = "") -> Any:
         """``session.predict``. Raises RefusedInput, and what that raises."""
         self.admit(frame, stream=stream)
-        return self._session.predict(frame)
+        return self._session._answer(frame)
 
     def admit(self, frame: Any, *, stream: str = "", at_s: float | None = None) -> None:
         """Let an input through, or refuse it; either is counted.
@@ -106,7 +109,7 @@ class InputGuard:
 
     def _fault(self, frame: Any) -> str:
         if self._session.processing.preprocess is not None:
-            return fault_of_picture(check_picture(frame), self._limits)
+            return fault_of_picture(check_picture(frame), self.limits)
         self._session.check(frame)
         for name, value in frame.items():
             if fault := self._out_of_range(name, value):
@@ -114,12 +117,15 @@ class InputGuard:
         return ""
 
     def _out_of_range(self, name: str, value: Any) -> str:
-        if value.dtype.kind not in "biuf" or not value.size:
+        if value.dtype.kind not in "biufc" or not value.size:
             return ""
-        if self._limits.finite and not np.isfinite(value).all():
+        if self.limits.finite and not np.isfinite(value).all():
             return "not finite"
-        if name not in self._limits.ranges:
+        if name not in self.limits.ranges:
             return ""
-        low, high = self._limits.ranges[name]
+        built = self._quantized.get(name)
+        if built is not None and built.quantization and value.dtype == numpy_dtype(built.dtype):
+            value = dequantize(value, built.quantization)
+        low, high = self.limits.ranges[name]
         # Asked so that a NaN, of which neither holds, is out of a range.
         return "" if value.min() >= low and value.max() <= high else "out of range"

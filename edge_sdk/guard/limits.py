@@ -18,9 +18,16 @@ import msgspec
 
 from edge_sdk.errors import UsageError
 from edge_sdk.processing.spec_file import plain, refuse_unknown
+from edge_sdk.spec import Signature
 from edge_sdk.spec.guard import InputLimits
+from edge_sdk.text import nearest
 from edge_sdk.toml_file import read_toml
 
+OF_PICTURES = (
+    *("min_size", "max_size", "min_luma", "max_luma", "max_burnt", "min_contrast"),
+    "min_sharpness",
+)
+"""Limits that an array has not."""
 WHITE = 255
 """The luma of what is brightest; nothing deviates from its mean by more than half of it."""
 
@@ -72,3 +79,70 @@ def check_limits(limits: InputLimits) -> InputLimits:
                 "The least comes first.",
             )
     return limits
+
+
+def check_travels(limits: InputLimits) -> InputLimits:
+    """The same. Raises UsageError if a manifest cannot hold them: JSON knows no infinity."""
+    numbers = {name: getattr(limits, name) for name in limits.__struct_fields__}
+    pairs = {f"ranges.{name}": pair for name, pair in numbers.pop("ranges").items()}
+    for name, value in {**numbers, **pairs}.items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, float) and not math.isfinite(number):
+                raise UsageError(
+                    f"The limit {name} is {number:g}, which a manifest cannot hold.",
+                    "Leave it out, or write an end that is open as 1e300: x = [0, 1e300]",
+                )
+    return limits
+
+
+def check_fit(limits: InputLimits, signature: Signature, *, pictures: bool) -> InputLimits:
+    """The same. Raises UsageError if they are of what the model does not take.
+
+    Args:
+        limits: what an input must keep.
+        signature: of the model, in the original's terms.
+        pictures: whether it declares how a picture becomes its input.
+    """
+    if pictures and limits.ranges:
+        raise UsageError(
+            "The model takes pictures, whose bytes are 0..255; a range is of arrays.",
+            "Limit min_luma, max_luma, max_burnt and min_contrast instead.",
+        )
+    none = InputLimits()
+    for name in () if pictures else OF_PICTURES:
+        if getattr(limits, name) != getattr(none, name):
+            raise UsageError(
+                f"{name} is of pictures, and the model takes arrays: it declares no preprocessing.",
+                "Limit ranges instead, or declare [preprocess] with --preprocess SPEC.toml.",
+            )
+    tensors = {tensor.name: tensor for tensor in signature.inputs}
+    for name in limits.ranges:
+        if name not in tensors:
+            raise UsageError(f"The model has no input {name!r}.", nearest(name, list(tensors)))
+        if tensors[name].dtype == "string":
+            raise UsageError(f"The input {name!r} is text, which has no range.", "Leave it out.")
+    return limits
+
+
+def describe_limits(limits: InputLimits, *, pictures: bool) -> str:
+    """Those that refuse something, for people: ``min_luma 20, min_contrast 2``.
+
+    Args:
+        limits: of a model.
+        pictures: whether it declares how a picture becomes its input.
+    """
+    none = InputLimits(min_contrast=0.0, finite=False)
+    ignored = {"finite"} if pictures else set(OF_PICTURES)
+    return ", ".join(
+        f"{name} {_told(getattr(limits, name))}".strip()
+        for name in limits.__struct_fields__
+        if name not in ignored and getattr(limits, name) != getattr(none, name)
+    )
+
+
+def _told(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in value.items())
+    if isinstance(value, tuple):
+        return " x ".join(map(str, value))
+    return "" if isinstance(value, bool) else f"{value:g}"

@@ -21,7 +21,7 @@ from edge_sdk.runtime.model_file import is_artifact
 from edge_sdk.runtime.opening import Found, Opening, bare, in_artifact, thread_count
 from edge_sdk.runtime.session import Session
 from edge_sdk.runtime.trial import Trial
-from edge_sdk.spec import Postprocess, Preprocess
+from edge_sdk.spec import InputLimits, Postprocess, Preprocess
 from edge_sdk.spec.contents import GOLDEN
 from edge_sdk.text import nearest
 
@@ -43,6 +43,7 @@ def load(
     finite: bool = False,
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     check: bool = True,
+    guard: InputLimits | bool = True,
     ready: Readiness = "loaded",
     cache: str | os.PathLike[str] | None = None,
 ) -> Session:
@@ -67,6 +68,8 @@ def load(
             leaves lengths open and no golden vectors have any; such a length is otherwise 1.
         check: run an artifact's golden vectors the first time that it is loaded this way on this
             machine, and do without a delegate that answers wrongly (``trial``).
+        guard: what ``predict`` refuses to ask the model about (``session.guard``): True takes the
+            limits that an artifact declares, False none, and limits take their place.
         ready: ``"lazy"`` opens an artifact's model when it is first run, ``"loaded"`` now, and
             ``"warmed"`` runs it once besides, for what engines leave to the first run.
         cache: a folder for what can be kept from one load to the next: prepared weights, an
@@ -74,7 +77,8 @@ def load(
             keeps the last two alone, in the user's cache.
 
     Raises:
-        UsageError: no such file, not a model, or an unknown delegate, variant or backend.
+        UsageError: no such file, not a model, an unknown delegate, variant or backend, or limits
+            that do not fit the model.
         UnavailableError: no engine here can run it, ``strict`` was not satisfied, or no way of
             running it here gives the right numbers.
         ArtifactError: the artifact is corrupt.
@@ -113,6 +117,7 @@ def load(
             raw=raw,
             finite=finite,
             cache=kept,
+            limits=_limits(found, guard),
         ),
         strict=strict,
         trial=_trial(found, memory / "verdicts") if check else None,
@@ -128,6 +133,16 @@ def load(
         model.close()
         raise
     return session
+
+
+def _limits(found: Found, guard: InputLimits | bool) -> InputLimits | None:
+    if isinstance(guard, InputLimits):
+        return guard
+    if not isinstance(guard, bool):
+        raise UsageError(
+            f"A {type(guard).__name__} is no guard.", "guard=InputLimits(…), or False for none"
+        )
+    return found.manifest.guard if guard and found.manifest is not None else None
 
 
 def _trial(found: Found, folder: Path) -> Trial | None:

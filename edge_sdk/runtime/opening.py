@@ -22,7 +22,16 @@ from edge_sdk.runtime.choosing import bare_engine, choose, default_threads
 from edge_sdk.runtime.model_file import bare_model, is_artifact, open_artifact
 from edge_sdk.runtime.promises import check_promise, check_terms
 from edge_sdk.runtime.session import Session
-from edge_sdk.spec import Attempt, Identity, Manifest, Postprocess, Preprocess, Signature, Variant
+from edge_sdk.spec import (
+    Attempt,
+    Identity,
+    InputLimits,
+    Manifest,
+    Postprocess,
+    Preprocess,
+    Signature,
+    Variant,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +136,7 @@ class Opening:
     raw: bool = False
     finite: bool = False
     cache: Path | None = None
+    limits: InputLimits | None = None
 
     @property
     def requested(self) -> tuple[str, ...]:
@@ -160,7 +170,7 @@ class Opening:
         """A session of it."""
         found = self.found
         signature, built = found.signature or model.signature, found.built or model.signature
-        return Session(
+        session = Session(
             model,
             signature,
             built,
@@ -178,6 +188,19 @@ class Opening:
             disqualified=disqualified,
             identify=_identity(found),
         )
+        if self.limits is not None:
+            _guard(session, self.limits, found.path)
+        return session
+
+
+def _guard(session: Session, limits: InputLimits, path: Path) -> None:
+    from edge_sdk.guard import InputGuard  # for those alone who declare limits
+
+    try:
+        session.guard = InputGuard(session, limits)
+    except UsageError as error:
+        error.message = f"{path}: {error.message}"
+        raise
 
 
 def _identity(found: Found) -> Callable[[], Identity]:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from edge_sdk.explain import Explanation, Score
+    from edge_sdk.guard import InputGuard
     from edge_sdk.runtime.ahead import Ahead
 
 MAX_PENDING = 4
@@ -64,6 +65,7 @@ class Session(Closing):
         variant: id of the variant that runs, or the file's name for a bare model.
         processing: the declared pre- and postprocessing.
         raw: outputs come as the engine gives them, quantized integers included.
+        guard: what ``predict`` refuses, and how often it did; None where no limits are declared.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Session(Closing):
         self.variant = variant
         self.processing = processing
         self.raw = raw
+        self.guard: InputGuard | None = None
         self._finite = finite
         self._requested = requested
         self._identify = identify or (lambda: Identity(name=variant))
@@ -260,9 +263,16 @@ class Session(Closing):
             The declared result, or the outputs where no postprocessing is declared.
 
         Raises:
+            RefusedInput: the frame does not keep the limits of the session's guard; a UsageError.
             UsageError: the frame does not fit, or the session is raw: postprocessing is declared
                 for real numbers.
         """
+        if self.guard is not None:
+            self.guard.admit(frame)
+        return self._answer(frame)
+
+    def _answer(self, frame: Any) -> Classes | Boxes | Mask | dict[str, Array]:
+        """``predict`` without a guard before it, or behind another one."""
         if self.raw and self.processing.postprocess is not None:
             raise UsageError(
                 "A raw session gives the engine's own numbers, which declared postprocessing does "

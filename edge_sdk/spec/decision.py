@@ -74,6 +74,7 @@ class Decision(Word, frozen=True, kw_only=True):
         note: the caller's own.
         torn_bytes: how much of an unfinished record before this one was cut off: the program or the
             machine had been stopped while writing it.
+        lost: how many answers before this one have no record, because none could be written.
     """
 
     number: int
@@ -90,3 +91,4 @@ class Decision(Word, frozen=True, kw_only=True):
     explanation: Explained | None = None
     note: str = ""
     torn_bytes: int = 0
+    lost: int = 0

@@ -98,8 +98,10 @@ class AppState(Word, frozen=True, kw_only=True):
         target: what is being brought in; None if nothing is.
         state: where that stands, or how the last attempt ended.
         attempt: counts attempts on this device, for ever.
-        reason: why it failed or was rolled back.
+        reason: why it failed or was rolled back, or what probation waits for.
         refused: digests that this device gave up on, and will not try again by itself.
+        problems: what is in the way just now, each with the time since when: bytes that do not
+            come, no input, answers that cannot be recorded. None of it is the artifact's fault.
     """
 
     serving: ArtifactRef | None = None
@@ -110,6 +112,7 @@ class AppState(Word, frozen=True, kw_only=True):
     attempt: int = 0
     reason: str = ""
     refused: tuple[Sha256, ...] = ()
+    problems: tuple[str, ...] = ()
 
 
 class Reported(Word, frozen=True, kw_only=True):

@@ -1,7 +1,5 @@
 """What an input must be like to be worth asking a model about, and what came of asking."""
 
-from __future__ import annotations
-
 import msgspec
 
 from edge_sdk.spec.word import Word
@@ -9,7 +7,7 @@ from edge_sdk.spec.word import Word
 
 class InputLimits(Word, frozen=True, kw_only=True):
     """Limits of what a model is asked. All are off at their defaults, but those of blank pictures
-    and of numbers that are none.
+    and of numbers that are none. They travel in the manifest, and hold wherever the model runs.
 
     Attributes:
         min_size, max_size: of a picture, (width, height) in pixels.
@@ -18,7 +16,7 @@ class InputLimits(Word, frozen=True, kw_only=True):
         min_contrast: standard deviation of the luma; a lens cap has about 1.
         min_sharpness: variance of the Laplacian on 160 pixels; 20 is soft, 100 ordinary, by camera
             and scene.
-        ranges: least and greatest value of an array, by the input's name.
+        ranges: least and greatest value of an array, by the input's name, in the original's terms.
         finite: whether arrays that hold a NaN or an infinity are refused.
         most_per_s: a rate limit, for each stream.
     """

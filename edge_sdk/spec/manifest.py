@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
+from edge_sdk.spec.guard import InputLimits
 from edge_sdk.spec.processing import Postprocess, Preprocess
 from edge_sdk.spec.tensor import Signature
 from edge_sdk.spec.word import Word
@@ -123,6 +124,8 @@ class Manifest(Word, frozen=True, kw_only=True):
         signature: inputs and outputs in the original's terms; every variant is fed and read so.
         labels: class names by index, empty where there are none.
         files: every file of the artifact but this one.
+        guard: what an input must keep to be worth asking about; an edgeloop that does not know it
+            yet answers whatever it is given, as it always did.
     """
 
     name: Name
@@ -137,6 +140,7 @@ class Manifest(Word, frozen=True, kw_only=True):
     preprocess: Preprocess | None = None
     postprocess: Postprocess | None = None
     description: str = ""
+    guard: InputLimits | None = None
 
     def variant(self, variant_id: str) -> Variant:
         """The variant of that id. Raises KeyError if there is none."""

@@ -99,6 +99,8 @@ class Window(Word, frozen=True, kw_only=True):
         inferences, errors, dropped: answered, failed, and refused for want of time.
         unread: inputs that the source could not give: a file cut off, a camera gone. Not the
             artifact's fault, hence not among its errors.
+        refused: inputs that the artifact's limits did not let through, by reason.
+        unrecorded: answers that should have left a record for audit, and could not.
         crashes: how often the worker died.
         latency: of one inference with its pre- and postprocessing, in microseconds.
         classes: answers by class; a detector counts objects by class.
@@ -124,3 +126,5 @@ class Window(Word, frozen=True, kw_only=True):
     features: dict[str, BinCounts] = field(default_factory=dict)
     comparison: Comparison | None = None
     memory_bytes: int = 0
+    refused: dict[str, int] = field(default_factory=dict)
+    unrecorded: int = 0

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import sys
-
 from edge_sdk.keyboard.keyboard import Keyboard
 from edge_sdk.keyboard.letters import Letters
 from edge_sdk.keyboard.words import read_words
 from examples.predictive_text.make import models
+from examples.shell import from_shell
 
-folder = models()
-with Letters(folder / "letters.edge", folder / "alphabet.json") as letters:
-    keyboard = Keyboard(read_words(folder / "words.npz"), letters)
-    for text in sys.argv[1:]:
-        print(f"{text!r} → {', '.join(keyboard.suggest(text))}")
+
+def main(text: str, *others: str) -> None:
+    """Run it."""
+    folder = models()
+    with Letters(folder / "letters.edge", folder / "alphabet.json") as letters:
+        keyboard = Keyboard(read_words(folder / "words.npz"), letters)
+        for each in (text, *others):
+            print(f"{each!r} → {', '.join(keyboard.suggest(each))}")
+
+
+if __name__ == "__main__":
+    from_shell(main)

@@ -202,5 +202,7 @@ def text_of(report: RolloutReport) -> str:
         f"  canaries  {', '.join(report.canaries)} (of {len(report.devices)})",
     ]
     lines += [f"  {line.outcome.value:<12}  {line.text()}" for line in report.evidence]
-    lines += [f"  {device}: {place}" for device, place in report.places.items()]
+    for device, place in report.places.items():
+        lines.append(f"  {device}: {place}")
+        lines += [f"    {printable(problem)}" for problem in report.problems.get(device, ())]
     return "\n".join(lines)

@@ -14,7 +14,15 @@ from edge_sdk.errors import UsageError
 from edge_sdk.spec.drift import Drift
 from edge_sdk.text import nearest, printable, table
 from fleet.client import find_fleet
-from fleet.words import ArtifactReport, DeviceReport, DriftReport, Entry, FleetReport, ModelReport
+from fleet.words import (
+    ArtifactReport,
+    DeviceReport,
+    DriftReport,
+    Entry,
+    FleetReport,
+    ModelReport,
+    reasons,
+)
 
 
 def add_to(commands: Any) -> Iterator[argparse.ArgumentParser]:
@@ -50,10 +58,13 @@ def run_status(args: argparse.Namespace) -> Outcome:
     report = find_fleet(args.data, args.api, args.token_file).get("/fleet", FleetReport)
     broker = "connected" if report.broker_connected else f"away: {report.broker_problem}"
     came = ", ".join(f"{count} {what}" for what, count in sorted(report.messages.items()))
+    troubled = ""
+    if report.troubled:
+        troubled = f", {report.troubled} with something in the way (edge fleet devices)"
     return Outcome(
         report,
         f"{report.name} (edgeloop {report.version}): {report.online} of {report.devices} devices "
-        f"online\n  broker {report.broker} {broker}\n  messages {came or 'none'}",
+        f"online{troubled}\n  broker {report.broker} {broker}\n  messages {came or 'none'}",
     )
 
 
@@ -66,9 +77,10 @@ def run_devices(args: argparse.Namespace) -> Outcome:
     for device in devices:
         seen = "never" if device.seen_ms is None else f"{_ago(now_ms - device.seen_ms)} ago"
         where = (device.device, "online" if device.online else "away", seen)
+        counts = _counts(device)
         for app, said in device.apps.items() or [("", None)]:
             if said is None:
-                rows.append((*where, "", "", "", ""))
+                rows.append((*where, "", "", "", "", ""))
                 continue
             beside = f"(shadow {said.shadow})" if said.shadow else ""
             rows.append(
@@ -77,13 +89,24 @@ def run_devices(args: argparse.Namespace) -> Outcome:
                     app,
                     said.serving or "-",
                     f"{said.state} {beside}".strip(),
-                    printable(said.reason),
+                    counts,
+                    printable("; ".join(filter(None, (said.reason, *said.problems)))),
                 )
             )
-            where = ("", "", "")
-    header = ("device", "", "seen", "app", "serves", "state", "why")
+            where, counts = ("", "", ""), ""
+    header = ("device", "", "seen", "app", "serves", "state", "inputs", "why")
     text = table(header, rows) if rows else "No device is enrolled yet: edge fleet enroll DEVICE"
     return Outcome({"devices": devices}, text)
+
+
+def _counts(device: DeviceReport) -> str:
+    """``4,200 answered, 12 refused``."""
+    counts = {
+        "answered": device.inferences,
+        "refused": device.refused,
+        "not recorded": device.unrecorded,
+    }
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
 
 
 def run_artifacts(args: argparse.Namespace) -> Outcome:
@@ -114,13 +137,21 @@ def run_models(args: argparse.Namespace) -> Outcome:
             str(len(m.devices)),
             str(m.inferences),
             str(m.errors),
+            str(sum(m.refused.values())),
+            str(m.unrecorded),
             _ms(m.p50_us),
             _ms(m.p99_us),
         )
         for m in models
     ]
-    header = ("app", "artifact", "role", "devices", "inferences", "errors", "p50 ms", "p99 ms")
-    text = table(header, rows, "<<<>>>>>") if rows else "Nothing has run in the last 15 minutes."
+    header = (
+        *("app", "artifact", "role", "devices"),
+        *("inferences", "errors", "refused", "unrecorded", "p50 ms", "p99 ms"),
+    )
+    text = table(header, rows, "<<<>>>>>>>") if rows else "Nothing has run in the last 15 minutes."
+    for model in models:
+        if model.refused:
+            text += f"\n{model.artifact}, {model.role}: its limits refused {reasons(model.refused)}"
     return Outcome({"models": models}, text)
 
 

@@ -24,6 +24,9 @@ LONGEST_MODEL = 128
 LONGEST_WORD = 4096
 FARTHEST = 10_000
 """The farthest latency bin that can be, in either direction."""
+MOST_REASONS = 64
+LONGEST_REASON = 128
+"""Why an input was refused, in how few words."""
 _APP = re.compile(NAME_PATTERN)
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -37,6 +40,11 @@ def nonsense(window: Window) -> str | None:
         (1 < window.latency.ratio <= 2, "its latency bins have no sensible ratio"),
         (all(0 <= n <= MOST for n in _numbers(window)), "a count or a time in it is impossible"),
         (all(abs(n) <= FARTHEST for n in window.latency.counts), "a latency in it is impossible"),
+        (
+            len(window.refused) <= MOST_REASONS
+            and all(0 < len(reason) <= LONGEST_REASON for reason in window.refused),
+            "its reasons to refuse are too many, or too long",
+        ),
     )
     return next((wrong for right, wrong in checks if not right), None)
 
@@ -76,6 +84,7 @@ def _leaves(tree: object) -> Iterator[object]:
 def _numbers(window: Window) -> Iterator[int]:
     yield from (window.started_ms, window.ended_ms, window.monotonic_ms, window.memory_bytes)
     yield from (window.inferences, window.errors, window.dropped, window.crashes)
+    yield from (window.unread, window.unrecorded, *window.refused.values())
     yield from _counts(window)
     if window.comparison is not None:
         yield from (window.comparison.compared, window.comparison.disagreed)

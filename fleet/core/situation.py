@@ -64,6 +64,22 @@ def place(
     return Place.FAILED if gave_up else Place.OPEN
 
 
+def is_undecided(app: AppState | None) -> bool:
+    """Whether what it serves is on a probation that came to nothing: only then is there a reason
+    while it goes on."""
+    return app is not None and app.state is State.PROBATION and bool(app.reason)
+
+
+MOST_PROBLEMS = 8
+LONGEST_PROBLEM = 400
+"""Of what one device says of one application: it is shown to people, and may be anything."""
+
+
+def problems_of(app: AppState) -> tuple[str, ...]:
+    """What is in the way of an application, as its device says."""
+    return tuple(problem[:LONGEST_PROBLEM] for problem in app.problems[:MOST_PROBLEMS])
+
+
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Where the devices of the current stage stand: the canaries at first, later all.
@@ -73,17 +89,21 @@ class Standing:
         failed: gave up on it.
         waiting: neither, and heard from lately.
         away: neither, and not heard from lately.
+        undecided: neither: they serve it, and have had no input to try it on.
+        problems: what some of them say is in the way: ``pi-1: no input since …``.
     """
 
     arrived: int = 0
     failed: int = 0
     waiting: int = 0
     away: int = 0
+    undecided: int = 0
+    problems: tuple[str, ...] = ()
 
     @property
     def open(self) -> int:
         """How many have not come to an end."""
-        return self.waiting + self.away
+        return self.waiting + self.away + self.undecided
 
 
 def look(rollout: Rollout, standing: Standing, verdict: Verdict, at_ms: int) -> Event | None:
@@ -128,12 +148,23 @@ def _look_forward(
     return Overdue(at_ms, _still_out(verdict.summary, standing), verdict)
 
 
+MOST_TOLD = 3
+"""Problems that stand in a rollout's reason; its report has them all."""
+
+
 def _still_out(reason: str, standing: Standing) -> str:
     parts = [reason] if reason else []
     if standing.waiting:
         parts.append(f"{_devices(standing.waiting)} did not get there in time")
     if standing.away:
         parts.append(f"{_devices(standing.away)} not heard from; told when back")
+    if standing.undecided:
+        parts.append(
+            f"{_devices(standing.undecided)} without input; it is decided there when some comes"
+        )
+    parts += standing.problems[:MOST_TOLD]
+    if len(standing.problems) > MOST_TOLD:
+        parts.append(f"and {len(standing.problems) - MOST_TOLD} more like that")
     return "; ".join(parts) or "the deadline has passed"
 
 

@@ -6,8 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from edge_sdk.spec.sketch import LATENCY_RATIO, Window
+
+K = TypeVar("K", int, str)
 
 
 @dataclass(frozen=True)
@@ -15,7 +18,7 @@ class Tally:
     """Sums over windows.
 
     Attributes:
-        inferences, errors, crashes: as in ``Window``.
+        inferences, errors, crashes, refused, unrecorded: as in ``Window``.
         compared, disagreed: of shadows.
         latency: counts by logarithmic bin, microseconds.
         ratio: of those bins.
@@ -28,6 +31,8 @@ class Tally:
     disagreed: int = 0
     latency: Mapping[int, int] = field(default_factory=dict)
     ratio: float = LATENCY_RATIO
+    refused: Mapping[str, int] = field(default_factory=dict)
+    unrecorded: int = 0
 
     @property
     def tried(self) -> int:
@@ -48,6 +53,8 @@ class Tally:
             disagreed=self.disagreed + other.disagreed,
             latency=_added(self.latency, other.latency),
             ratio=self.ratio if self.latency else other.ratio,
+            refused=_added(self.refused, other.refused),
+            unrecorded=self.unrecorded + other.unrecorded,
         )
 
     def percentile(self, share: float) -> float | None:
@@ -95,11 +102,13 @@ def tally(windows: Iterable[Window]) -> Tally:
             disagreed=comparison.disagreed if comparison else 0,
             latency=window.latency.counts if fits else {},
             ratio=window.latency.ratio if fits else total.ratio,
+            refused=window.refused,
+            unrecorded=window.unrecorded,
         )
     return total
 
 
-def _added(a: Mapping[int, int], b: Mapping[int, int]) -> dict[int, int]:
+def _added(a: Mapping[K, int], b: Mapping[K, int]) -> dict[K, int]:
     total = Counter(a)
     total.update(b)
     return dict(total)

@@ -7,7 +7,7 @@ from typing import Any
 from edge_sdk.spec.drift import Drift
 from fleet.core.gate import Line, Outcome
 from fleet.core.rollout import Stage
-from fleet.words import DeviceReport, DriftReport, Entry, ModelReport, RolloutReport
+from fleet.words import DeviceReport, DriftReport, Entry, ModelReport, RolloutReport, reasons
 
 MOST_DEVICES = 200
 MOST_PLACES = 24
@@ -54,11 +54,19 @@ def _card(report: RolloutReport) -> Plain:
     rollout = report.rollout
     canaries = set(report.canaries)
     places = [
-        {"device": device, "canary": device in canaries, "tone": _PLACES[place]}
+        {
+            "device": device,
+            "canary": device in canaries,
+            "tone": _PLACES[place],
+            "problems": report.problems.get(device, ()),
+        }
         for device, place in report.places.items()
     ]
     if not places:
-        places = [{"device": device, "canary": True, "tone": ""} for device in report.canaries]
+        places = [
+            {"device": device, "canary": True, "tone": "", "problems": ()}
+            for device in report.canaries
+        ]
     return {
         "id": rollout.id,
         "artifact": f"{rollout.candidate.name} {rollout.candidate.version}",
@@ -127,6 +135,8 @@ def device_rows(reports: list[DeviceReport]) -> list[Plain]:
             "machine": _machine(report),
             "seen_ms": report.seen_ms,
             "inferences": report.inferences,
+            "refused": report.refused,
+            "unrecorded": report.unrecorded,
             "apps": [
                 {
                     "name": name,
@@ -136,6 +146,7 @@ def device_rows(reports: list[DeviceReport]) -> list[Plain]:
                     "state": app.state.replace("_", " "),
                     "tone": _STATES.get(app.state, "calm"),
                     "reason": app.reason,
+                    "problems": app.problems,
                 }
                 for name, app in report.apps.items()
             ]
@@ -168,6 +179,9 @@ def latency_rows(reports: list[ModelReport]) -> list[Plain]:
             "wide": _width(report.p99_us, widest[report.app]),
             "inferences": report.inferences,
             "errors": report.errors,
+            "refused": sum(report.refused.values()),
+            "why": reasons(report.refused),
+            "unrecorded": report.unrecorded,
         }
         for report in reports
     ]

@@ -90,6 +90,8 @@ windows = Table(
     Column("inferences", BigInteger, nullable=False),
     Column("errors", BigInteger, nullable=False),
     Column("crashes", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False, server_default="0"),
+    Column("unrecorded", BigInteger, nullable=False, server_default="0"),
     Column("window", LargeBinary, nullable=False),  # Window, MessagePack
     Index("windows_by_model", "app", "artifact", "device", "role", "id"),
     Index("windows_by_time", "received_ms"),

@@ -38,6 +38,8 @@ def add(connection: Connection, device: str, closed: Iterable[Window], at_ms: in
             "inferences": window.inferences,
             "errors": window.errors,
             "crashes": window.crashes,
+            "refused": sum(window.refused.values()),
+            "unrecorded": window.unrecorded,
             "window": pack(window),
         }
         for window in closed
@@ -141,14 +143,25 @@ def sums(
     }
 
 
-def totals(connection: Connection, device: str) -> tuple[int, int]:
-    """How many windows are kept of a device, and the inferences in them."""
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the windows that are kept of a device; see ``Window``."""
+
+    windows: int
+    inferences: int
+    refused: int
+    unrecorded: int
+
+
+def totals(connection: Connection, device: str) -> Totals:
+    """What the windows that are kept of a device come to."""
+    summed = (windows.c.inferences, windows.c.refused, windows.c.unrecorded)
     row = connection.execute(
-        select(func.count(), func.coalesce(func.sum(windows.c.inferences), 0)).where(
+        select(func.count(), *(func.coalesce(func.sum(column), 0) for column in summed)).where(
             windows.c.device == device
         )
     ).one()
-    return int(row[0]), int(row[1])
+    return Totals(*map(int, row))
 
 
 def forget(connection: Connection, before_ms: int) -> int:

@@ -1,7 +1,8 @@
 """The wire is for ever: messages that devices in the field send must be read, and read the same.
 
 ``tests/contract/wire/*.msgpack`` are payloads as version 1 wrote them. They are never written
-again; a new message gets a file of its own (run this module as a program).
+again; a new message, and an old one with new fields (``TYPE-2``), gets a file of its own (run this
+module as a program).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from edge_sdk.errors import FleetError
 from edge_sdk.spec.bench import (
@@ -160,6 +162,19 @@ MESSAGES: tuple[Message, ...] = (
     Chunk(path="targets/ab/manifest.json", offset=131072, size=131077, data=b"\0\1\2\3\xff"),
     Acknowledged(outbox="o-1", sequences=(1, 2, 5)),
 )
+MORE_REPORTED = replace(
+    REPORTED,
+    apps={"doors": replace(REPORTED.apps["doors"], problems=("no input since noon: no camera",))},
+)
+MORE_WINDOW = replace(WINDOW, refused={"dark": 12, "out of range: x": 3}, unrecorded=6)
+GROWN: dict[str, Message] = {
+    "hello-2": Hello(boot="b-1", profile=PROFILE, reported=MORE_REPORTED),
+    "reported-2": ReportedMessage(at_ms=1_790_000_001_000, reported=MORE_REPORTED),
+    "telemetry-2": TelemetryMessage(windows=(MORE_WINDOW,)),
+}
+"""Messages that have got fields since: each with them, by the name of its file."""
+GOLDEN = {**{message.TYPE: message for message in MESSAGES}, **GROWN}
+NEWEST = {message.TYPE: name for name, message in GOLDEN.items()}
 
 
 def sealed(message: Message) -> bytes:
@@ -176,12 +191,13 @@ def sealed(message: Message) -> bytes:
 
 def test_every_message_has_a_golden_one() -> None:
     assert {message.TYPE for message in MESSAGES} == set(BODIES)
-    assert {path.stem for path in FOLDER.glob("*.msgpack")} == set(BODIES)
+    assert {path.stem for path in FOLDER.glob("*.msgpack")} == set(GOLDEN)
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
-def test_what_was_sent_once_is_read_for_ever(message: Message) -> None:
-    payload = (FOLDER / f"{message.TYPE}.msgpack").read_bytes()
+@pytest.mark.parametrize("name", GOLDEN)
+def test_what_was_sent_once_is_read_for_ever(name: str) -> None:
+    message = GOLDEN[name]
+    payload = (FOLDER / f"{name}.msgpack").read_bytes()
     envelope = open_(payload)
     assert (envelope.id, envelope.answers, envelope.outbox, envelope.sequence) == (
         "m-1",
@@ -192,9 +208,30 @@ def test_what_was_sent_once_is_read_for_ever(message: Message) -> None:
     assert read(envelope) == message
 
 
-@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
-def test_today_s_bytes_are_the_golden_ones(message: Message) -> None:
-    assert sealed(message) == (FOLDER / f"{message.TYPE}.msgpack").read_bytes()
+@pytest.mark.parametrize("kind", NEWEST)
+def test_today_s_bytes_are_the_newest_golden_ones(kind: str) -> None:
+    """After adding a field, add ``TYPE-N`` beside the others; never change one of them."""
+    assert sealed(GOLDEN[NEWEST[kind]]) == (FOLDER / f"{NEWEST[kind]}.msgpack").read_bytes()
+
+
+@pytest.mark.parametrize("name", GROWN)
+def test_what_has_grown_says_to_an_older_edgeloop_what_it_always_said(name: str) -> None:
+    """It passes over what it does not know, at every depth."""
+
+    def known(now: object, then: object) -> object:
+        if isinstance(now, dict) and isinstance(then, dict):
+            return {key: known(now[key], then[key]) for key in then}
+        if isinstance(now, list) and isinstance(then, list):
+            return [known(*pair) for pair in zip(now, then, strict=True)]
+        return now
+
+    def body(stem: str) -> object:
+        envelope = open_((FOLDER / f"{stem}.msgpack").read_bytes())
+        return msgspec.msgpack.decode(envelope.body, strict=False)
+
+    then = body(GROWN[name].TYPE)
+    assert body(name) != then
+    assert known(body(name), then) == then
 
 
 @pytest.mark.parametrize("message", MESSAGES, ids=lambda message: message.TYPE)
@@ -258,8 +295,8 @@ def test_a_topic_of_the_wrong_shard_is_nobody_s() -> None:
 
 
 if __name__ == "__main__":
-    for fresh in MESSAGES:
-        path = FOLDER / f"{fresh.TYPE}.msgpack"
+    for stem, fresh in GOLDEN.items():
+        path = FOLDER / f"{stem}.msgpack"
         if path.exists():
             print(f"{path.name} is kept as it is", file=sys.stderr)
         else:

@@ -76,6 +76,79 @@ def test_each_is_short_is_in_the_readme_and_says_how_to_run_it(name: str) -> Non
     assert path.name in README or module in README
 
 
+def called(name: str, *words: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"examples.{name}", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.parametrize("name", SHORT)
+def test_each_says_its_usage_in_one_line(name: str) -> None:
+    module = SHORT[name].removesuffix(".py").replace("/", ".").removeprefix("examples.")
+    asked = called(module, "--help")
+    assert (asked.returncode, asked.stdout.count("\n")) == (0, 1)
+    usage = f"usage: python -m examples.{module} "
+    assert asked.stdout.startswith(usage)
+    # The wake word may be called with nothing: it listens. Many it refuses as well.
+    wrong = called(module, *["a", "b", "c"] * (module == "wake_word.listen"))
+    assert (wrong.returncode, wrong.stdout) == (2, "")
+    lines = [line for line in wrong.stderr.splitlines() if line.startswith("usage: ")]
+    assert lines == [asked.stdout.rstrip()]
+    assert "Traceback" not in wrong.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("classify", ("gone.edge", "photo.png")),
+        ("batch_inference", ("model.edge", "gone")),
+        ("detect_on_video", ("gone.mp4", "out.mp4", "found.jsonl")),
+        ("blur_faces", ("gone.mp4",)),
+        ("own_stage", ("gone.mp4",)),
+        ("wake_word.listen", ("gone.wav",)),
+        ("custom_delegate", ("gone.tflite", "./libmine.so")),
+        ("own_backend", ("gone.onnx", "x.npy")),
+        ("fleet_in_a_script", ("gone.edge", ".", "build")),
+        ("fleet_in_a_script", ("model.edge", "gone", "build")),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[0],
+)
+def test_a_file_that_is_not_there_is_named(
+    tmp_path: Path, name: str, words: tuple[str, ...]
+) -> None:
+    write_picture(tmp_path / "here.png", np.zeros((8, 8, 3), np.uint8))
+    done = called(name, *words)
+    assert done.returncode == 2, done.stderr
+    assert "gone" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["here.png"]  # nothing was begun
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "code"),
+    [
+        ("classify", ("junk.edge", "photo.png"), 4),
+        ("batch_inference", ("junk.edge", ".", "many"), 2),
+        ("custom_delegate", ("junk.tflite", "./libmine.so"), 2),
+        ("own_backend", ("junk.onnx", "x.npy"), 2),
+        ("own_stage", ("junk.mp4",), 2),
+    ],
+    ids=["classify", "batch_inference", "custom_delegate", "own_backend", "own_stage"],
+)
+def test_what_is_no_such_file_is_said(
+    tmp_path: Path, name: str, words: tuple[str, ...], code: int
+) -> None:
+    (tmp_path / words[0]).write_bytes(b"\xff" * 300)
+    done = called(name, *words)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_classify(light: Path, tmp_path: Path) -> None:
     half = np.full((40, 40, 3), 230, np.uint8)
     half[:, 20:] = 0

@@ -321,7 +321,9 @@ def test_a_clock_far_ahead_refuses_what_is_new_and_says_so(tmp_path: Path) -> No
             await eventually(lambda: agent.serves(first.digest))
             counter = fleet.want(second)
             await agent.reaches("downloading", 2)
-            await eventually(lambda: "too old" in agent.status()["apps"][APP]["delay"])
+            await eventually(
+                lambda: "too old" in str(agent.status()["apps"][APP]["state"]["problems"])
+            )
             said = told(agent)
             assert "The fleet's metadata is too old to install anything new" in said
             assert "date -u" in said

@@ -19,6 +19,7 @@ import pytest
 from picture_models import BRIGHT, DARK, SIDE, artifact, slot, write_pictures
 
 from device_agent import ipc
+from edge_sdk.spec import InputLimits
 from edge_sdk.spec.sketch import Window
 from edge_sdk.telemetry import histogram
 
@@ -359,13 +360,12 @@ def test_a_source_that_goes_away_is_no_error_of_the_model(tmp_path: Path, pictur
         await worker.serve(right)
         await worker.answered(5)
         pictures.rename(tmp_path / "away")
-        failed = await worker.until(ipc.Failed)
-        assert failed.what == "source"
-        assert str(pictures) in failed.reason
-        beat = await worker.until(ipc.Beat, lambda beat: beat.unread >= 3)
-        assert beat.errors == 0
+        beat = await worker.until(ipc.Beat, lambda beat: bool(beat.no_input))
+        assert beat.no_input.startswith("no input since 20")
+        assert str(pictures) in beat.no_input
+        assert (beat.errors, beat.unread >= 3) == (0, True)
         (tmp_path / "away").rename(pictures)
-        await worker.answered(beat.inferences + 5)
+        assert (await worker.answered(beat.inferences + 5)).no_input == ""
         (window,) = await worker.stop()
         assert (window.errors, window.unread >= 3) == (0, True)
 
@@ -377,11 +377,81 @@ def test_a_source_may_come_later(tmp_path: Path) -> None:
 
     async def scenario(worker: Worker) -> None:
         await worker.serve(right)
-        await worker.until(ipc.Failed)
+        beat = await worker.until(ipc.Beat, lambda beat: beat.unread >= 3)
+        assert (beat.inferences, beat.errors) == (0, 0)
         write_pictures(tmp_path / "later", BRIGHT)
         await worker.answered(3)
 
     run(scenario, tmp_path / "later")
+
+
+def test_what_the_artifact_s_limits_refuse_is_no_error_and_no_answer(
+    tmp_path: Path, pictures: Path
+) -> None:
+    """``pictures`` has one dark in four; all are of one gray, which is fine by these limits."""
+    right = slot(tmp_path / "a", guard=InputLimits(min_luma=100, min_contrast=0))
+    shadow = slot(tmp_path / "b", version="1.1.0", guard=InputLimits(max_luma=100, min_contrast=0))
+
+    async def scenario(worker: Worker) -> None:
+        await worker.serve(right)
+        await worker.shadow(shadow)
+        beat = await worker.until(ipc.Beat, lambda b: b.shadow_inferences >= 5)
+        assert beat.refused.keys() == {"dark"}
+        assert (beat.errors, beat.shadow_errors, beat.unread, beat.no_input) == (0, 0, 0, "")
+        served, shadowed = sorted(await worker.stop(), key=lambda w: w.role)
+        assert abs(served.inferences - 3 * served.refused["dark"]) <= 3
+        assert (served.errors, served.classes) == (0, {1: served.inferences})
+        assert shadowed.refused.keys() == {"bright"}
+        assert shadowed.classes == {0: shadowed.inferences}
+        assert shadowed.comparison is not None
+        assert shadowed.comparison.compared == 0  # never asked about the same
+
+    run(scenario, pictures)
+
+
+def test_limits_that_refuse_everything_are_told(tmp_path: Path, pictures: Path) -> None:
+    night = slot(tmp_path, guard=InputLimits(max_luma=10, min_contrast=0, most_per_s=1000))
+
+    async def scenario(worker: Worker) -> None:
+        await worker.serve(night)
+        beat = await worker.until(ipc.Beat, lambda beat: bool(beat.no_input))
+        assert "the artifact's limits refuse it: bright" in beat.no_input
+        assert (beat.inferences, beat.errors, beat.refused["bright"] > 3) == (0, 0, True)
+
+    run(scenario, pictures)
+
+
+def test_a_rate_that_is_kept_is_no_lack_of_input(tmp_path: Path, pictures: Path) -> None:
+    slow = slot(tmp_path, guard=InputLimits(min_contrast=0, most_per_s=0.1))
+
+    async def scenario(worker: Worker) -> None:
+        await worker.serve(slow)
+        first = await worker.answered(1)
+        seven_s = first.monotonic_ms + 7000
+        beat = await worker.until(ipc.Beat, lambda beat: beat.monotonic_ms > seven_s)
+        assert (beat.inferences, beat.errors, beat.no_input) == (1, 0, "")
+        assert beat.refused.keys() == {"too many a second"}
+
+    run(scenario, pictures)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [InputLimits(min_luma=300, max_luma=400), InputLimits(ranges={"image": (0, 1)})],
+    ids=["nothing passes", "no picture's"],
+)
+def test_limits_that_are_nonsense_are_found_by_the_check(
+    tmp_path: Path, pictures: Path, limits: InputLimits
+) -> None:
+    odd = slot(tmp_path, guard=limits)
+
+    async def scenario(worker: Worker) -> None:
+        await worker.line.send(ipc.Check(slot=odd[0], artifact=odd[1]))
+        checked = await worker.until(ipc.Checked)
+        assert not checked.ok
+        assert "pictures" in checked.reason or "picture can pass" in checked.reason
+
+    run(scenario, pictures)
 
 
 def test_new_pictures_are_seen_at_once(tmp_path: Path, pictures: Path) -> None:

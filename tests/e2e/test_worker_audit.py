@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -67,20 +68,75 @@ def test_every_served_answer_is_there_and_no_shadowed_one(tmp_path: Path, pictur
     assert log.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_where_nothing_can_be_written_nothing_is_answered(tmp_path: Path, pictures: Path) -> None:
+def limit_files(worker: Worker, size: int | str) -> None:
+    """From now on no file of this very process grows beyond that: its disk is full."""
+    command = ["prlimit", f"--pid={worker.process.pid}", f"--fsize={size}:unlimited"]
+    subprocess.run(command, check=True)
+
+
+def test_a_full_disk_costs_records_and_no_answers_and_the_trail_says_so(
+    tmp_path: Path, pictures: Path
+) -> None:
+    log = tmp_path / "audit" / "light.jsonl"
+
+    async def story() -> tuple[ipc.Beat, ipc.Beat]:
+        worker = await started(pictures, log)
+        await worker.serve(slot(tmp_path / "slots"))
+        await worker.answered(5)
+        limit_files(worker, log.stat().st_size + 100)  # the next record is cut in the middle
+        full = await worker.until(ipc.Beat, lambda b: b.unrecorded > 5)
+        later = await worker.until(ipc.Beat)
+        assert later.no_record == full.no_record  # one sentence, until it is over
+        limit_files(worker, "unlimited")
+        again = await worker.until(ipc.Beat, lambda b: b.inferences > later.inferences + 5)
+        (window,) = await worker.stop()
+        assert (window.errors, window.unrecorded) == (0, again.unrecorded)
+        assert window.inferences > window.unrecorded > 5
+        found = verify(log)
+        assert found.passed
+        assert found.lost == window.unrecorded
+        assert found.records + found.lost == window.inferences
+        return full, again
+
+    full, again = asyncio.run(story())
+    assert full.errors == again.errors == 0
+    assert full.no_record.startswith("answers are not recorded since 20")
+    assert "There is no room to write" in full.no_record
+
+
+def test_where_nothing_can_be_written_the_model_answers_on(tmp_path: Path, pictures: Path) -> None:
     (tmp_path / "audit").mkdir()
-    (tmp_path / "audit" / "light.jsonl").write_text("dear diary\n")
+    log = tmp_path / "audit" / "light.jsonl"
+    log.write_text("dear diary\n")
 
     async def story() -> ipc.Beat:
-        worker = await started(pictures, tmp_path / "audit" / "light.jsonl")
+        worker = await started(pictures, log)
         await worker.serve(slot(tmp_path / "slots"))
-        beat = await worker.until(ipc.Beat, lambda b: b.errors > 2)
-        await ended(worker)
+        beat = await worker.until(ipc.Beat, lambda b: b.unrecorded > 2)
+        assert (beat.inferences, beat.errors) == (beat.unrecorded, 0)
+        assert "no audit log that can be continued" in beat.no_record
+        assert log.read_text() == "dear diary\n"
+        log.unlink()  # somebody has looked into it
+        await worker.until(ipc.Beat, lambda b: b.inferences > b.unrecorded + 5)
+        (window,) = await worker.stop()
+        assert verify(log).lost == window.unrecorded
         return beat
 
-    beat = asyncio.run(story())
-    assert beat.inferences == 0
-    assert "no audit log that can be continued" in beat.last_error
+    assert asyncio.run(story()).last_error == ""
+
+
+def test_a_folder_that_is_none(tmp_path: Path, pictures: Path) -> None:
+    (tmp_path / "audit").write_text("a file is here")
+
+    async def story() -> None:
+        worker = await started(pictures, tmp_path / "audit" / "light.jsonl")
+        await worker.serve(slot(tmp_path / "slots"))
+        beat = await worker.until(ipc.Beat, lambda b: b.unrecorded > 2)
+        assert beat.errors == 0
+        assert "audit" in beat.no_record
+        await ended(worker)
+
+    asyncio.run(story())
 
 
 def test_it_is_off_unless_it_is_asked_for(tmp_path: Path, pictures: Path) -> None:

@@ -32,6 +32,7 @@ from edge_sdk.spec import (
     ConversionReport,
     Detection,
     ImageInput,
+    InputLimits,
     Latency,
     Limits,
     Provenance,
@@ -301,9 +302,15 @@ def test_detection_is_described() -> None:
         assert known in text
 
 
+def test_limits_are_described() -> None:
+    limits = InputLimits(min_luma=20, ranges={"<b>": (0, 1)})
+    text = Page(render(report(WRAPPED), replace(IDENTITY, guard=limits))).text
+    assert "asked only about what keeps: min_luma 20, min_contrast 2, ranges <b> 0 to 1" in text
+
+
 def test_what_is_not_declared_is_said_to_be_missing() -> None:
     text = Page(render(EMPTY, Identity(name="x", version="1.0.0"))).text
-    assert text.count("none declared") == 5
+    assert text.count("none declared") == 6
     assert text.count("none given") == 2
     assert "No variants" in text
 

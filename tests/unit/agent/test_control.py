@@ -33,9 +33,14 @@ STATUS = Status(
     apps={
         "look": AppStatus(
             state=AppState(serving=A, state=State.ROLLED_BACK, reason="look 1.1.0: slow"),
-            worker=WorkerStatus(inferences=5, errors=1, problem="source: no pictures"),
+            worker=WorkerStatus(
+                inferences=5, errors=1, refused={"dark": 3, "blank": 1}, problem="serve: no engine"
+            ),
         ),
-        "hear": AppStatus(state=AppState(target=B, state=State.DOWNLOADING)),
+        "hear": AppStatus(
+            state=AppState(target=B, state=State.DOWNLOADING, problems=("waits: no room",)),
+            worker=WorkerStatus(unrecorded=7),
+        ),
     },
     outbox=Waiting(messages=2, bytes=1500, dropped=1),
     traffic=Traffic(),
@@ -87,10 +92,16 @@ def test_a_status_for_a_person() -> None:
         "broker   mqtt://127.0.0.1:1883: not connected. not authorized",
         "outbox   2 waiting (1.5 kB), 1 dropped",
         "",
-        "app   state              serving     previous  shadow  answered  failed",
-        "----  -----------------  ----------  --------  ------  --------  ------",
-        "hear  downloading 1.1.0  -           -         -              0       0",
-        "look  rolled_back        look 1.0.0  -         -              5       1",
+        "app   state              serving     previous  shadow  answered  failed  refused  "
+        "unrecorded",
+        "----  -----------------  ----------  --------  ------  --------  ------  -------  "
+        "----------",
+        "hear  downloading 1.1.0  -           -         -              0       0        0  "
+        "         7",
+        "look  rolled_back        look 1.0.0  -         -              5       1        4  "
+        "         0",
+        "hear: waits: no room",
         "look: rolled_back: look 1.1.0: slow",
-        "look: source: no pictures",
+        "look: its limits refused 3 dark, 1 blank",
+        "look: serve: no engine",
     ]

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from device_agent.core.backoff import Backoff
-from device_agent.core.probation import Terms, Verdict, judge
+from device_agent.core.probation import Outcome, Terms, Verdict, judge
 
+HEALTHY = Verdict(Outcome.HEALTHY)
 TERMS = Terms(duration_ms=5000, inferences=10, max_errors=1, deadline_ms=60_000)
 
 
@@ -16,16 +17,37 @@ TERMS = Terms(duration_ms=5000, inferences=10, max_errors=1, deadline_ms=60_000)
         (0, 0, 0, None),
         (4999, 500, 0, None),
         (5000, 9, 0, None),
-        (5000, 10, 0, Verdict(True)),
-        (5000, 10, 1, Verdict(True)),
-        (100, 3, 2, Verdict(False, "2 of its first 5 inferences failed")),
+        (5000, 10, 0, HEALTHY),
+        (5000, 10, 1, HEALTHY),
+        (100, 3, 2, Verdict(Outcome.UNHEALTHY, "2 of its first 5 inferences failed")),
         (59_999, 9, 0, None),
-        (60_000, 9, 0, Verdict(False, "it answered 9 times in 60 s; 10 were needed")),
-        (60_000, 10, 0, Verdict(True)),
+        (60_000, 9, 0, Verdict(Outcome.UNHEALTHY, "it answered 9 times in 60 s; 10 were needed")),
+        (60_000, 10, 0, HEALTHY),
     ],
 )
 def test_probation(elapsed_ms: int, inferences: int, errors: int, expected: Verdict | None) -> None:
-    assert judge(TERMS, elapsed_ms, inferences, errors) == expected
+    assert judge(TERMS, elapsed_ms, inferences, errors, starved=False) == expected
+
+
+@pytest.mark.parametrize(
+    ("elapsed_ms", "inferences", "errors", "expected"),
+    [
+        (59_999, 9, 0, None),
+        (5000, 10, 0, Outcome.HEALTHY),
+        (60_000, 10, 1, Outcome.HEALTHY),
+        (60_000, 0, 0, Outcome.INCONCLUSIVE),
+        (60_000, 9, 1, Outcome.INCONCLUSIVE),
+        (100, 0, 2, Outcome.UNHEALTHY),
+        (60_000, 0, 2, Outcome.UNHEALTHY),
+    ],
+)
+def test_where_inputs_were_missing_too_few_answers_prove_nothing(
+    elapsed_ms: int, inferences: int, errors: int, expected: Outcome | None
+) -> None:
+    found = judge(TERMS, elapsed_ms, inferences, errors, starved=True)
+    assert (found and found.outcome) == expected
+    if found is not None and found.outcome is Outcome.INCONCLUSIVE:
+        assert found.reason.startswith(f"inconclusive: it answered {inferences} times in 60 s; 10")
 
 
 @given(st.integers(1, 10_000), st.floats(0, 1, exclude_max=True))

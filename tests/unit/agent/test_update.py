@@ -273,6 +273,26 @@ def test_too_many_restarts_are_held_against_the_candidate(state: State) -> None:
         assert f"restarted {MAX_BOOTS + 1} times" in update.reason
 
 
+def test_a_probation_without_input_goes_on_and_ends_well_or_badly() -> None:
+    update = bring(SERVING_A, desired(2, B), S.PROBATION)
+    for _ in range(MAX_BOOTS):
+        update, _ = step(update, ev.Rebooted())
+    update, effects = step(update, ev.Inconclusive(update.attempt, "no input"))
+    assert (update.state, update.reason, effects) == (
+        *(S.PROBATION, "no input"),
+        (fx.Watch(B, update.attempt),),
+    )
+    assert (view(update).serving, view(update).previous) == (B, A)
+    # It has run for a whole probation: a restart every night says nothing against it.
+    assert update.boots == 0
+    well, _ = step(update, ev.Healthy(update.attempt))
+    assert (well.state, well.serving, well.reason) == (S.COMMITTED, B, "")
+    badly, _ = step(update, ev.Unhealthy(update.attempt, "slow"))
+    assert (badly.state, badly.serving, badly.refused) == (S.ROLLED_BACK, A, (B.digest,))
+    late, effects = step(well, ev.Inconclusive(well.attempt - 1, "no input"))
+    assert (late, effects) == (well, ())
+
+
 def test_restarts_count_within_one_step_only() -> None:
     update, _ = step(bring(SERVING_A, desired(2, B), S.VERIFYING), ev.Rebooted())
     assert update.boots == 1
@@ -306,6 +326,7 @@ REFS = st.sampled_from([A, B, C, D])
 OUTCOMES = (
     *(ev.Fetched, ev.Verified, ev.Activated, ev.Healthy, ev.Shadowed),
     *(ev.Unfetchable, ev.Unfit, ev.NotActivated, ev.Unhealthy, ev.NotShadowed),
+    ev.Inconclusive,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -179,6 +180,47 @@ def test_a_crash_between_two_renames_loses_nothing(model: edge_sdk.Session, log:
     assert found.passed
     assert found.last is not None
     assert found.last[0] == 31
+
+
+def test_what_has_no_record_is_said_by_the_next_and_added_up(
+    model: edge_sdk.Session, log: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    answer = model.predict(picture())
+    with AuditLog(log) as opened:
+        for lost in (0, 3, 0, 1):
+            opened.record(model, picture(), answer, lost=lost)
+    assert verify(log).lost == 4
+    assert main(["audit", "verify", str(log)]) == 0  # whole, and it says what is missing
+    assert "lost     4 answers have no record" in capfd.readouterr().out
+
+
+def test_no_room_for_another_file_pushes_none_out(model: edge_sdk.Session, log: Path) -> None:
+    """At every try the older ones would move up by one, and the oldest go."""
+    write(log, model, 30, max_bytes=4000, keep=2)
+    answer = model.predict(picture())
+    with AuditLog(log, max_bytes=4000, keep=2) as opened:
+        opened.record(model, picture(), answer)  # for which the model's file is read, once
+        while log.stat().st_size < 3000:
+            opened.record(model, picture(), answer)
+        older = json.loads(log.with_name("audit.jsonl.1").read_text().splitlines()[0])
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))  # not one more can be opened
+        lost = 0
+        try:
+            for _ in range(20):
+                try:
+                    opened.record(model, picture(), answer)
+                except UsageError:
+                    lost += 1
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert lost > 15
+        opened.record(model, picture(), answer, lost=lost)
+    found = verify(log)
+    assert found.passed
+    assert found.lost == lost
+    assert found.first is not None
+    assert found.first[0] == older["number"]  # one rotation, and no more
 
 
 @pytest.mark.parametrize("cut", [1, 2, 300], ids=["newline", "brace", "half"])

@@ -37,6 +37,21 @@ def test_the_revisions_make_the_tables_that_the_code_means(store: Store) -> None
     assert store.read_now(differences) == []
 
 
+def test_windows_from_before_anything_was_refused_are_kept(tmp_path: Path, store: Store) -> None:
+    store.write_now(lambda c: telemetry.add(c, "pi-1", [a_window(inferences=7)], 10))
+    store.close()
+    with sqlite3.connect(tmp_path / "fleet.db") as connection:
+        for column in ("refused", "unrecorded"):
+            connection.execute(f"alter table windows drop column {column}")
+        connection.execute("update alembic_version set version_num = '0002'")
+    connection.close()
+    again = Store(f"sqlite:///{tmp_path / 'fleet.db'}")
+    refused = a_window(refused={"dark": 2, "blank": 1}, unrecorded=4, inferences=5)
+    again.write_now(lambda c: telemetry.add(c, "pi-1", [refused], 20))
+    assert again.read_now(lambda c: telemetry.totals(c, "pi-1")) == telemetry.Totals(2, 12, 3, 4)
+    again.close()
+
+
 def test_the_database_survives_and_stays(tmp_path: Path, store: Store) -> None:
     again = Store(f"sqlite:///{tmp_path / 'fleet.db'}")
     assert again.read_now(devices.passwords) == {"pi-1": "secret"}
@@ -137,7 +152,7 @@ def test_windows_come_back_as_they_were(store: Store) -> None:
     assert [window for _, window in found] == closed[2:]
     sums = store.read_now(lambda c: telemetry.sums(c, "fashion", NEW.digest, "shadow", 15))
     assert {d: (t.inferences, t.errors) for d, t in sums.items()} == {"pi-1": (12, 3)}
-    assert store.read_now(lambda c: telemetry.totals(c, "pi-1")) == (6, 115)
+    assert store.read_now(lambda c: telemetry.totals(c, "pi-1")) == telemetry.Totals(6, 115, 0, 0)
     assert store.read_now(lambda c: [m.role for m in telemetry.models(c, 0)]) == ["shadow", "serve"]
     assert store.write_now(lambda c: telemetry.forget(c, 20)) == 2
     assert len(store.read_now(lambda c: list(c.execute(select(windows.c.id))))) == 4

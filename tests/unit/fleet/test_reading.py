@@ -12,6 +12,7 @@ from fleet.core.reading import nonsense
 def test_a_window_makes_sense() -> None:
     assert nonsense(a_window(features={"brightness": BinCounts(counts=(1, 2))})) is None
     assert nonsense(a_window(comparison=None, role="serve")) is None
+    assert nonsense(a_window(refused={"dark": 3}, unrecorded=2, unread=1)) is None
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,12 @@ def test_a_window_makes_sense() -> None:
         ({"features": {"x": BinCounts(counts=(1,), missing=-1)}}, "impossible"),
         ({"features": {"x": BinCounts(counts=(-1,))}}, "impossible"),
         ({"comparison": Comparison(compared=-1)}, "impossible"),
+        ({"unread": -1}, "impossible"),
+        ({"unrecorded": 2**54}, "impossible"),
+        ({"refused": {"dark": -1}}, "impossible"),
+        ({"refused": {"": 1}}, "reasons to refuse"),
+        ({"refused": {"x" * 129: 1}}, "reasons to refuse"),
+        ({"refused": {str(number): 1 for number in range(65)}}, "reasons to refuse"),
         ({"latency": LogHistogram(counts={10_001: 1})}, "a latency"),
         ({"latency": LogHistogram(zeros=-1)}, "impossible"),
         ({"latency": LogHistogram(ratio=1.0)}, "no sensible ratio"),

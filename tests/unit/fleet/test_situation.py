@@ -17,7 +17,7 @@ from fleet.core.rollout import (
     Returned,
     Stage,
 )
-from fleet.core.situation import Place, Standing, look, place
+from fleet.core.situation import Place, Standing, is_undecided, look, place, problems_of
 
 GOOD = Verdict(outcome=Outcome.SUCCESSFUL)
 OPEN = Verdict(
@@ -120,6 +120,43 @@ def test_rolling_does_not_wait_for_ever_for_devices_that_are_away() -> None:
     assert isinstance(event, Passed)
     assert event.reason == "2 devices not heard from; told when back"
     assert isinstance(event_of(Stage.ROLLING, Standing(waiting=1), GOOD, LATE), Overdue)
+
+
+def test_rolling_does_not_wait_for_ever_for_devices_without_input() -> None:
+    """Of twenty thousand cameras some are always broken. They serve it, and see some day."""
+    blind = Standing(arrived=5, undecided=1, problems=("pi-6: no input since noon",))
+    assert event_of(Stage.ROLLING, blind, GOOD, 1) is None
+    event = event_of(Stage.ROLLING, blind, GOOD, LATE)
+    assert isinstance(event, Passed)
+    assert event.reason == (
+        "1 device without input; it is decided there when some comes; pi-6: no input since noon"
+    )
+    assert isinstance(event_of(Stage.ROLLING, blind, OPEN, LATE), Overdue)
+    canary = event_of(Stage.CANARY, Standing(undecided=1), GOOD, LATE)
+    assert isinstance(canary, Overdue)
+
+
+def test_a_reason_while_it_is_on_probation_is_no_verdict() -> None:
+    assert is_undecided(AppState(state=State.PROBATION, reason="inconclusive: no input"))
+    assert not is_undecided(AppState(state=State.PROBATION))
+    assert not is_undecided(AppState(state=State.ROLLED_BACK, reason="slow"))
+    assert not is_undecided(None)
+
+
+def test_what_is_in_the_way_stands_in_the_reason() -> None:
+    """A canary without input is asked nothing: no verdict, a pause, and everybody can see why."""
+    problems = tuple(f"pi-{number}: no input since noon" for number in range(1, 6))
+    event = event_of(Stage.CANARY, Standing(waiting=1, problems=problems[:1]), OPEN, LATE)
+    assert isinstance(event, Overdue)
+    assert event.reason.endswith("1 device did not get there in time; pi-1: no input since noon")
+    event = event_of(Stage.SHADOWING, Standing(arrived=5, problems=problems), OPEN, LATE)
+    assert isinstance(event, Overdue)
+    assert event.reason.endswith("pi-3: no input since noon; and 2 more like that")
+
+
+def test_what_a_device_says_of_itself_is_bounded() -> None:
+    said = problems_of(AppState(problems=("x" * 10_000,) * 1000))
+    assert (len(said), {len(problem) for problem in said}) == (8, {400})
 
 
 def test_rolling_back_ends_by_itself() -> None:

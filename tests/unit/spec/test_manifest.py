@@ -28,7 +28,7 @@ from edge_sdk.spec.version import precedence
 
 GOLDEN = sorted((Path(__file__).parent / "golden").glob("manifest-*.json"))
 NEWEST = GOLDEN[-1]
-MAPPINGS = {"files", "tools"}
+MAPPINGS = {"files", "tools", "ranges"}
 """Fields whose keys are contents, not field names."""
 
 
@@ -95,6 +95,36 @@ def test_unknown_fields_are_ignored_everywhere() -> None:
 
     assert json.dumps(extended(plain())).count("from_the_future") > 20
     assert read(extended(plain())) == decode_manifest(NEWEST.read_bytes())
+
+
+def test_limits_do_not_keep_an_older_edgeloop_from_the_rest() -> None:
+    """It answers what it always answered; so limits raise neither ``schema`` nor ``min_agent``."""
+    older = msgspec.defstruct(
+        "Manifest",
+        [
+            (field.name, field.type)
+            if field.default is msgspec.NODEFAULT
+            else (field.name, field.type, field.default)
+            for field in msgspec.structs.fields(Manifest)
+            if field.name != "guard"
+        ],
+        bases=(Word,),
+        frozen=True,
+        kw_only=True,
+    )
+    with_limits = NEWEST.read_bytes()
+    assert b'"guard": {' in with_limits
+    read_by_older: Any = msgspec.json.decode(with_limits, type=older)
+    now = decode_manifest(with_limits)
+    assert (now.schema, now.min_agent) == (1, decode_manifest(GOLDEN[-2].read_bytes()).min_agent)
+    for name in older.__struct_fields__:
+        assert getattr(read_by_older, name) == getattr(now, name)
+
+
+def test_an_artifact_from_before_there_were_limits_has_none() -> None:
+    for path in GOLDEN[:-1]:
+        assert b"guard" not in path.read_bytes()
+        assert decode_manifest(path.read_bytes()).guard is None
 
 
 NONSENSE: dict[str, Any] = {

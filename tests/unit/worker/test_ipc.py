@@ -53,9 +53,10 @@ NOTICES = [
     ipc.Checked(artifact="0", ok=False, reason="no", placement=PLACEMENT, differences={"y": None}),
     ipc.Serving(artifact="0", placement=PLACEMENT),
     ipc.Shadowing(artifact="0", placement=PLACEMENT),
-    ipc.Failed(what="source", reason="gone"),
+    ipc.Failed(what="serve", reason="no engine", artifact="0"),
     ipc.Closed(window=WINDOW),
     ipc.Beat(monotonic_ms=5, artifact="0", inferences=1, errors=2, last_error="x", unread=3),
+    ipc.Beat(monotonic_ms=5, refused={"dark": 2}, unrecorded=4, no_input="a", no_record="b"),
 ]
 
 
@@ -94,7 +95,7 @@ def test_every_word_crosses(ends) -> None:
 
 
 def test_a_word_of_many_packets_crosses(ends) -> None:
-    large = ipc.Failed(what="serve", reason="x" * 900_000)
+    large = ipc.Failed(what="serve", reason="x" * 900_000, artifact="0")
 
     async def supervise() -> ipc.Notice | None:
         supervisor = await ipc.SupervisorEnd.open(ends[0])
@@ -110,7 +111,7 @@ def test_a_word_of_many_packets_crosses(ends) -> None:
 
 def test_what_is_too_large_is_not_sent(ends) -> None:
     with pytest.raises(ipc.LineError, match="over the limit"):
-        ipc.WorkerEnd(ends[1]).send(ipc.Failed(what="serve", reason="x" * 2_000_000))
+        ipc.WorkerEnd(ends[1]).send(ipc.Failed(what="serve", reason="x" * 2_000_000, artifact="0"))
 
 
 NO_WORDS = [b"\x93\x01\x02\x03", b"\x81\xa4word\xa3sing", b"\xc1", b"\x81\xa4word\xa5serve"]

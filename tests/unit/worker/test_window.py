@@ -40,12 +40,16 @@ def test_everything_is_counted_once() -> None:
     window.failed()
     window.unread()
     window.unread()
+    for reason in ("dark", "blank", "dark"):
+        window.refused(reason)
+    window.unrecorded()
     names = ("brightness", "unknown")
     window.measured(names, (15.0, 1.0))
     window.measured(names, (float("nan"), 1.0))
     found = closed(window)
     assert (found.started_ms, found.ended_ms, found.monotonic_ms) == (1_000, 3_000, 1_050)
     assert (found.inferences, found.errors, found.unread, found.memory_bytes) == (3, 1, 2, 7)
+    assert (found.refused, found.unrecorded) == ({"blank": 1, "dark": 2}, 1)
     assert found.classes == {1: 1, 3: 2}
     assert list(found.classes) == [1, 3]
     assert histogram.total(found.latency) == 3
