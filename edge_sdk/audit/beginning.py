@@ -5,7 +5,7 @@
     {"oldest":1}
 
 Rotation writes a higher one before it takes the oldest file away. So records that are missing from
-the front, and not by rotation, are missed; also when the log is empty or gone. What was copied
+the front, and not by rotation, are noticed, also when the log is empty or gone. What was copied
 without its lock file is judged by its names: rotation leaves ``NAME.1`` behind, so where there is
 none, the first record must be number 1.
 """

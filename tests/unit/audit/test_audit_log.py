@@ -358,7 +358,7 @@ def test_the_last_records_taken_away_are_missed_by_who_noted_the_head(
         verify(log, "abc")
 
 
-# What is taken away is missed
+# What is taken away is noticed
 
 
 def without(log: Path, *records: int) -> None:
@@ -392,11 +392,11 @@ def test_records_taken_away(
     without(log, *records)
     if not lock:
         log.with_name("audit.jsonl.lock").unlink()
-    missed = {"always": True, "with the head": with_head, "with either": with_head or lock}[found]
+    noticed = {"always": True, "with the head": with_head, "with either": with_head or lock}[found]
     report = verify(log, noted)
-    assert report.passed is not missed
+    assert report.passed is not noticed
     words = ["audit", "verify", str(log), *(("--head", noted) if noted else ())]
-    assert main(words) == int(missed)
+    assert main(words) == int(noticed)
 
 
 @pytest.mark.parametrize("with_head", [True, False], ids=["head", "no head"])
