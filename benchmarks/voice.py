@@ -1,7 +1,7 @@
 """What listening costs, what it wrongly takes for a wake word, whether commands are understood.
 
-False alarms are counted on read English, commands are said by espeak-ng in a few voices. Cost is
-processor time a second of sound, one thread. How soon a wake word is heard: ``wake_word.py``.
+False alarms are counted on read English; commands, and sentences that are none, are said by
+espeak-ng in a few voices. Cost is processor time a second of sound, one thread. How soon a wake word is heard: ``wake_word.py``.
 
     python benchmarks/voice.py [--quick]
 """
@@ -23,13 +23,25 @@ from benchmarks._wake_words import SPEEDS, VOICES, WORDS, spoken
 from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import RATE_HZ, Samples, wav_blocks
 from edge_sdk.voice.commands import Commands
-from edge_sdk.voice.listener import Listener
+from edge_sdk.voice.listener import AFTER_S, Listener
 from edge_sdk.voice.vocabulary import HOUSE
 from edge_sdk.voice.wake import WakeWord
 from examples.assets import asset
 
 ROOT = Path(__file__).parents[1]
 SAID = ("turn on the light", "turn the fan off", "what time is it", "turn off the heating", "stop")
+OTHERS = (
+    *("can you hear me", "the train was late again", "i forgot to buy milk", "who is at the door"),
+    *("let us go home", "that was a good movie", "turn left at the next street", "good morning"),
+    *("stop talking so loud", "it is raining outside", "the light is very bright", "banana"),
+    *(
+        "set a timer for ten minutes",
+        "we turned on to the main road",
+        "tell me a joke",
+        "thank you",
+    ),
+    *("where did you put the keys", "what a nice day", "what day is it", "play some music"),
+)
 REAL_TIME = 0.05
 
 
@@ -41,6 +53,7 @@ def main() -> None:
     ratios = {
         "false alarms, read English": float(false_alarms()),
         "commands misunderstood": misunderstood(voices),
+        "other sentences taken for commands": taken_for_commands(voices),
     }
     limits = {"false alarms, read English": 0.0}
     for what, share in costs().items():
@@ -82,6 +95,21 @@ def misunderstood(voices: tuple[str, ...]) -> float:
                 wrong += heard != HOUSE.intent(sentence)
                 said += 1
     print(f"{said - wrong} of {said} commands understood", file=sys.stderr)
+    return round(wrong / said, 3)
+
+
+def taken_for_commands(voices: tuple[str, ...]) -> float:
+    """Share of sentences that are none of the vocabulary's in which one was heard all the same."""
+    commands, wrong, said = Commands(), 0, 0
+    for voice in voices[:2]:
+        for sentence in OTHERS:
+            sound, end = spoken(sentence, voice, SPEEDS[1])
+            heard = commands.recognize(sound[: end + int(AFTER_S * RATE_HZ)])
+            if heard:
+                print(f"{sentence!r} is taken for {heard!r}", file=sys.stderr)
+            wrong += bool(heard)
+            said += 1
+    print(f"{wrong} of {said} other sentences taken for commands", file=sys.stderr)
     return round(wrong / said, 3)
 
 

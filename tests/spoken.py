@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 def speak(text: str, path: Path, voice: str = "en-us", words_a_minute: int = 140) -> Path:
     """Write a wav of a sentence, 22.05 kHz mono as espeak-ng gives it."""
-    _provide()
+    provide()
     options = ["-v", voice, "-s", str(words_a_minute), "-w", str(path)]
     subprocess.run(["espeak-ng", *options, text], check=True)
     return path
@@ -28,6 +28,7 @@ def heard(path: Path) -> Samples:
 
 
 @cache
-def _provide() -> None:
+def provide() -> None:
+    """Install espeak-ng where it is missing."""
     if shutil.which("espeak-ng") is None:
         subprocess.run([ROOT / "scripts" / "apt", "espeak-ng"], check=True)

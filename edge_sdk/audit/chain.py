@@ -5,7 +5,8 @@ A line is a ``Decision`` in JSON with one field more at its end::
     {"number":2,"previous":"<chain of line 1>",…,"chain":"<SHA-256 of this line without its chain>"}
 
 So a line that was changed is found where it is; one that was taken away, put in or moved is found
-at the next; one cut off at the end by the chain value that somebody has noted elsewhere (``head``).
+at the next; one that is missing at the front by the number that was noted (``beginning``); one cut
+off at the end by the chain value that somebody has noted elsewhere (``head``).
 Who may write the file can forge all of it from some line on, but not so that it still contains a
 value noted before.
 """
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_sdk.audit.beginning import missing, noted, unchecked
 from edge_sdk.errors import UsageError
 from edge_sdk.spec import Decision, Word
 from edge_sdk.spec.codec import UNREADABLE
@@ -48,6 +50,7 @@ class AuditReport(Word, frozen=True, kw_only=True):
         head: the chain value of the last: note it elsewhere.
         bad: the first line that does not hold; None if all do.
         passed: whether all do, and the value that was noted is in it.
+        unchecked: what was not, since it is not there any more; empty if nothing.
     """
 
     path: str
@@ -59,6 +62,7 @@ class AuditReport(Word, frozen=True, kw_only=True):
     bad: BadLine | None
     passed: bool
     lost: int = 0
+    unchecked: str = ""
 
 
 def sealed(decision: Decision) -> tuple[bytes, str]:
@@ -100,32 +104,37 @@ def files_of(path: Path) -> list[Path]:
 def verify(path: Path, head: str | None = None) -> AuditReport:
     """Read a whole log and hold each line against the one before.
 
-    The oldest file may have been taken away by rotation: the first record's ``previous`` is then
-    believed.
+    The oldest files may have been taken away by rotation: the first record's ``previous`` is then
+    believed, and ``unchecked`` says so.
 
     Args:
         path: of its newest file.
         head: a chain value that was noted before and must still be in it.
 
     Raises:
-        UsageError: there is no such log, or it cannot be read.
+        UsageError: there is no such log and there was none, or it cannot be read.
     """
     if head is not None and re.fullmatch("[0-9a-f]{64}", head) is None:
         raise UsageError(f"{head!r} is no chain value.", "It has 64 digits of 0-9 and a-f.")
     files = files_of(path)
-    if not files:
+    if not files and noted(path) is None:
         raise UsageError(f"There is no audit log at {path}.", "Check the path.")
     records, lost, first, last, chain, seen, bad = 0, 0, None, None, "", head is None, None
     for file, number, line in _lines(files):
         try:
             decision, own = opened(_whole(line))
-            _follows(decision, last[0] if last else None, chain)
+            if last is None:
+                _begins(decision, path, files)
+            else:
+                _follows(decision, last[0], chain)
         except ValueError as error:
             bad = BadLine(file=str(file), line=number, why=str(error))
             break
         records, chain, last = records + 1, own, (decision.number, decision.time)
         lost += decision.lost
         first, seen = first or last, seen or own == head
+    if bad is None and first is None and (why := missing(path, files, None)):
+        bad = BadLine(file=str(path), line=0, why=why)
     if bad is None and not seen:
         why = "no line has the chain value that was noted: records were rewritten or taken away"
         bad = BadLine(file=str(path), line=0, why=why)
@@ -139,6 +148,7 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
         bad=bad,
         passed=bad is None,
         lost=lost,
+        unchecked=unchecked(path, first[0]) if first else "",
     )
 
 
@@ -158,12 +168,16 @@ def _whole(line: bytes) -> bytes:
     return line[:-1]
 
 
-def _follows(decision: Decision, before: int | None, chain: str) -> None:
+def _begins(decision: Decision, path: Path, files: list[Path]) -> None:
+    """Whether a record may be the first of a log. Raises ValueError if not."""
+    if decision.number == 1 and decision.previous != FIRST:
+        raise ValueError("it is the first, and says that one was before it")
+    if why := missing(path, files, decision.number):
+        raise ValueError(why)
+
+
+def _follows(decision: Decision, before: int, chain: str) -> None:
     """Whether a record is the next one. Raises ValueError if not."""
-    if before is None:
-        if decision.number == 1 and decision.previous != FIRST:
-            raise ValueError("it is the first, and says that one was before it")
-        return
     if decision.number != before + 1:
         raise ValueError(f"it is number {decision.number} after number {before}")
     if decision.previous != chain:

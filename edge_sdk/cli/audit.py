@@ -56,6 +56,8 @@ def describe(report: AuditReport) -> str:
             f"number {report.last[0]} of {report.last[1]}"
         )
         lines.append(f"head     {report.head}")
+    if report.unchecked:
+        lines.append(f"before   {report.unchecked}")
     if report.lost:
         lines.append(f"lost     {report.lost} answers have no record: none could be written then")
     if report.bad is None:

@@ -11,9 +11,15 @@ from edge_sdk.cli.command import Outcome
 
 SUMMARY = "suggest words while they are typed, offline, and count the keys saved"
 
+_KEYS = (
+    "At a terminal Tab, F2 and F3, or Alt with 1, 2 and 3, take a suggestion; every other key "
+    "types what it says, digits too; Ctrl-D or Ctrl-C ends it and tells the keys saved."
+)
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``edge demo text``."""
+    parser.description = f"{parser.description} {_KEYS}"
     what = parser.add_mutually_exclusive_group()
     what.add_argument(
         "--input",

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
+from edge_sdk.text import nearest
+from edge_sdk.voice.published import PUBLISHED
 
 SUMMARY = "hear a wake word and the command after it, offline"
 _SPOKEN = "okay nabu, turn on the light"
@@ -22,16 +24,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--say", metavar="TEXT", default=_SPOKEN, help=f"what espeak-ng says first: {_SPOKEN!r}"
     )
     what.add_argument(
-        "--input", metavar="FILE", help="a wav instead, or - for raw 16 kHz mono PCM from a pipe"
+        "--input",
+        metavar="FILE",
+        help="a wav instead; - takes a wav or raw 16 kHz mono PCM from a pipe",
     )
     what.add_argument("--microphone", action="store_true", help="the microphone instead")
     what.add_argument(
         "--wyoming", metavar="URI", help="serve the wake word instead, at tcp://HOST:PORT"
     )
     parser.add_argument(
-        "--seconds", type=float, metavar="S", help="listen only for so long, not to the end"
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="listen only for so long, not to the end; a pipe is waited for no longer either",
     )
-    parser.add_argument("--model", type=Path, help="a micro wake word (.tflite): okay_nabu")
+    parser.add_argument(
+        "--model",
+        default="okay_nabu",
+        metavar="WORD",
+        help=f"a micro wake word: {', '.join(sorted(PUBLISHED))}, or a .tflite",
+    )
     parser.add_argument("--activity", type=Path, metavar="MODEL", help="silero's network (.onnx)")
     parser.add_argument(
         "--vocabulary", type=Path, metavar="FILE.toml", help="what may be said, and what it means"
@@ -42,11 +54,11 @@ def run(args: argparse.Namespace) -> Outcome:
     """Listen; say each event as it happens, and what came of it."""
     if args.seconds is not None and not 0 < args.seconds < math.inf:
         raise UsageError(f"{args.seconds} seconds are no time to listen.", "--seconds 10")
-    if args.input is not None and args.input != "-":
+    if args.input not in (None, "-") and not Path(args.input).is_fifo():
         from edge_sdk.voice.audio import wav_blocks
 
         wav_blocks(args.input)  # a bad file is told before any model is fetched
-    model = args.model or _asset("wake-words") / "okay_nabu.tflite"
+    model = _wake_word(args.model)
     if args.wyoming is not None:
         from edge_sdk.cli.voice import serve_wake_words
 
@@ -63,12 +75,25 @@ def _listen(args: argparse.Namespace, model: Path, activity: Path) -> Outcome:
 
     with (
         tempfile.TemporaryDirectory(prefix="edgeloop-demo-") as scratch,
-        voice.sound(args.input, args.microphone, args.say, Path(scratch)) as (name, blocks),
+        voice.sound(args.input, args.microphone, args.say, Path(scratch), args.seconds) as (
+            name,
+            blocks,
+        ),
     ):
         say(f"Listening to {name}")
-        heard = voice.first_seconds(blocks, args.seconds)
-        found = voice.listen(heard, model, activity, args.vocabulary, say)
+        found = voice.listen(blocks, model, activity, args.vocabulary, say)
     return Outcome(found, voice.conclusion(found))
+
+
+def _wake_word(named: str) -> Path:
+    path = Path(named)
+    if path.suffix or path.exists():
+        return path
+    if named not in PUBLISHED:
+        raise UsageError(
+            f"{named} is neither a file nor a wake word that is known.", nearest(named, PUBLISHED)
+        )
+    return _asset("wake-words") / f"{named}.tflite"
 
 
 def _asset(name: str) -> Path:

@@ -9,13 +9,13 @@ import termios
 import time
 import tty
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from edge_sdk.demos.assets import asset, example
 from edge_sdk.errors import UsageError
-from edge_sdk.keyboard.composer import BACKSPACE, ENTER, Composer
+from edge_sdk.keyboard.composer import BACKSPACE, ENTER, TAKING, Composer
 from edge_sdk.keyboard.keyboard import Keyboard
 from edge_sdk.keyboard.letters import Letters
 from edge_sdk.keyboard.personal import Personal
@@ -25,8 +25,18 @@ from edge_sdk.text import printable
 from edge_sdk.toml_file import read_text
 
 _NOVEL_BEGINS = "  Alice was beginning"
-_END_OF_TEXT = "\x04"
+_ENDS = ("\x04", "\x03")
+"""Ctrl-D and Ctrl-C."""
 _CLEAR = "\r\x1b[J"
+_LABELS = ("Tab", *TAKING[1:])
+_SENT = {
+    **{f"O{letter}".encode(): key for letter, key in zip("PQRS", TAKING, strict=False)},
+    **{f"[[{letter}".encode(): key for letter, key in zip("ABCDE", TAKING, strict=False)},
+    **{f"[{number}~".encode(): key for number, key in zip(range(11, 16), TAKING, strict=False)},
+    **{f"{digit}".encode(): key for digit, key in zip(range(1, 10), TAKING, strict=False)},
+}
+"""What terminals send after an escape for a function key (VT100 and xterm, Linux's console, VT220),
+and for Alt with a digit, which does the same where a terminal keeps its function keys to itself."""
 
 
 @contextmanager
@@ -86,7 +96,7 @@ def described(found: dict[str, Any]) -> str:
     """The same in a line for a person."""
     took = found["latency_ms"]
     return (
-        f"{found['letters']} letters with {found['keys']} keys: {found['saved']:.1%} saved; "
+        f"{found['keys']} keys for {found['letters']} letters: {found['saved']:.1%} saved; "
         f"suggestions took {took['p50']:.1f} ms, {took['p99']:.1f} ms at p99"
     )
 
@@ -95,17 +105,18 @@ def compose(keyboard: Keyboard) -> dict[str, Any]:
     """Let a person type at the terminal, until Ctrl-D or Ctrl-C."""
     composer = Composer(keyboard)
     took: list[float] = [0.0]
-    print("Type. 1 2 3 take a suggestion, Tab the first; Ctrl-D ends.", file=sys.stderr)
-    with _keys_as_they_come(sys.stdin.fileno()):
+    print(
+        "Type. Tab, F2 and F3 (or Alt-1, -2, -3) take a suggestion; Ctrl-D ends.", file=sys.stderr
+    )
+    with _keys_as_they_come(sys.stdin.fileno()), _line_ended(composer):
         _show(composer)
-        while (key := _next_key(sys.stdin.fileno())) != _END_OF_TEXT:
+        while (key := _next_key(sys.stdin.fileno())) not in _ENDS:
             began = time.perf_counter()
             line = composer.press(key)
             took.append((time.perf_counter() - began) * 1000)
             if line is not None:
                 sys.stderr.write(f"{_CLEAR}{printable(line)}\r\n")
             _show(composer)
-        sys.stderr.write(f"{_CLEAR}{printable(composer.text)}\r\n")
     letters = composer.letters + len(composer.text.rstrip())
     took.sort()
     return {
@@ -124,7 +135,8 @@ def _show(composer: Composer) -> None:
     width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
     width = width or 80  # a serial line does not say, and 0 stands for that
     shown = printable(composer.text)[-(width - 2) :] if composer.text else ""
-    offered = "   ".join(f"{at} {word}" for at, word in enumerate(composer.suggestions, 1))
+    pairs = zip(_LABELS, composer.suggestions, strict=False)
+    offered = "   ".join(f"{key} {word}" for key, word in pairs)
     below = f"\r\n\x1b[2m{printable(offered)[: width - 1]}\x1b[0m" if offered else "\r\n"
     sys.stderr.write(f"{_CLEAR}{shown}{below}\x1b[1A\r")
     if shown:
@@ -133,10 +145,24 @@ def _show(composer: Composer) -> None:
 
 
 @contextmanager
+def _line_ended(composer: Composer) -> Iterator[None]:
+    """However it ends, what comes after it does not stand in the typed line."""
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the terminal may be gone
+            sys.stderr.write(f"{_CLEAR}{printable(composer.text)}\r\n")
+            sys.stderr.flush()
+
+
+@contextmanager
 def _keys_as_they_come(terminal: int) -> Iterator[None]:
-    """Every key at once and unseen; the terminal is as it was afterwards."""
+    """Every key at once and unseen, Ctrl-C too; the terminal is as it was afterwards."""
     before = termios.tcgetattr(terminal)
     tty.setcbreak(terminal)
+    while_typing = termios.tcgetattr(terminal)
+    while_typing[6][termios.VINTR] = bytes([os.fpathconf(terminal, "PC_VDISABLE")])
+    termios.tcsetattr(terminal, termios.TCSADRAIN, while_typing)
     try:
         yield
     finally:
@@ -147,20 +173,19 @@ def _next_key(terminal: int) -> str:
     """One key; Ctrl-D where input has ended. Arrow keys and their like do nothing."""
     first = os.read(terminal, 1)
     if not first:
-        return _END_OF_TEXT
+        return _ENDS[0]
     if first == b"\x1b":
-        _skip_sequence(terminal)
-        return ""
+        return _SENT.get(_after_escape(terminal), "")
     more = 3 if first >= b"\xf0" else 2 if first >= b"\xe0" else 1 if first >= b"\xc0" else 0
     key = (first + b"".join(os.read(terminal, 1) for _ in range(more))).decode(errors="replace")
     return {"\r": ENTER, "\n": ENTER, "\b": BACKSPACE}.get(key, key)
 
 
-def _skip_sequence(terminal: int) -> None:
-    """What follows an escape: a bracket or an O, numbers, and a letter that ends it."""
-    inside = False
-    while select.select([terminal], [], [], 0.02)[0]:
-        byte = os.read(terminal, 1)
-        if (inside or byte not in (b"[", b"O")) and (not byte or b"@" <= byte <= b"~"):
-            return
-        inside = True
+def _after_escape(terminal: int) -> bytes:
+    """What follows an escape: a key with Alt; or a bracket or an O, and all up to a letter."""
+    sent = b""
+    while select.select([terminal], [], [], 0.02)[0] and (byte := os.read(terminal, 1)):
+        sent += byte
+        if sent not in (b"[", b"O", b"[[") and (sent[:1] not in b"[O" or b"@" <= byte <= b"~"):
+            break
+    return sent

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,10 @@ from edge_sdk.demos.assets import checkout
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.interrupt import until_interrupted
 from edge_sdk.voice.activity import Activity
-from edge_sdk.voice.audio import RATE_HZ, Samples, piped_blocks, wav_blocks
+from edge_sdk.voice.audio import PIPED, RATE_HZ, Samples, piped_blocks, wav_blocks
 from edge_sdk.voice.commands import Commands
 from edge_sdk.voice.listener import Command, Listener
+from edge_sdk.voice.pipe import Pipe, TimeIsOver
 from edge_sdk.voice.vocabulary import HOUSE, read_vocabulary
 from edge_sdk.voice.wake import Wake, WakeWord
 
@@ -115,44 +117,64 @@ def _install_espeak() -> str:
 
 @contextmanager
 def sound(
-    path: str | None, microphone: bool, sentence: str, folder: Path
+    path: str | None, microphone: bool, sentence: str, folder: Path, seconds: float | None = None
 ) -> Iterator[tuple[str, Iterable[Samples]]]:
     """What is listened to: its name for a person, and its blocks.
 
     Args:
-        path: a wav, ``-`` for raw 16 kHz mono PCM from the standard input, or None.
+        path: a wav, ``-`` for a wav or raw 16 kHz mono PCM from the standard input, or None.
         microphone: listen to that.
         sentence: what is spoken if neither is asked for.
         folder: where the spoken wav goes.
+        seconds: of sound, and of waiting for what does not come; None is to the end.
     """
     if microphone:
         from edge_sdk.voice.microphone import Microphone
 
-        with Microphone() as ears, until_interrupted(ears) as blocks:
-            yield "the microphone; Ctrl-C ends it", blocks
+        with Microphone() as ears, until_interrupted(ears.blocks(seconds)) as blocks:
+            yield "the microphone; Ctrl-C ends it", _first_seconds(blocks, seconds)
     elif path is None:
-        yield f"espeak-ng saying {sentence!r}", wav_blocks(speech(sentence, folder))
+        spoken = wav_blocks(speech(sentence, folder))
+        yield f"espeak-ng saying {sentence!r}", _first_seconds(spoken, seconds)
+    elif path != STANDARD_INPUT and not Path(path).is_fifo():
+        yield path, _first_seconds(wav_blocks(path), seconds)
     elif path != STANDARD_INPUT:
-        yield path, wav_blocks(path)
+        with (
+            Path(path).open("rb", buffering=0) as pipe,
+            _through_a_pipe(pipe.fileno(), seconds) as blocks,
+        ):
+            yield path, blocks
     elif sys.stdin is None or sys.stdin.isatty():
-        raise UsageError(
-            "The standard input is a terminal, not a sound.",
-            "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -",
-        )
+        raise UsageError("The standard input is a terminal, not a sound.", PIPED)
     else:
-        with until_interrupted(piped_blocks(sys.stdin.buffer)) as blocks:
+        with _through_a_pipe(sys.stdin.fileno(), seconds) as blocks:
             yield "the standard input", blocks
 
 
-def first_seconds(blocks: Iterable[Samples], seconds: float | None) -> Iterator[Samples]:
+@contextmanager
+def _through_a_pipe(descriptor: int, seconds: float | None) -> Iterator[Iterator[Samples]]:
+    def blocks() -> Iterator[Samples]:
+        pipe = Pipe(descriptor, seconds)
+        try:
+            yield from _first_seconds(piped_blocks(pipe), seconds)
+        except TimeIsOver:
+            if not pipe.came:
+                raise UsageError(
+                    f"Nothing came through the pipe in {seconds:g} s.", PIPED
+                ) from None
+
+    with until_interrupted(blocks()) as until_then:
+        yield until_then
+
+
+def _first_seconds(blocks: Iterable[Samples], seconds: float | None) -> Iterator[Samples]:
     """The beginning of a sound; all of it for None."""
-    left = None if seconds is None else int(seconds * RATE_HZ)
+    left = math.inf if seconds is None else int(seconds * RATE_HZ)
     for block in blocks:
-        if left is not None:
-            if left <= 0:
-                return
-            left -= len(block)
         yield block
+        left -= len(block)
+        if left <= 0:  # before the next one is waited for
+            return
 
 
 def conclusion(found: dict[str, Any]) -> str:

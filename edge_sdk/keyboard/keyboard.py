@@ -10,7 +10,12 @@ Three that know different things are asked, and their probabilities are joined:
 The network is asked once a key, for one letter says which of the words that begin alike are meant.
 
 A word that was offered and passed over is not the one: it is taken to be ``OVERLOOKED`` as likely
-as before, so it comes back only where hardly another word is left.
+as before, so it comes back only where hardly another word is left. One that this person writes with
+a capital, and has now begun without, or the other way about, is ``MISWRITTEN`` as likely.
+
+What a word follows is what was said before it in its sentence. A sentence ends at its mark, but for
+``Mr.`` and the like; what stands behind a quotation goes on in small letters (``"What?" said he``),
+and one that begins (``He said, "What``) is a sentence of its own, unless it was broken off before.
 """
 
 from __future__ import annotations
@@ -21,20 +26,30 @@ from collections.abc import Collection
 import numpy as np
 
 from edge_sdk.keyboard.letters import Letters
-from edge_sdk.keyboard.personal import Personal
+from edge_sdk.keyboard.personal import Learnt, Personal
 from edge_sdk.keyboard.words import START, Words
 
 SUGGESTIONS = 3
 LETTERS_POWER = 0.15
 OVERLOOKED = 1e-3
+MISWRITTEN = 0.1
 _CONSIDERED = 60
 """Words that the network is asked about: the likeliest of the two others."""
 _FLOOR = 1e-2
 _REACH = 200
 """Letters before the cursor that are looked at."""
-_WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
+WORD = re.compile(r"[^\W\d_]+(?:['\u2019][^\W\d_]+)*")
 _BEGUN = re.compile(r"[^\W\d_](?:[^\W\d_]|['\u2019])*$")
-_SENTENCE = re.compile(r"[.!?]+[\"'\u2019\u201d)\]]*\s|\n\s*\n")
+_BREAK = re.compile(
+    r"(?P<said>[,!?]+[\"'\u2019\u201d]\s)"
+    r"|(?P<ended>[.!?]+[\"'\u2019\u201d)\]]*\s|\n\s*\n)"
+    r"|(?P<opened>[,:]\s[\"'\u2018\u201c`])"
+)
+_SHORTENED = re.compile(
+    r"\b(?:[A-HJ-Z]|Mr|Mrs|Ms|Messrs|Dr|Prof|Rev|Hon|St|Capt|Col|Gen|Lt|Jr|Sr|Vol|Fig|cf|vs|viz)$"
+)
+SAID, CONTINUED = "<said>", "<continued>"
+"""Stand before the first word behind a quotation, and of one that goes on."""
 _ALWAYS_CAPITAL = {"i", "i'm", "i'll", "i've", "i'd"}
 
 
@@ -65,21 +80,29 @@ class Keyboard:
         found = self._scored(prefix.lower().replace("\u2019", "'"), before)
         if self._letters is not None and len(found) > 1:
             found = self._with_letters(self._letters, text, len(prefix), found)
+        starts_sentence = before[-1] == START
+        if self.personal is not None and prefix and not (starts_sentence and prefix[0].isupper()):
+            self._weigh_capitals(self.personal, prefix[0].isupper(), found)
         for word in {each.lower() for each in passed} & found.keys():
             found[word] *= OVERLOOKED
         best = sorted(found, key=lambda word: (-found[word], word))[:count]
-        starts_sentence = before[-1] == START
         return [self._as_written(word, prefix, starts_sentence) for word in best]
 
-    def learn(self, text: str) -> None:
-        """The last word of a text is as it was meant: remember it."""
+    def learn(self, text: str) -> Learnt | None:
+        """The last word of a text is as it was meant: remember it. Answers how to unlearn it."""
         text = text[-_REACH:]
-        words = _WORD.findall(text)
-        if words and self.personal is not None:
-            before = _words_before(text[: text.rindex(words[-1])])
-            known = self._words.number(words[-1].lower()) is not None
-            starts_sentence = before[-1] == START and known
-            self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before)
+        words = WORD.findall(text)
+        if not words or self.personal is None:
+            return None
+        before = _words_before(text[: text.rindex(words[-1])])
+        known = self._words.number(words[-1].lower()) is not None
+        starts_sentence = before[-1] == START and known
+        return self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before)
+
+    def unlearn(self, learnt: Learnt | None) -> None:
+        """It was not meant after all; the latest first."""
+        if learnt is not None and self.personal is not None:
+            self.personal.unlearn(learnt)
 
     def _scored(self, prefix: str, before: tuple[str, ...]) -> dict[str, float]:
         """The likeliest words, by the trigram and by habit."""
@@ -92,6 +115,12 @@ class Keyboard:
             found = self.personal.mixed(prefix, before, found)
         found.pop(prefix, None)  # nothing is saved by what stands there already
         return found
+
+    @staticmethod
+    def _weigh_capitals(personal: Personal, capital: bool, found: dict[str, float]) -> None:
+        for word in found:
+            if personal.knows(word) and personal.written(word)[:1].isupper() != capital:
+                found[word] *= MISWRITTEN
 
     @staticmethod
     def _with_letters(
@@ -125,6 +154,13 @@ def begun(text: str) -> str:
 def _words_before(text: str) -> tuple[str, ...]:
     """The last two words of the sentence before the one that is typed, in lower case."""
     text = text[: len(text) - len(begun(text))][-_REACH:]
-    sentence = _SENTENCE.split(text)[-1]
-    words = [word.lower().replace("\u2019", "'") for word in _WORD.findall(sentence)]
-    return tuple([START, *words][-2:])
+    mark, begin, said = START, 0, ""
+    for found in _BREAK.finditer(text):
+        shortened = _SHORTENED.search(text, 0, found.start())
+        if shortened and found.group().startswith("."):
+            continue
+        broken_off = bool(found["opened"]) and said.startswith(",")
+        mark = SAID if found["said"] else CONTINUED if broken_off else START
+        begin, said = found.end(), found["said"] or (said if found["opened"] else "")
+    words = [word.lower().replace("\u2019", "'") for word in WORD.findall(text[begin:])]
+    return tuple([mark, *words][-2:])

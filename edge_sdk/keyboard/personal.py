@@ -15,27 +15,25 @@ one e-th as much, for a text keeps to its subject; b grows with it to ``RECENT_S
 are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are halved and what comes to nothing is
 forgotten: old habits fade, and the file stays small.
 
-The file is JSON, readable by its owner alone, and written whole or not at all.
+The file (``personal_file``) is JSON, readable by its owner alone, and written whole or not at all.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
-from edge_sdk.errors import UsageError
 from edge_sdk.files import whole_file
+from edge_sdk.keyboard.personal_file import Kept, fits, read_kept, written_down
 from edge_sdk.keyboard.words import LAST
-from edge_sdk.toml_file import read_text
 
 MAX_WORDS = 20_000
 MAX_FOLLOWERS = 80_000
-MAX_LETTERS = 40
 SHARE, HALF_SHARE = 0.2, 20
 RECENT_SHARE, FADES_AFTER = 0.6, 400
 TRUST = (16, 4)
@@ -44,6 +42,22 @@ DISCOUNT = 0.6
 _FAVOURITES, _LAST_USED = 60, 40
 _FAVOURITES_EVERY = 16
 _OWNER_ALONE = 0o600
+
+
+class Learnt(NamedTuple):
+    """A word that was learnt, and what was known of it before.
+
+    Attributes:
+        word: in lower case.
+        contexts: what it followed.
+        written: its capitals before; None if it had none.
+        recent: its weight before, and when that was; None if it was not typed of late.
+    """
+
+    word: str
+    contexts: list[str]
+    written: str | None
+    recent: tuple[float, int] | None
 
 
 class Personal:
@@ -61,11 +75,15 @@ class Personal:
         self._typed = 0
         self._favourites: list[str] = []
 
-    def learn(self, word: str, before: tuple[str, ...]) -> None:
-        """A word was typed, after others in lower case; its capitals are remembered."""
+    def learn(self, word: str, before: tuple[str, ...]) -> Learnt | None:
+        """A word was typed, after others in lower case; its capitals are remembered.
+
+        Answers what unlearns it; None if it is no word to learn.
+        """
         key = word.lower()
-        if not key or len(key) > MAX_LETTERS:
-            return
+        if not fits(key) or not fits(word):
+            return None
+        learnt = Learnt(key, _contexts(before), self._written.get(key), self._recent.get(key))
         if key not in self._words:
             insort(self._in_order, key)
         self._words[key] = self._words.get(key, 0) + 1
@@ -74,7 +92,7 @@ class Personal:
             self._written.pop(key, None)
         else:
             self._written[key] = word
-        for context in _contexts(before):
+        for context in learnt.contexts:
             followers = self._followers[context]
             self._follower_count += key not in followers
             followers[key] = followers.get(key, 0) + 1
@@ -86,6 +104,37 @@ class Personal:
             self._fade()
         if self._typed % _FAVOURITES_EVERY == 1:
             self._choose_favourites()
+        return learnt
+
+    def unlearn(self, learnt: Learnt) -> None:
+        """A word was not meant after all: it counts once less. Of several, the latest first."""
+        word = learnt.word
+        self._typed -= 1
+        self._recent.pop(word, None)
+        if word not in self._words:  # it has faded meanwhile
+            return
+        self._total -= 1
+        for context in learnt.contexts:
+            followers = self._followers.get(context, {})
+            if word in followers and _one_less(followers, word):
+                self._follower_count -= 1
+                if not followers:
+                    del self._followers[context]
+        if _one_less(self._words, word):
+            del self._in_order[bisect_left(self._in_order, word)]
+            self._written.pop(word, None)
+            self._choose_favourites()
+            return
+        if learnt.written is None:
+            self._written.pop(word, None)
+        else:
+            self._written[word] = learnt.written
+        if learnt.recent is not None:
+            self._recent[word] = learnt.recent
+
+    def knows(self, word: str) -> bool:
+        """Whether this person has typed that word, in lower case, at all."""
+        return word in self._words
 
     def written(self, word: str) -> str:
         """A word as this person last wrote it: with its capitals."""
@@ -134,33 +183,23 @@ class Personal:
 
     def save(self, path: Path) -> None:
         """Write the file. Raises UsageError or UnavailableError if it cannot be."""
-        content = {"words": self._words, "written": self._written, "pairs": self._followers}
+        content = written_down(Kept(self._words, self._written, self._followers))
         with whole_file(path, mode=_OWNER_ALONE) as file:
-            file.write(json.dumps(content, ensure_ascii=False).encode())
+            file.write(content)
 
     @classmethod
     def open(cls, path: Path) -> Personal:
         """Read a file; one that is not there yet is empty.
 
         Raises:
-            UsageError: it is another kind of file.
+            UsageError: it is another kind of file, or damaged. It is left as it is.
         """
         personal = cls()
-        if not path.exists():
-            return personal
-        try:
-            content = json.loads(read_text(path))
-            personal._words = {str(word): int(n) for word, n in content["words"].items()}
-            personal._written = {str(word): str(as_) for word, as_ in content["written"].items()}
-            for before, followers in content["pairs"].items():
-                known = {str(w): int(n) for w, n in followers.items() if w in personal._words}
-                personal._followers[before] = known
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise UsageError(
-                f"{path} is no personal dictionary.",
-                "Name another file; this one is left as it is.",
-            ) from error
-        personal._count()
+        if path.exists():
+            kept = read_kept(path)
+            personal._words, personal._written = kept.words, kept.written
+            personal._followers.update(kept.pairs)
+            personal._count()
         return personal
 
     def __len__(self) -> int:
@@ -191,3 +230,12 @@ class Personal:
 def _contexts(before: tuple[str, ...]) -> list[str]:
     """The word before, and the two words before."""
     return [" ".join(before[-count:]) for count in (1, 2) if len(before) >= count]
+
+
+def _one_less(counts: dict[str, int], word: str) -> bool:
+    """Count a word once less; answers whether that was the last."""
+    counts[word] -= 1
+    if counts[word] > 0:
+        return False
+    del counts[word]
+    return True

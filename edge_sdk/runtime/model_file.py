@@ -46,6 +46,8 @@ def bare_format(path: Path) -> Format:
     """What a bare model file is, by its suffix. Raises UsageError if it cannot be run as it is."""
     model_format = BARE_FORMATS.get(path.suffix.lower())
     if model_format is None:
+        if not os.path.lexists(path):
+            raise UsageError(f"{path} does not exist.", "Check the path.")
         raise UsageError(
             f"{path} is neither an artifact nor a model that can be run as it is.",
             f"Convert it first: edge convert {path} -o model.edge",

@@ -1,6 +1,8 @@
 """Voice on the device: sound in, wake word, command, intent; nothing leaves the machine.
 
     audio       a wav, raw PCM or a pipe as blocks of 16 kHz mono
+    wav         the headers and samples of wavs
+    pipe        a pipe read for so long
     microphone  the same from a microphone
     ring        the last seconds of sound
     wake        the wake word, with patience and a refractory time
@@ -11,6 +13,7 @@
     listener    all of it together: blocks in, wakes and commands out
     wyoming     the messages of the Wyoming protocol
     server      a wake-word service that speaks them, for Home Assistant
+    connection  a client's connection: kept alive, refused, ended
 
 An application is a loop::
 

@@ -6,22 +6,23 @@ streaming mode, so that a pipe that never ends needs no more memory than one blo
 
 from __future__ import annotations
 
-import io
-import wave
+import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.voice.wav import FORMS, NoWav, Source, Wav, read_header
 
 Samples = npt.NDArray[np.int16]
 
 RATE_HZ = 16_000
 BLOCK_S = 0.08
-_WIDTH = 2
+PIPED = "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -"
+_AGAIN = "Record or copy it again."
 
 
 class Resampler:
@@ -47,7 +48,11 @@ class Resampler:
 
     def take(self, pcm: bytes, *, last: bool = False) -> Samples:
         """Convert the next whole frames; ``last`` gives out what the filter still holds."""
-        frames = np.frombuffer(pcm, "<i2").reshape(-1, self._channels)
+        return self.convert(np.frombuffer(pcm, "<i2"), last=last)
+
+    def convert(self, samples: Samples, *, last: bool = False) -> Samples:
+        """The same of samples, those of a frame beside each other."""
+        frames = samples.reshape(-1, self._channels)
         mono: Samples = frames[:, 0] if self._channels == 1 else frames.mean(1).astype(np.int16)
         if self._stream is None:
             return mono
@@ -59,76 +64,95 @@ def wav_blocks(path: Path | str) -> Iterator[Samples]:
     """A wav file as blocks of mono 16 kHz.
 
     Raises:
-        UsageError: missing, a device, empty, cut off, not a wav, or not of 16-bit samples.
+        UsageError: missing, a device, empty, cut off, not a wav, or of samples that are not read;
+            at once, before any block is asked for.
         UnavailableError: it has another rate and soxr is not installed.
     """
     path = Path(path)
-    if path.is_char_device():  # one that never ends would fill the memory
+    if path.is_char_device():  # one that never ends
         raise UsageError(
             f"{path} is a device, not a file.", "edge demo voice --microphone, or a pipe: --input -"
         )
     try:
-        content = path.read_bytes()
+        with path.open("rb") as file:
+            if path.is_fifo():  # what is read of it now is gone
+                raise UsageError(f"{path} is a pipe, not a file.", f"… --input - < {path}")
+            size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise UsageError(f"{path} is empty.", "Record or copy it again.")
+            wav = _header(file, str(path))
+            begin = file.tell()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}.", "Check the path.") from error
-    if not content:
-        raise UsageError(f"{path} is empty.", "Record or copy it again.")
-    try:
-        with wave.open(io.BytesIO(content)) as file:
-            promised, rate, channels = file.getnframes(), file.getframerate(), file.getnchannels()
-            if file.getsampwidth() != _WIDTH:
-                raise UsageError(
-                    f"{path} has samples of {8 * file.getsampwidth()} bits, not 16.",
-                    f"sox {path} -b 16 converted.wav",
-                )
-            pcm = file.readframes(promised)
-    except (wave.Error, EOFError) as error:
+    there = size - begin
+    if wav.length is not None and there < wav.length:
         raise UsageError(
-            f"{path} is not a wav of plain samples: {str(error) or 'it ends in its header'}.",
-            f"file {path}   # says what it is; sox {path} -b 16 converted.wav converts it",
-        ) from error
-    whole = promised * channels * _WIDTH
-    if not pcm or len(pcm) < whole:
-        raise UsageError(
-            f"{path} is cut off: {len(pcm)} of {whole} bytes of sound are there."
-            if whole
-            else f"{path} holds no sound.",
-            "Record or copy it again.",
+            f"{path} is cut off: {there} of {wav.length} bytes of sound are there.", _AGAIN
         )
-    return pcm_blocks(io.BytesIO(pcm), rate, channels)
+    if not there or wav.length == 0:
+        raise UsageError(f"{path} holds no sound.", _AGAIN)
+    return _file_blocks(path, begin, wav, Resampler(wav.rate_hz, wav.channels))
 
 
-def pcm_blocks(pipe: BinaryIO, rate_hz: int = RATE_HZ, channels: int = 1) -> Iterator[Samples]:
+def pcm_blocks(pipe: Source, rate_hz: int = RATE_HZ, channels: int = 1) -> Iterator[Samples]:
     """Raw 16-bit little-endian PCM, read as it comes, as blocks of mono 16 kHz."""
-    resampler = Resampler(rate_hz, channels)
-    frame = channels * _WIDTH
-    size = max(1, int(rate_hz * BLOCK_S)) * frame
-    return _blocks(pipe, resampler, size, frame)
+    raw = Wav(rate_hz, channels, 2, False, None)
+    return _blocks(pipe, raw, Resampler(rate_hz, channels))
 
 
-def piped_blocks(pipe: BinaryIO) -> Iterator[Samples]:
-    """``pcm_blocks`` of 16 kHz mono from another program, which may fail, or write a header first.
+def piped_blocks(pipe: Source) -> Iterator[Samples]:
+    """What another program writes: a wav, or 16-bit mono PCM at 16 kHz if it has no header.
 
     Raises:
-        UsageError: nothing came, or it is a wav.
+        UsageError: nothing came, it is a wav that is not read, or one that is cut off.
     """
-    heard = 0
-    for block in pcm_blocks(pipe):
-        if not heard and block[:2].tobytes() == b"RIFF":
-            raise UsageError(
-                "What comes through the pipe is a wav, not raw samples.",
-                "edge demo voice --input FILE.wav; arecord and sox pipe raw samples with -t raw",
-            )
-        heard += len(block)
-        yield block
-    if not heard:
+    begin = pipe.read(len(FORMS[0]))
+    if not begin:
         raise UsageError(
             "Nothing came through the pipe.",
-            "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -",
+            PIPED,
         )
+    whole = _Unread(begin, pipe)
+    if begin not in FORMS:
+        yield from pcm_blocks(whole)
+        return
+    wav = _header(whole, "What comes through the pipe")
+    yield from _blocks(whole, wav, Resampler(wav.rate_hz, wav.channels))
 
 
-def _blocks(pipe: BinaryIO, resampler: Resampler, size: int, frame: int) -> Iterator[Samples]:
-    while block := pipe.read(size):
-        yield resampler.take(block[: len(block) // frame * frame])
+class _Unread:
+    """A stream with its beginning put back."""
+
+    def __init__(self, begin: bytes, rest: Source) -> None:
+        self._begin, self._rest = begin, rest
+
+    def read(self, size: int) -> bytes:
+        piece, self._begin = self._begin[:size], self._begin[size:]
+        return piece + self._rest.read(size - len(piece)) if len(piece) < size else piece
+
+
+def _header(stream: Source, name: str) -> Wav:
+    try:
+        return read_header(stream)
+    except NoWav as error:
+        raise UsageError(
+            f"{name} is not a wav that can be read: {error}.",
+            "file NAME.wav   # says what it is; sox NAME.wav -b 16 converted.wav converts it",
+        ) from error
+
+
+def _file_blocks(path: Path, begin: int, wav: Wav, resampler: Resampler) -> Iterator[Samples]:
+    with path.open("rb") as file:
+        file.seek(begin)
+        yield from _blocks(file, wav, resampler)
+
+
+def _blocks(pipe: Source, wav: Wav, resampler: Resampler) -> Iterator[Samples]:
+    size = max(1, int(wav.rate_hz * BLOCK_S)) * wav.frame
+    left = wav.length
+    while block := pipe.read(size if left is None else min(size, left)):
+        left = None if left is None else left - len(block)
+        yield resampler.convert(wav.to_16_bit(block[: len(block) // wav.frame * wav.frame]))
     yield resampler.take(b"", last=True)
+    if left:
+        raise UsageError(f"The sound is cut off: {left} bytes of it are missing.", _AGAIN)

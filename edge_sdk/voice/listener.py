@@ -27,6 +27,8 @@ from edge_sdk.voice.wake import Wake, WakeWord
 PAUSE_S = 0.7
 PATIENCE_S = 4.0
 MAX_COMMAND_S = 8.0
+BEFORE_S, AFTER_S = 0.5, 0.7
+"""Of the silence around a command, what is kept for recognizing it."""
 SPEECH = 0.5
 """Voice activity from which a step counts as speech."""
 
@@ -73,6 +75,7 @@ class Listener(Closing):
         self._pause, self._patience = int(pause_s * RATE_HZ), int(patience_s * RATE_HZ)
         self._kept = Ring(int(MAX_COMMAND_S * RATE_HZ))
         self._awake_at: int | None = None
+        self._began_at: int | None = None
         self._spoke_at: int | None = None
         self._steps = 0
 
@@ -83,9 +86,11 @@ class Listener(Closing):
             self._steps += STEP
             if self._awake_at is not None and likely >= SPEECH and self._steps > self._awake_at:
                 self._spoke_at = self._steps
+                self._began_at = self._began_at or self._steps - STEP
         for wake_word in self._wake_words:
             for wake in wake_word.hear(block):
-                self._awake_at, self._spoke_at = int(wake.time_s * RATE_HZ), None
+                self._awake_at = int(wake.time_s * RATE_HZ)
+                self._began_at = self._spoke_at = None
                 yield wake
         if self._awake_at is not None and self._is_done(self._awake_at):
             yield self._understand(self._awake_at)
@@ -111,8 +116,13 @@ class Listener(Closing):
         return heard - self._spoke_at >= self._pause
 
     def _understand(self, awake_at: int) -> Command:
-        transcript = self._commands.recognize(self._kept.since(awake_at))
-        self._awake_at = self._spoke_at = None
+        begin, silent = awake_at, 0
+        if self._began_at is not None and self._spoke_at is not None:
+            begin = max(awake_at, self._began_at - int(BEFORE_S * RATE_HZ))
+            silent = max(0, self._kept.heard - self._spoke_at - int(AFTER_S * RATE_HZ))
+        sound = self._kept.since(begin)
+        transcript = self._commands.recognize(sound[: len(sound) - silent])
+        self._awake_at = self._began_at = self._spoke_at = None
         return Command(
             round(self._kept.heard / RATE_HZ, 2),
             transcript,

@@ -6,7 +6,9 @@ queue; where the listener is slower than real time the oldest are dropped, and c
 
 from __future__ import annotations
 
+import math
 import queue
+import time
 from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
@@ -60,14 +62,28 @@ class Microphone:
             ) from error
 
     def __iter__(self) -> Iterator[Samples]:
+        return self.blocks()
+
+    def blocks(self, seconds: float | None = None) -> Iterator[Samples]:
+        """What it hears from now on, for so long by the clock; None is for ever.
+
+        Raises:
+            UnavailableError: it gives nothing.
+        """
+        until = math.inf if seconds is None else time.monotonic() + seconds
+        gave = False
         while True:
+            patience = min(SILENT_S, max(0.0, until - time.monotonic()))
             try:
-                block = self._waiting.get(timeout=SILENT_S)
+                block = self._waiting.get(timeout=patience)
             except queue.Empty:
+                if gave and patience < SILENT_S:
+                    return
                 raise UnavailableError(
-                    f"The microphone has given nothing for {SILENT_S:.0f} s.",
+                    f"The microphone has given nothing for {patience:.2g} s.",
                     "arecord -l   # is it still plugged in?",
                 ) from None
+            gave = True
             yield self._resampler.take(block)
 
     def __enter__(self) -> Microphone:

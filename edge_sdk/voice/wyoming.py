@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass, field
+from reprlib import repr as short
 from typing import Any
 
 from edge_sdk.spec.version import AGENT_VERSION
@@ -45,13 +46,13 @@ class Message:
 
     def encode(self) -> bytes:
         """As it goes over the wire."""
-        data = json.dumps(self.data, ensure_ascii=False).encode()
+        data = json.dumps(self.data).encode()  # in ASCII: half a surrogate pair has no UTF-8
         head: dict[str, Any] = {"type": self.type, "version": AGENT_VERSION}
         if self.data:
             head["data_length"] = len(data)
         if self.payload:
             head["payload_length"] = len(self.payload)
-        line = json.dumps(head, ensure_ascii=False).encode() + b"\n"
+        line = json.dumps(head).encode() + b"\n"
         return line + (data if self.data else b"") + self.payload
 
 
@@ -76,7 +77,7 @@ async def read_message(stream: asyncio.StreamReader) -> Message | None:
         raise Malformed("a line that is not JSON") from error
     if not isinstance(head, dict) or not isinstance(head.get("type"), str):
         raise Malformed("a line without a type")
-    data = head.get("data") or {}
+    data = {} if head.get("data") is None else head["data"]
     more = await _take(stream, head.get("data_length"), MAX_DATA_BYTES)
     if more:
         try:
@@ -93,8 +94,8 @@ async def read_message(stream: asyncio.StreamReader) -> Message | None:
 async def _take(stream: asyncio.StreamReader, length: Any, most: int) -> bytes:
     if length is None:
         return b""
-    if not isinstance(length, int) or not 0 <= length <= most:
-        raise Malformed(f"a length of {length!r}, where at most {most} bytes are taken")
+    if type(length) is not int or not 0 <= length <= most:
+        raise Malformed(f"a length of {short(length)}, where at most {most} bytes are taken")
     try:
         return await stream.readexactly(length)
     except asyncio.IncompleteReadError as error:

@@ -7,10 +7,15 @@ import os
 import pty
 import re
 import select
+import shutil
+import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -159,12 +164,13 @@ def test_models_that_are_none(folder: Path, tmp_path: Path) -> None:
         Letters(folder / "letters.edge", tmp_path / "alphabet.json")
 
 
-def test_a_person_at_a_terminal(folder: Path, tmp_path: Path) -> None:
-    """A pseudo terminal: keys in, the screen out, and the terminal as it was afterwards."""
+@contextmanager
+def typing(folder: Path, mine: Path, *flags: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A keyboard at a pseudo terminal, ready; our end of it, and the program."""
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "edge_sdk", "demo", "text", "--no-network", "--json"]
+    command = [sys.executable, "-m", "edge_sdk", "demo", "text", "--no-network", *flags]
     with subprocess.Popen(
-        [*command, "--models", folder, "--personal", tmp_path / "me.json"],
+        [*command, "--models", folder, "--personal", mine],
         stdin=theirs,
         stderr=theirs,
         stdout=subprocess.PIPE,
@@ -172,22 +178,106 @@ def test_a_person_at_a_terminal(folder: Path, tmp_path: Path) -> None:
     ) as process:
         end = threading.Timer(PATIENCE_S, process.kill)
         end.start()
-        screen = read_until(ours, b"\x1b[2m1 ")  # before that the keys are flushed
-        os.write(ours, b"Thank y1\x1b[Avery\x7f\x7f\x7f\x7fso 1\n")
+        try:
+            yield ours, process
+        finally:
+            end.cancel()
+            process.kill()
+            os.close(theirs)
+            os.close(ours)
+
+
+OFFERED = b"\x1b[2mTab "
+"""Before that the keys are flushed."""
+
+
+def test_a_person_at_a_terminal(folder: Path, tmp_path: Path) -> None:
+    """A pseudo terminal: keys in, the screen out, and the terminal as it was afterwards."""
+    with typing(folder, tmp_path / "me.json", "--json") as (ours, process):
+        before = termios.tcgetattr(ours)
+        screen = read_until(ours, OFFERED)
+        os.write(ours, b"Thank y\t\x1b[Avery\x7f\x7f\x7f\x7fso \x1bOP\n")
         screen += read_until(ours, b"Thank you so much")
         os.write(ours, b"\x04")
         assert process.stdout is not None
         found = json.loads(process.stdout.read())
         assert process.wait(PATIENCE_S) == 0
-        end.cancel()
-    os.close(theirs)
-    os.close(ours)
+        assert termios.tcgetattr(ours)[3] == before[3]
+        assert termios.tcgetattr(ours)[6] == before[6]
     assert b"learnt into" in screen
-    assert b"1 you" in screen
+    assert b"Tab you   F2 " in screen
     assert b"\x1b[JThank y\r" in screen  # the line is whole, though such a terminal has no width
     assert found["letters"] == len("Thank you so much") + 1
     assert found["keys"] == 8 + 8 + 5
     assert "much" in json.loads((tmp_path / "me.json").read_text())["words"]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x1bOQ", b"\x1b[[B", b"\x1b[12~", b"\x1b2"], ids=["xterm", "linux", "vt220", "alt"]
+)
+def test_every_terminal_s_second_key(folder: Path, tmp_path: Path, sent: bytes) -> None:
+    with typing(folder, tmp_path / "me.json") as (ours, _):
+        read_until(ours, OFFERED)
+        os.write(ours, b"Thank ")
+        screen = read_until(ours, b"\x1b[6C")  # the cursor, behind all else
+        second = re.findall(rb"F2 (\S+)", screen)[-1]
+        os.write(ours, sent + b"9\n")
+        read_until(ours, b"\x1b[JThank " + second + b" 9\r\r\n\r")
+
+
+def test_digits_are_typed_at_a_terminal(folder: Path, tmp_path: Path) -> None:
+    with typing(folder, tmp_path / "me.json") as (ours, _):
+        read_until(ours, OFFERED)
+        os.write(ours, b"In 1999 the 23 of us\n")
+        read_until(ours, b"\x1b[JIn 1999 the 23 of us\r\r\n\r")
+
+
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["ctrl-c", "ctrl-d"])
+def test_the_end_tells_what_was_saved(folder: Path, tmp_path: Path, key: bytes) -> None:
+    with typing(folder, tmp_path / "me.json") as (ours, process):
+        read_until(ours, OFFERED)
+        os.write(ours, b"Thank y\tfor \n")
+        read_until(ours, b"Thank you for\r\r\n\r\x1b[J")
+        os.write(ours, b"this ")
+        read_until(ours, b"\x1b[5C")
+        os.write(ours, key)
+        screen = read_until(ours, b"\x1b[Jthis \r\r\n")
+        assert process.stdout is not None
+        said = process.stdout.read().decode()
+        assert process.wait(PATIENCE_S) == 0
+    assert said.startswith("18 keys for 18 letters: 0.0% saved; ")
+    assert screen.endswith(b"\r\r\n")
+    assert {"thank", "you", "for", "this"} == set(
+        json.loads((tmp_path / "me.json").read_text())["words"]
+    )
+
+
+def test_what_stops_it_from_outside_ends_the_line_too(folder: Path, tmp_path: Path) -> None:
+    with typing(folder, tmp_path / "me.json") as (ours, process):
+        read_until(ours, OFFERED)
+        os.write(ours, b"Thank ")
+        read_until(ours, b"\x1b[6C")
+        process.send_signal(signal.SIGTERM)
+        screen = read_until(ours, b"Interrupted")
+        assert process.wait(PATIENCE_S) == 130
+    assert b"\x1b[JThank \r\r\n" in screen
+    assert "thank" in json.loads((tmp_path / "me.json").read_text())["words"]
+
+
+def test_a_damaged_personal_dictionary_is_refused_and_kept(edge: Edge, tmp_path: Path) -> None:
+    mine, content = tmp_path / "me.json", '{"words":{"a":-20},"written":{},"pairs":{}}'
+    mine.write_text(content)
+    done = edge("demo", "text", "--no-network", "--after", "Dear ", "--personal", mine)
+    assert done.code == 2
+    assert str(mine) in done.err
+    assert f"mv {mine} " in done.err
+    assert mine.read_text() == content
+
+
+def test_help_says_which_keys_take_a_suggestion(edge: Edge) -> None:
+    said = " ".join(edge("demo", "text", "--help").out.split())
+    assert "Tab, F2 and F3" in said
+    assert "Ctrl-C" in said
 
 
 def read_until(terminal: int, wanted: bytes) -> bytes:
@@ -215,3 +305,20 @@ def test_the_page_s_program(folder: Path, tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
     assert "'you'" in done.stdout
     assert "zebedee" in (tmp_path / "me.json").read_text()
+
+
+def test_the_first_run_says_what_takes_so_long_and_nothing_else(tmp_path: Path) -> None:
+    """Made anew, with an empty cache: TensorFlow's log stays off the terminal."""
+    for name in ("alice", "textgenrnn"):
+        home = asset(name)
+        home = home if home.is_dir() else home.parent
+        shutil.copytree(home, tmp_path / "assets" / name)
+    cache = {"EDGELOOP_ASSETS": str(tmp_path / "assets"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = [sys.executable, "-m", "edge_sdk", "demo", "text", "--after", "Thank "]
+    done = subprocess.run(
+        command, env={**os.environ, **cache}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.startswith("you  ")
+    (line,) = done.stderr.splitlines()
+    assert "once" in line
+    assert "half a minute" in line

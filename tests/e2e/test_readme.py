@@ -95,6 +95,27 @@ def test_the_python_does_what_it_says(reader: Path) -> None:
     assert "gpu refused" in done.stdout
 
 
+def test_what_runs_in_a_clone_runs_as_it_stands(tmp_path: Path) -> None:
+    """Typed into a shell, in a folder that has the clone's and ``edge`` in its path."""
+    for name in ("scripts", "examples"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    mark = re.escape("<!-- executed in a clone by tests/e2e/test_readme.py -->")
+    (block,) = re.findall(rf"{mark}\n```console\n(.*?)```", README, re.S)
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-euc", re.sub(r"^\$ ", "", block, flags=re.M)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PATH": path},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "it rests on what is at" in done.stdout
+    assert "verdict  whole" in done.stdout
+    assert (tmp_path / "why.png").stat().st_size > 10_000
+
+
 def test_every_link_leads_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     broken = [

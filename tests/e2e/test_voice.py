@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import wave
@@ -16,7 +17,7 @@ from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import Samples
 from edge_sdk.voice.commands import Commands
 from edge_sdk.voice.listener import Command, Listener
-from edge_sdk.voice.vocabulary import Intent, parse_vocabulary
+from edge_sdk.voice.vocabulary import HOUSE, Intent, parse_vocabulary
 from edge_sdk.voice.wake import Wake, WakeWord
 from examples.assets import asset
 from tests.e2e.conftest import Edge
@@ -103,6 +104,22 @@ def test_a_file_that_is_no_sound(edge: Edge, tmp_path: Path, content: bytes) -> 
     assert done.code == 2
     assert "bad.wav" in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_wake_word_by_its_name_and_names_of_none(edge: Edge, tmp_path: Path) -> None:
+    said = speak("alexa, turn on the light", tmp_path / "alexa.wav")
+    done = edge("demo", "voice", "--input", said, "--model", "alexa")
+    assert done.code == 0, done.err
+    assert "by alexa" in done.out
+    for named, says in {
+        "okay_nab": "okay_nab is neither a file nor a wake word that is known",
+        "okay_nab.tflite": "okay_nab.tflite cannot be read: No such file",
+        "okay_nab.onnxx": "okay_nab.onnxx does not exist",
+    }.items():
+        done = edge("demo", "voice", "--input", said, "--model", named)
+        assert done.code == 2
+        assert says in done.err
+        assert "Convert it first" not in done.err
 
 
 def test_no_time_and_no_such_address(edge: Edge) -> None:
@@ -197,6 +214,39 @@ def test_a_vocabulary_of_ones_own_in_both_searches(tmp_path: Path) -> None:
     assert Commands(vocabulary).recognize(sound) == "go forward ten meters"
     assert "go forward ten meters" in Commands(vocabulary, search="keywords").recognize(sound)
     assert Commands(vocabulary).recognize(silence(0.1)) == ""
+
+
+OTHERS = ("set a timer for ten minutes", "i forgot to buy milk", "please call my mother")
+
+
+def test_what_is_no_command_is_none(tmp_path: Path) -> None:
+    """The grammar alone hears its own sentences in everything."""
+    believing, doubting = Commands(least_ratio=-math.inf), Commands()
+    read = heard(sorted(asset("speech").glob("*.wav"))[0])
+    others = [heard(speak(each, tmp_path / f"{at}.wav")) for at, each in enumerate(OTHERS)]
+    others += [read[at : at + 40_000] for at in range(0, len(read) - 40_000, 40_000)]
+    believed = [believing.recognize(sound) for sound in others]
+    assert len([each for each in believed if each]) >= 2
+    assert all(HOUSE.intent(each) for each in believed if each)  # whole sentences, if anything
+    assert not any(doubting.recognize(sound) for sound in others)
+
+
+@pytest.mark.parametrize("voice", ["en-us", "en-gb"])
+def test_commands_are_believed(voice: str, tmp_path: Path) -> None:
+    commands = Commands()
+    for sentence in ("turn the fan off", "stop", "what time is it", "turn off the heating"):
+        sound = heard(speak(sentence, tmp_path / "said.wav", voice))
+        assert commands.recognize(np.concatenate([silence(0.2), sound, silence(0.4)])) == sentence
+
+
+def test_silence_around_a_command_is_left_out(models: tuple[Path, Path], tmp_path: Path) -> None:
+    """It would make any sentence likelier."""
+    word = heard(speak("okay nabu", tmp_path / "word.wav"))
+    other = heard(speak(OTHERS[0], tmp_path / "other.wav"))
+    with ears(models, pause_s=3.0) as listener:
+        found = events(listener, np.concatenate([word, silence(2), other, silence(4)]))
+    (command,) = (each for each in found if isinstance(each, Command))
+    assert (command.transcript, command.intent) == ("", None)
 
 
 def test_what_cannot_be_listened_with(models: tuple[Path, Path]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import subprocess
 import sys
@@ -21,37 +20,8 @@ from wyoming.wake import Detect, Detection, NotDetected
 
 from edge_sdk.voice.wyoming import info
 from examples.assets import asset
-from tests.patience import ended
 from tests.spoken import heard, speak
-
-PATIENCE_S = 20
-
-
-class Service:
-    """``edge voice serve`` as a process of its own."""
-
-    def __init__(self, log: Path) -> None:
-        words = [asset("wake-words") / f"{name}.tflite" for name in ("okay_nabu", "alexa")]
-        command = [sys.executable, "-m", "edge_sdk", "voice", "serve", *map(str, words)]
-        self.log = log
-        with log.open("wb") as file:
-            self.process = subprocess.Popen(
-                [*command, "--listen", "tcp://127.0.0.1:0", "--json"],
-                stdout=subprocess.PIPE,
-                stderr=file,
-            )
-        assert self.process.stdout is not None
-        announced = json.loads(self.process.stdout.readline())
-        self.port = int(announced["uri"].rpartition(":")[2])
-        assert announced["wake_words"] == ["okay_nabu", "alexa"]
-
-    def end(self) -> str:
-        """Tell it to go; answers what it has logged."""
-        self.process.terminate()
-        assert ended(self.process, PATIENCE_S) == 0
-        if self.process.stdout is not None:
-            self.process.stdout.close()
-        return self.log.read_text()
+from tests.wyoming_service import PATIENCE_S, Service
 
 
 @pytest.fixture(scope="module")
@@ -205,4 +175,6 @@ def test_an_address_that_is_taken(service: Service) -> None:
         timeout=PATIENCE_S,
     )
     assert done.returncode == 3
-    assert "cannot be listened on" in done.stderr
+    assert "cannot be listened on: Address already in use." in done.stderr
+    assert done.stderr.count(str(service.port)) == 1
+    assert "--listen" not in done.stderr  # edge demo voice --wyoming says the same

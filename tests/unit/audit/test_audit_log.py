@@ -21,7 +21,7 @@ import pytest
 
 import edge_sdk
 from edge_sdk.audit import AuditLog, verify
-from edge_sdk.audit.chain import FIRST
+from edge_sdk.audit.chain import FIRST, files_of
 from edge_sdk.cli.main import main
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.processing import Geometry, Mask
@@ -356,6 +356,159 @@ def test_the_last_records_taken_away_are_missed_by_who_noted_the_head(
     assert json.loads(capfd.readouterr().out)["bad"]["line"] == 0
     with pytest.raises(UsageError, match="no chain value"):
         verify(log, "abc")
+
+
+# What is taken away is noticed
+
+
+def without(log: Path, *records: int) -> None:
+    """Take records out of a log's files, which stay."""
+    for path in files_of(log):
+        lines = path.read_bytes().splitlines(keepends=True)
+        kept = [line for line in lines if json.loads(line)["number"] not in records]
+        path.write_bytes(b"".join(kept))
+
+
+@pytest.mark.parametrize("lock", [True, False], ids=["lock", "no lock"])
+@pytest.mark.parametrize("with_head", [True, False], ids=["head", "no head"])
+@pytest.mark.parametrize(
+    ("records", "found"),
+    [
+        ([1], "always"),
+        ([1, 2], "always"),
+        ([3], "always"),
+        ([1, 3], "always"),
+        ([6], "with the head"),
+        ([5, 6], "with the head"),
+        ([1, 2, 3, 4, 5, 6], "with either"),
+    ],
+    ids=str,
+)
+def test_records_taken_away(
+    model: edge_sdk.Session, log: Path, records: list[int], found: str, with_head: bool, lock: bool
+) -> None:
+    write(log, model, 6)
+    noted = verify(log).head if with_head else None
+    without(log, *records)
+    if not lock:
+        log.with_name("audit.jsonl.lock").unlink()
+    noticed = {"always": True, "with the head": with_head, "with either": with_head or lock}[found]
+    report = verify(log, noted)
+    assert report.passed is not noticed
+    words = ["audit", "verify", str(log), *(("--head", noted) if noted else ())]
+    assert main(words) == int(noticed)
+
+
+@pytest.mark.parametrize("with_head", [True, False], ids=["head", "no head"])
+def test_a_copy_that_begins_in_the_middle(
+    model: edge_sdk.Session, log: Path, with_head: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(log, model, 4)
+    copy = log.with_name("b.jsonl")
+    copy.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[2:]))
+    report = verify(copy, verify(log).head if with_head else None)
+    assert report.bad is not None
+    assert (report.bad.file, report.bad.line, report.records) == (str(copy), 1, 0)
+    assert "it is number 3, and the log begins with 1" in report.bad.why
+    with pytest.raises(UsageError, match="those before were taken away"):
+        AuditLog(copy)
+    assert len(copy.read_bytes().splitlines()) == 2
+    assert main(["audit", "verify", str(copy)]) == 1
+    assert "BROKEN" in capfd.readouterr().out
+
+
+def test_a_log_that_was_emptied_or_removed_is_not_begun_anew(
+    model: edge_sdk.Session, log: Path
+) -> None:
+    write(log, model, 3)
+    for take_away in (lambda: log.write_bytes(b""), log.unlink):
+        take_away()
+        report = verify(log)
+        assert report.bad is not None
+        assert "it had records, and has none" in report.bad.why
+        with pytest.raises(UsageError, match="it had records, and has none"):
+            AuditLog(log)
+    log.with_name("audit.jsonl.lock").unlink()  # as the message says
+    write(log, model, 1)
+    assert verify(log).passed
+
+
+@pytest.mark.parametrize("with_head", [True, False], ids=["head", "no head"])
+@pytest.mark.parametrize("number", ["4", "3", "2", "1", ""], ids=lambda n: f"file {n}")
+def test_a_whole_file_taken_away(
+    model: edge_sdk.Session, log: Path, number: str, with_head: bool
+) -> None:
+    write(log, model, 30, max_bytes=4000, keep=4)
+    noted = verify(log).head if with_head else None
+    path = log.with_name(f"audit.jsonl.{number}".rstrip("."))
+    path.unlink()
+    report = verify(log, noted)
+    if not number and not with_head:  # like records cut off at the end
+        assert report.passed
+        return
+    assert report.bad is not None
+    assert report.bad.line == (1 if number else 0)
+    if number == "4":
+        assert report.bad.file == str(log.with_name("audit.jsonl.3"))
+        with pytest.raises(UsageError, match="those before were taken away"):
+            AuditLog(log)
+
+
+def test_records_taken_from_the_front_of_a_rotated_log(model: edge_sdk.Session, log: Path) -> None:
+    write(log, model, 30, max_bytes=4000, keep=2)
+    whole = verify(log)
+    assert whole.first is not None
+    without(log, whole.first[0])
+    report = verify(log)
+    assert report.bad is not None
+    assert report.bad.file == str(log.with_name("audit.jsonl.2"))
+
+
+def test_what_rotation_took_is_said(
+    model: edge_sdk.Session, log: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write(log, model, 9)
+    assert verify(log).unchecked == ""
+    write(log, model, 30, max_bytes=4000, keep=2)
+    report = verify(log)
+    assert report.passed
+    assert report.first is not None
+    gone = f"records 1 to {report.first[0] - 1} are not in it: rotation took"
+    assert gone in report.unchecked
+    assert main(["audit", "verify", str(log)]) == 0
+    assert f"before   {gone}" in capfd.readouterr().out
+    log.with_name("audit.jsonl.lock").unlink()
+    report = verify(log)
+    assert report.passed
+    assert "nothing says so" in report.unchecked
+    write(log, model, 1)  # a log of before, whose lock file noted nothing, is noted now
+    assert "noted" in verify(log).unchecked
+
+
+def test_fewer_older_files_than_before(model: edge_sdk.Session, log: Path) -> None:
+    write(log, model, 30, max_bytes=4000, keep=4)
+    log.with_name("audit.jsonl.20260301").write_text("somebody's own copy")
+    write(log, model, 4, max_bytes=4000, keep=2)
+    log.with_name("audit.jsonl.20260301").unlink()  # it would be read as the oldest
+    assert verify(log).passed
+    assert not log.with_name("audit.jsonl.3").exists()
+
+
+def test_a_crash_after_the_note_is_no_loss(
+    model: edge_sdk.Session, log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(log, model, 30, max_bytes=4000, keep=2)
+
+    def crash(path: Path) -> None:
+        raise KeyboardInterrupt(str(path))
+
+    monkeypatch.setattr(Path, "unlink", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write(log, model, 5, max_bytes=4000, keep=2)
+    monkeypatch.undo()
+    assert verify(log).passed
+    write(log, model, 5, max_bytes=4000, keep=2)
+    assert verify(log).passed
 
 
 def test_a_file_of_an_older_one_missing_in_between(model: edge_sdk.Session, log: Path) -> None:

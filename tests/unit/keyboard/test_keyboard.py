@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+import tempfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from edge_sdk.errors import UsageError
 from edge_sdk.keyboard import personal as personal_module
-from edge_sdk.keyboard.composer import BACKSPACE, ENTER, TAB, Composer
-from edge_sdk.keyboard.keyboard import Keyboard, begun
+from edge_sdk.keyboard.composer import BACKSPACE, ENTER, TAB, TAKING, Composer
+from edge_sdk.keyboard.keyboard import SAID, Keyboard, begun
 from edge_sdk.keyboard.personal import Personal
 from edge_sdk.keyboard.typist import plain, press_next, type_text
 from edge_sdk.keyboard.words import Words, read_words
@@ -102,6 +105,46 @@ def test_words_that_begin_alike_are_a_range(words: Words) -> None:
 )
 def test_the_first_suggestion(words: Words, text: str, first: str) -> None:
     assert Keyboard(words).suggest(text)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        ('"The cat!" ', "the"),
+        ('"The cat," ', "the"),
+        ('"The cat." ', "The"),
+        ('I saw, "', "The"),
+        ('"The cat," I saw, "', "the"),
+        ('"The cat!" I saw: "', "The"),
+        ("I saw Mr. ", "the"),
+        ("I saw Mrs. ", "the"),
+        ("I saw J. ", "the"),
+        ("saw I. ", "The"),
+        ("I saw the cat. ", "The"),
+    ],
+)
+def test_where_a_sentence_begins(words: Words, text: str, first: str) -> None:
+    """A capital where it does, and none behind a quotation, an initial or a title."""
+    assert Keyboard(words).suggest(text)[0] == first
+
+
+def test_what_follows_a_quotation_is_learnt_as_such(words: Words) -> None:
+    personal = Personal()
+    keyboard = Keyboard(words, personal=personal)
+    for text in ['"No," quoth', '"The dog," quoth', '"The cat!" quoth'] * 4:
+        keyboard.learn(text)
+    assert keyboard.suggest('"I saw," ')[0] == "quoth"
+    elsewhere = personal.mixed("", ("i", "saw"), {})["quoth"]
+    assert personal.mixed("", (SAID,), {})["quoth"] > 1.2 * elsewhere
+
+
+def test_a_capital_says_whether_a_name_is_meant(words: Words) -> None:
+    keyboard = Keyboard(words, personal=Personal())
+    for text in ["saw Doris"] * 4 + ["saw dots"] * 6:
+        keyboard.learn(text)
+    assert keyboard.suggest("I saw D")[0] == "Doris"
+    assert keyboard.suggest("I saw d")[0] == "dots"
+    assert keyboard.suggest("Saw. D")[0] != "Doris"  # where a sentence begins it says nothing
 
 
 def test_i_is_a_capital_and_apostrophes_belong_to_words(words: Words) -> None:
@@ -237,7 +280,7 @@ def test_a_line_under_the_keys(words: Words) -> None:
     assert composer.suggestions[0] == "The"
     press(composer, TAB)
     assert composer.text == "The "
-    press(composer, "1")
+    composer.press("F1")
     assert composer.text == "The cat "
     press(composer, ".")
     assert composer.text == "The cat. "
@@ -268,9 +311,8 @@ def test_a_line_under_the_keys(words: Words) -> None:
 def test_the_space_that_came_with_a_word(words: Words, before: str, keys: str, text: str) -> None:
     composer = Composer(Keyboard(words))
     press(composer, before)
-    composer.take([each.lower() for each in composer.suggestions].index("the"))
-    for key in keys:  # digits too are typed, whatever is offered
-        composer.erase() if key == BACKSPACE else composer.write(key)
+    composer.press(TAKING[[each.lower() for each in composer.suggestions].index("the")])
+    press(composer, keys)
     assert composer.text.lower() == text.lower()
 
 
@@ -293,15 +335,44 @@ def test_a_line_is_typed_as_it_shall_be(words: Words, line: str) -> None:
         while composer.text[: len(composer.text) - composer.space_given] != line:
             press_next(composer, line)
             assert composer.keys < 500
-        assert composer.end() == line.rstrip()
+        assert composer.press(ENTER) == line.rstrip()
 
 
-def test_a_digit_where_nothing_is_offered_is_a_digit(words: Words) -> None:
+def test_a_digit_is_a_digit_whatever_is_offered(words: Words) -> None:
     composer = Composer(Keyboard(words))
-    press(composer, "xy2\x01")
-    assert composer.text == "xy2"
-    assert composer.press("") is None
-    assert composer.keys == 4
+    press(composer, "saw ")
+    assert len(composer.suggestions) == 3
+    press(composer, "1 2 3")
+    assert composer.text == "saw 1 2 3"
+    assert Composer(Keyboard(words)).press("F9") is None
+
+
+def test_keys_that_type_nothing(words: Words) -> None:
+    composer = Composer(Keyboard(words))
+    press(composer, "xy\x01")
+    assert (composer.suggestions, composer.press(""), composer.press(TAB)) == ([], None, None)
+    composer.press("F2")
+    assert (composer.text, composer.keys) == ("xy", 5)
+
+
+def test_the_typist_presses_keys_as_a_person_does(
+    words: Words, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pressed: list[str] = []
+    real = Composer.press
+    monkeypatch.setattr(
+        Composer, "press", lambda composer, key: [pressed.append(key), real(composer, key)][1]
+    )
+    text = "The cat saw 1 dog.\nIn 1999 the cats sat"
+    typed = type_text(Keyboard(words, personal=Personal()), text)
+    assert typed.keys == len(pressed)
+    assert {"F1", "1", ENTER} < set(pressed)
+    by_hand = Composer(Keyboard(words, personal=Personal()))
+    lines = [line for key in pressed if (line := real(by_hand, key)) is not None]
+    assert [*lines, by_hand.text.rstrip()] == text.split("\n")
+    with pytest.raises(UsageError, match="No key types"):
+        type_text(Keyboard(words), "soft\xadhyphen")
+    assert plain("soft\xad\u200bhyphen\x00") == "softhyphen"
 
 
 def test_what_is_typed_is_learnt_once_it_is_ended(words: Words) -> None:
@@ -312,3 +383,153 @@ def test_what_is_typed_is_learnt_once_it_is_ended(words: Words) -> None:
     press(composer, ENTER)
     assert personal.mixed("zeb", ("see",), {})
     assert json.dumps(composer.suggestions)
+
+
+def state(personal: Personal, folder: Path) -> bytes:
+    personal.save(folder / "state.json")
+    return (folder / "state.json").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("keys", "stands"),
+    [
+        (["F1", *[BACKSPACE] * 4], ""),
+        (["F1", "F1", *[BACKSPACE] * 4], "the"),
+        (["F1", "F1", BACKSPACE, " "], "the cat"),
+        (["F1", "F1", "'", "s", " "], "the cat's"),
+        ([*"Zoe Zo ", *[BACKSPACE] * 3], "zoe"),
+        ([*"Zoe ZOE ", *[BACKSPACE] * 3], "zoe"),
+        ([*"the cat sat", *[BACKSPACE] * 11, *"a dog"], "a dog"),
+    ],
+    ids=["taken", "second", "once", "altered", "capitals", "shorter", "all"],
+)
+def test_what_is_erased_is_unlearnt(
+    words: Words, tmp_path: Path, keys: list[str], stands: str
+) -> None:
+    """What is learnt of a line is what stands in it, and of what is gone no trace is left."""
+    personal = Personal()
+    composer = Composer(Keyboard(words, personal=personal))
+    for key in keys:
+        composer.press(key)
+    line = composer.press(ENTER) or ""
+    assert line.lower().startswith(stands)
+    other = Personal()
+    by_hand = Composer(Keyboard(words, personal=other))
+    press(by_hand, f"{line}{ENTER}")
+    assert state(personal, tmp_path) == state(other, tmp_path)
+    for prefix in ("", "z", "c"):
+        assert personal.mixed(prefix, ("the",), {}) == other.mixed(prefix, ("the",), {})
+    assert composer.suggestions == by_hand.suggestions
+
+
+@given(st.lists(st.sampled_from([*"ab A'.-1", TAB, "F2", *[BACKSPACE] * 4]), max_size=40))
+def test_learning_follows_what_stands_there(keys: list[str]) -> None:
+    language = Words(**{**arrays(), "words": VOCABULARY})
+    personal, other = Personal(), Personal()
+    composer = Composer(Keyboard(language, personal=personal))
+    for key in keys:
+        composer.press(key)
+    text = composer.text
+    composer.press(ENTER)
+    by_hand = Composer(Keyboard(language, personal=other))
+    press(by_hand, f"{text}{ENTER}")
+    assert len(personal) == len(other)
+    for prefix in "abcdist":
+        for before in ((), ("a",), ("the", "cat")):
+            ours, theirs = (each.mixed(prefix, before, {}) for each in (personal, other))
+            assert ours == pytest.approx(theirs)
+
+
+def test_what_has_faded_meanwhile_is_unlearnt_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(personal_module, "MAX_WORDS", 5)
+    personal = Personal()
+    learnt = [personal.learn(f"word{letter}", ("the",)) for letter in "abcdefghabab"]
+    for each in reversed(learnt):
+        assert each is not None
+        personal.unlearn(each)
+    assert len(personal) == 0
+    assert personal.mixed("", ("the",), {"cat": 0.5}) == {"cat": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"words": {"a": -20}, "written": {}, "pairs": {}}', "Expected `int` >= 1"),
+        ('{"words": {"a": 1e999}, "written": {}, "pairs": {}}', "out of range"),
+        ('{"words": {"a": 1}, "written": {"a": "\\ud800"}, "pairs": {}}', "surrogate"),
+        ('{"words": {"a": 1}, "written": {}, "pairs": {"b": {"a": 0}}}', "Expected `int` >= 1"),
+        ('{"words": {"a": 1}, "written": {"a": "b"}, "pairs": {}}', "'b' is not 'a' with capitals"),
+        ('{"words": {"A": 1}, "written": {}, "pairs": {}}', "'A' is no word in lower case"),
+        ('{"words": {"\\u001b[2J": 1}, "written": {}, "pairs": {}}', "is no word in lower case"),
+        ('{"words": {"a": 1}, "writ', "truncated"),
+    ],
+    ids=["negative", "huge", "surrogate", "none", "another", "capital", "escape", "half"],
+)
+def test_a_damaged_personal_dictionary_is_left_as_it_is(
+    tmp_path: Path, content: str, why: str
+) -> None:
+    path = tmp_path / "me.json"
+    path.write_text(content)
+    with pytest.raises(UsageError) as raised:
+        Personal.open(path)
+    assert str(path) in raised.value.message
+    assert why in raised.value.message
+    assert f"mv {path} " in raised.value.hint
+    assert path.read_text() == content
+
+
+def test_a_word_may_be_taken_out_of_the_file_by_hand(tmp_path: Path) -> None:
+    personal, path = Personal(), tmp_path / "me.json"
+    personal.learn("Zoë", ("saw",))
+    personal.learn("cat", ("saw",))
+    personal.save(path)
+    content = json.loads(path.read_text())
+    del content["words"]["zoë"]
+    path.write_text(json.dumps(content))
+    again = Personal.open(path)
+    assert set(again.mixed("", ("saw",), {})) == {"cat"}
+    assert "zo" not in state(again, tmp_path).decode()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda below: (
+        st.lists(below, max_size=3)
+        | st.dictionaries(st.sampled_from(["words", "written", "pairs", "a", "B"]), below)
+    ),
+    max_leaves=8,
+)
+COUNTS = st.dictionaries(st.text(max_size=3), st.integers(-2, 1 << 60) | st.floats() | st.none())
+DICTIONARIES = st.fixed_dictionaries(
+    {
+        "words": COUNTS,
+        "written": st.dictionaries(st.text(max_size=2), st.text(max_size=2)),
+        "pairs": st.dictionaries(st.text(max_size=2), COUNTS),
+    }
+)
+
+
+@given(st.one_of(JSON.map(json.dumps), DICTIONARIES.map(json.dumps), st.text()))
+@example('{"words":{"i\u0307":1},"written":{"i\u0307":"\u0130"},"pairs":{}}')
+def test_whatever_is_in_the_file_is_used_or_refused(content: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "me.json"
+        path.write_text(content, encoding="utf-8", errors="surrogatepass")
+        before = path.read_bytes()
+        try:
+            personal = Personal.open(path)
+        except UsageError as error:
+            assert str(path) in error.message
+            assert path.read_bytes() == before
+            return
+        learnt = [personal.learn(word, ("a",)) for word in ("A", "b", "b")]
+        for prefix in ("", "a"):
+            mixed = personal.mixed(prefix, ("a", "b"), {"a": 0.5})
+            assert all(0 <= chance <= 1 for chance in mixed.values())
+        for each in reversed(learnt):
+            assert each is not None
+            personal.unlearn(each)
+        personal.save(path)
+        assert len(Personal.open(path)) == len(personal)

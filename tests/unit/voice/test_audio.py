@@ -20,10 +20,10 @@ def tone(rate: int, seconds: float, channels: int = 1, hertz: float = 440.0) -> 
     return np.repeat(wave_.astype(np.int16)[:, None], channels, axis=1)
 
 
-def write(path: Path, frames: np.ndarray, rate: int, width: int = 2) -> Path:
+def write(path: Path, frames: np.ndarray, rate: int) -> Path:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(frames.shape[1])
-        file.setsampwidth(width)
+        file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes(frames.tobytes())
     return path
@@ -49,12 +49,10 @@ def test_a_pipe_that_ends_inside_a_sample_gives_the_whole_ones() -> None:
     assert sum(map(len, pcm_blocks(io.BytesIO(pcm)))) == 8000
 
 
-@pytest.mark.parametrize("case", ["nothing", "a wav"])
-def test_a_pipe_that_brings_no_samples(tmp_path: Path, case: str) -> None:
-    """arecord that finds no card writes nothing; without ``-t raw`` it writes a wav."""
-    whole = write(tmp_path / "whole.wav", tone(16_000, 0.5), 16_000).read_bytes()
+def test_a_pipe_that_brings_nothing() -> None:
+    """arecord that finds no card writes nothing."""
     with pytest.raises(UsageError, match="pipe") as refused:
-        list(piped_blocks(io.BytesIO(b"" if case == "nothing" else whole)))
+        list(piped_blocks(io.BytesIO()))
     assert "-t raw" in refused.value.hint
 
 
@@ -68,7 +66,7 @@ def damaged(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     made = {
         "empty": (b"", "is empty"),
         "garbage": (bytes(range(256)) * 9, "is not a wav"),
-        "header": (whole[:30], "is not a wav of plain samples: [a-z]"),
+        "header": (whole[:30], "is not a wav that can be read: it ends in its header"),
         "cut": (whole[:-1000], "is cut off: 15000 of 16000 bytes"),
     }
     found = {}
@@ -77,17 +75,11 @@ def damaged(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         path.write_bytes(content)
         found[name] = (path, says)
     found["missing"] = (tmp_path / "missing.wav", "cannot be read")
-    found["bits"] = (
-        write(tmp_path / "b.wav", tone(16_000, 0.1).astype(np.uint8), 16_000, 1),
-        "samples of 8 bits",
-    )
     found["nothing"] = (write(tmp_path / "n.wav", tone(16_000, 0), 16_000), "holds no sound")
     return found
 
 
-@pytest.mark.parametrize(
-    "case", ["empty", "garbage", "header", "cut", "missing", "bits", "nothing"]
-)
+@pytest.mark.parametrize("case", ["empty", "garbage", "header", "cut", "missing", "nothing"])
 def test_a_bad_file_is_refused_before_anything_is_heard(tmp_path: Path, case: str) -> None:
     path, says = damaged(tmp_path)[case]
     with pytest.raises(UsageError, match=says) as refused:
