@@ -1,7 +1,8 @@
 """What listening costs, what it wrongly takes for a wake word, whether commands are understood.
 
 False alarms are counted on read English; commands, and sentences that are none, are said by
-espeak-ng in a few voices. Cost is processor time a second of sound, one thread. How soon a wake word is heard: ``wake_word.py``.
+espeak-ng in a few voices. Cost is processor time a second of sound, one thread. How soon a wake
+word is heard: ``wake_word.py``.
 
     python benchmarks/voice.py [--quick]
 """
