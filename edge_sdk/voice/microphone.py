@@ -20,6 +20,8 @@ MAX_WAITING = 64
 """Blocks between the sound card and the listener: five seconds."""
 SILENT_S = 5.0
 """A sound card that gives nothing for so long has gone."""
+START_S = 15.0
+"""Until its first sound it may take longer: some are woken by it, or are far away."""
 
 
 class Microphone:
@@ -65,25 +67,27 @@ class Microphone:
         return self.blocks()
 
     def blocks(self, seconds: float | None = None) -> Iterator[Samples]:
-        """What it hears from now on, for so long by the clock; None is for ever.
+        """What it hears, for so long by the clock, from its first sound on; None is for ever.
 
         Raises:
             UnavailableError: it gives nothing.
         """
-        until = math.inf if seconds is None else time.monotonic() + seconds
-        gave = False
+        until: float | None = None
         while True:
-            patience = min(SILENT_S, max(0.0, until - time.monotonic()))
+            patience = START_S
+            if until is not None:
+                patience = min(SILENT_S, max(0.0, until - time.monotonic()))
             try:
                 block = self._waiting.get(timeout=patience)
             except queue.Empty:
-                if gave and patience < SILENT_S:
+                if patience < SILENT_S:
                     return
                 raise UnavailableError(
-                    f"The microphone has given nothing for {patience:.2g} s.",
+                    f"The microphone has given nothing for {patience:g} s.",
                     "arecord -l   # is it still plugged in?",
                 ) from None
-            gave = True
+            if until is None:
+                until = math.inf if seconds is None else time.monotonic() + seconds
             yield self._resampler.take(block)
 
     def __enter__(self) -> Microphone:
