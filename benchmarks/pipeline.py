@@ -5,7 +5,9 @@ Clips: carphone (176 x 144) and bigbuckbunny (1280 x 720). Each clip goes severa
     ours    the stages of ``edge demo video``: decoding, model and drawing in threads of their own,
             the model once for each core
     one     the same with the model once, in as many threads
-    naive   read, turn to RGB, predict, blur all of it, blend in numpy; for faces: draw the boxes
+    naive   read, turn to RGB, predict, blur all of it, blend in numpy; for faces: draw the boxes.
+            The model runs in one thread, which is what LiteRT's interpreter does unless told
+    threads the same, told to use all cores
     tasks   MediaPipe Tasks' video mode on the same model file, drawing as cheaply as we do
 
 Every run is a process of its own, started afresh; the three alternate, and the best of each counts.
@@ -25,6 +27,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -62,6 +65,7 @@ def main() -> None:
         "--one", nargs=3, metavar=("WHO", "CLIP", "MODEL"), help="one run's seconds"
     )
     args = parser.parse_args()
+    share_cores()
     if args.one:
         print(json.dumps(one(*args.one)))
         return
@@ -83,6 +87,15 @@ def main() -> None:
     print(json.dumps(result))
 
 
+def share_cores() -> None:
+    """Give up a real-time priority for the next best: under it, the scheduler lets the threads of
+    a process wait for each other on one core for a tenth of a second, whatever the others do.
+    """
+    if os.sched_getscheduler(0) == os.SCHED_FIFO:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+        os.setpriority(os.PRIO_PROCESS, 0, -20)
+
+
 def fps(rounds: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
     """Ratios of seconds, and frames a second, of the best runs."""
     python = mediapipe()
@@ -95,7 +108,7 @@ def fps(rounds: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
                 best: dict[str, float] = {}
                 frames = 0
                 for _ in range(rounds):
-                    for who in ("ours", "one", "naive"):
+                    for who in ("ours", "one", "naive", "threads"):
                         seconds, frames = child(who, clip, model)
                         best[who] = min(seconds, best.get(who, 1e9))
                     if python:
@@ -105,6 +118,7 @@ def fps(rounds: int) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
                 rates[what] = {who: round(frames / seconds, 1) for who, seconds in best.items()}
                 print(f"{what}: {rates[what]} frames a second", file=sys.stderr)
                 ratios[f"{what}, over naive"] = best["ours"] / best["naive"]
+                ratios[f"{what}, over naive on all cores"] = best["ours"] / best["threads"]
                 ratios[f"{what}, over one session"] = best["ours"] / best["one"]
                 if python:
                     ratios[f"{what}, over Tasks"] = best["ours"] / best["tasks"]
@@ -154,12 +168,13 @@ def one(who: str, clip: str, model: str) -> tuple[float, int]:
     from edge_sdk.runtime.choosing import default_threads
 
     cores = default_threads()
-    copies, threads = (cores, 1) if who == "ours" else (1, cores)
+    copies = cores if who == "ours" else 1
+    threads = 1 if who in ("ours", "naive") else cores
     with ExitStack() as stack:
         sessions = [stack.enter_context(session_of(model, threads)) for _ in range(copies)]
         for session in sessions:
             session.warm_up()
-        if who == "naive":
+        if who in ("naive", "threads"):
             return naive(sessions[0], asset(clip), model)
         return piped(sessions, asset(clip), model)
 
