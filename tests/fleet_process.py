@@ -124,6 +124,25 @@ class FleetProcess:
             with error:
                 return error.code, error.read()
 
+    def told(self, *words: str) -> str:
+        """What a command prints for a person."""
+        command = [*EDGE, "fleet", "--data", str(self.data), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    def page(self) -> str:
+        """The page as a browser that has said the token sees it."""
+        token = Path(self.address["token_file"]).read_text().strip()
+        request = urllib.request.Request(
+            self.address["api"] + "/session",
+            method="POST",
+            headers={"Authorization": f"Bearer {token}"},
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            cookie = answer.headers["set-cookie"].partition(";")[0]
+        code, content = self.http("/", Cookie=cookie)
+        assert code == 200
+        return content.decode()
+
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
     """One command of ``edge``, in JSON."""

@@ -20,7 +20,7 @@ from edge_sdk.files import memory_file
 _ENGINES = re.compile(
     rb"\s*(?:\x1b\[[\d;]*m)?"
     rb"(?:(?:INFO|WARNING|ERROR|VERBOSE|FATAL|Warning|Error): |[IWEF]\d{4} \d\d:\d\d:|\xe2\x94\x94"
-    rb"|error: XDG_RUNTIME_DIR|- While |at \w+ \(third_party/"  # a Vulkan driver, and what Dawn says
+    rb"|error: XDG_RUNTIME_DIR|- While |at \w+ \(third_party/"  # a Vulkan driver's, Dawn's
     rb"|\S+: Operation is not supported|.*\d operations will run on the [CG]PU"
     rb"|To enable the following instructions: |at \S+\(.*\) \(|=== Source Location|third_party/"
     rb"|\d{4}-\d\d-\d\d [\d:.]+ \[[VIWEF]:onnxruntime|$)"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from fleet_process import FleetProcess
 
 from edge_sdk.cli.main import main
 
@@ -28,6 +30,18 @@ def short_turns(monkeypatch: pytest.MonkeyPatch):
     """Latencies are measured all the same; hundreds of conversions need not take long about it."""
     monkeypatch.setattr("edge_sdk.runtime.bench.TURN_SECONDS", 0.001)
     monkeypatch.setattr("converters.latency.SECONDS", 0.002)
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[FleetProcess]:
+    """A real one in the test's folder; ends well unless the test has killed it."""
+    process = FleetProcess(tmp_path)
+    process.start()
+    try:
+        yield process
+    finally:
+        if process.process is not None:
+            assert process.stop() == 0, process.log
 
 
 @dataclass(frozen=True)

@@ -32,17 +32,6 @@ QUICK = {
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[FleetProcess]:
-    process = FleetProcess(tmp_path)
-    process.start()
-    try:
-        yield process
-    finally:
-        if process.process is not None:
-            assert process.stop() == 0, process.log
-
-
-@pytest.fixture
 def agent(fleet: FleetProcess, tmp_path: Path) -> Iterator[Path]:
     """The state folder of a running agent; its application serves what is published."""
     inputs = tmp_path / "inputs"

@@ -9,27 +9,14 @@ import json
 import shutil
 import stat
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 from fleet_bench import APP, Bench, devices, publish, samples
 from fleet_process import FleetProcess, run
 from scripted_device import ScriptedDevice, eventually
 
 from edge_sdk.files import sha256
-
-
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[FleetProcess]:
-    process = FleetProcess(tmp_path)
-    process.start()
-    try:
-        yield process
-    finally:
-        if process.process is not None:
-            assert process.stop() == 0, (tmp_path / "log").read_text()
 
 
 async def rolled_out(fleet: FleetProcess, version: str, *, kill: bool = False) -> dict[str, Any]:

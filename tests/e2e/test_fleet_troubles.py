@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,17 +22,6 @@ QUICK = {
     "EDGELOOP_AGENT_PROBATION_DEADLINE_S": "2",
     "EDGELOOP_AGENT_WINDOW_S": "0.5",
 }
-
-
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[FleetProcess]:
-    process = FleetProcess(tmp_path)
-    process.start()
-    try:
-        yield process
-    finally:
-        if process.process is not None:
-            assert process.stop() == 0, process.log
 
 
 @pytest.fixture
@@ -62,26 +50,6 @@ def eventually(found: Callable[[], Any]) -> Any:
     raise AssertionError("never")
 
 
-def said(fleet: FleetProcess, *words: str) -> str:
-    """What a command prints for a person."""
-    command = [*EDGE, "fleet", "--data", str(fleet.data), *words]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
-
-
-def page(fleet: FleetProcess) -> str:
-    token = Path(fleet.address["token_file"]).read_text().strip()
-    request = urllib.request.Request(
-        fleet.address["api"] + "/session",
-        method="POST",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        cookie = answer.headers["set-cookie"].partition(";")[0]
-    code, content = fleet.http("/", Cookie=cookie)
-    assert code == 200
-    return content.decode()
-
-
 def test_a_rollout_to_a_device_without_input_is_paused_and_says_why(
     fleet: FleetProcess, agent: None, tmp_path: Path
 ) -> None:
@@ -98,17 +66,17 @@ def test_a_rollout_to_a_device_without_input_is_paused_and_says_why(
     )
     (problem,) = report["problems"]["pi-1"]
     assert str(tmp_path / "camera") in problem
-    assert f"  pi-1: open\n    {problem}" in said(fleet, "rollout", "status", rollout["id"])
+    assert f"  pi-1: open\n    {problem}" in fleet.told("rollout", "status", rollout["id"])
 
     (device,) = fleet.edge("devices")["devices"]
     app = device["apps"]["look"]
     assert (app["state"], app["serving"]) == ("probation", "colour@1.0.0")
     assert app["reason"].startswith("inconclusive: it answered 0 times")
     assert app["problems"] == [problem]
-    assert problem in said(fleet, "devices")
+    assert problem in fleet.told("devices")
     assert fleet.edge("status")["troubled"] == 1
-    assert ", 1 with something in the way (edge fleet devices)" in said(fleet, "status")
-    assert page(fleet).count("no input since") >= 2  # of the device, and of the rollout
+    assert ", 1 with something in the way (edge fleet devices)" in fleet.told("status")
+    assert fleet.page().count("no input since") >= 2  # of the device, and of the rollout
 
     pictures(tmp_path / "camera")
     fleet.edge("rollout", "resume", rollout["id"])
@@ -121,6 +89,6 @@ def test_a_rollout_to_a_device_without_input_is_paused_and_says_why(
     assert (device["apps"]["look"]["state"], device["unrecorded"]) == ("committed", 0)
     (model,) = fleet.edge("models")["models"]
     assert (model["errors"], model["refused"].keys()) == (0, {"dark"})
-    assert "colour@1.0.0, serve: its limits refused" in said(fleet, "models")
-    assert " answered, " in said(fleet, "devices")
-    assert " refused" in page(fleet)
+    assert "colour@1.0.0, serve: its limits refused" in fleet.told("models")
+    assert " answered, " in fleet.told("devices")
+    assert " refused" in fleet.page()

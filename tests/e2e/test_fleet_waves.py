@@ -2,31 +2,18 @@
 
 import asyncio
 import json
-import subprocess
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fleet_bench import APP, Bench, devices, publish
-from fleet_process import EDGE, FleetProcess
+from fleet_process import FleetProcess
 from scripted_device import ScriptedDevice, eventually
 
 COUNT = 8
 WAVES = ("--canary", "12.5%", "--waves", "50%,100%", "--limit", "soak_s=0.5")
-
-
-@pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[FleetProcess]:
-    process = FleetProcess(tmp_path)
-    process.start()
-    try:
-        yield process
-    finally:
-        if process.process is not None:
-            assert process.stop() == 0, (tmp_path / "log").read_text()
 
 
 async def begin(fleet: FleetProcess, version: str, *words: str) -> str:
@@ -53,27 +40,6 @@ def _get(fleet: FleetProcess, path: str) -> bytes:
     status, body = fleet.http(f"/api/v1/{path}", Authorization=f"Bearer {token}")
     assert status == 200, body
     return body
-
-
-def told(fleet: FleetProcess, rollout: str) -> str:
-    """What ``edge fleet rollout status`` prints for a person."""
-    words = ("fleet", "--data", str(fleet.data), "rollout", "status", rollout)
-    return subprocess.run([*EDGE, *words], capture_output=True, text=True, check=False).stdout
-
-
-def page(fleet: FleetProcess) -> str:
-    """The page as a browser that has said the token sees it."""
-    token = Path(fleet.address["token_file"]).read_text().strip()
-    request = urllib.request.Request(
-        fleet.address["api"] + "/session",
-        method="POST",
-        headers={"Authorization": f"Bearer {token}"},
-    )
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        cookie = answer.headers["set-cookie"].partition(";")[0]
-    status, body = fleet.http("/", Cookie=cookie)
-    assert status == 200
-    return body.decode()
 
 
 def serving(every: list[ScriptedDevice], digest: str) -> set[str]:
@@ -107,18 +73,20 @@ def test_the_story_in_waves(fleet: FleetProcess) -> None:
             again = await until(fleet, good, "rolling", 1)
             assert [w["devices"] for w in again["waves"]] == [w["devices"] for w in report["waves"]]
             await eventually(lambda: serving(every, digests[1]) == before, "the first wave")
-            text = await asyncio.to_thread(told, fleet, good)
+            text = await asyncio.to_thread(fleet.told, "rollout", "status", good)
             assert "is rolling, wave 1 of 2" in text
             assert "wave 1    to 50%: 3 devices, goes" in text
             assert "wave 2    to 100%: 4 devices, waits" in text
-            shown = await asyncio.to_thread(page, fleet)
+            shown = await asyncio.to_thread(fleet.page)
             assert '<li class="past">canary</li>' in shown
             assert '<li class="now ">50 % · ' in shown
             assert "· wave 1</span>" in shown
             await until(fleet, good, "rolling", 2)
             paused = await fleet.ask("rollout", "pause", good)
             assert (paused["rollout"]["stage"], paused["rollout"]["wave"]) == ("paused", 2)
-            assert "is paused, wave 2 of 2" in await asyncio.to_thread(told, fleet, good)
+            assert "is paused, wave 2 of 2" in await asyncio.to_thread(
+                fleet.told, "rollout", "status", good
+            )
             await fleet.ask("rollout", "resume", good)
             await until(fleet, good, "done")
             assert len(serving(every, digests[1])) == COUNT
