@@ -69,7 +69,7 @@ def main() -> None:
     if args.one:
         print(json.dumps(one(*args.one)))
         return
-    ratios, frames_per_s = fps(rounds=1 if args.quick else 5)
+    ratios, frames_per_s = fps(rounds=1 if args.quick else 7)
     # What disturbs only makes it worse: the best of several says what the pipeline does.
     age = min((live() for _ in range(1 if args.quick else LIVE_RUNS)), key=lambda run: run["ratio"])
     ratios["live: age over period + model, p99"] = age["ratio"]
