@@ -121,7 +121,8 @@ class Lane:
             return self._at_once(stage, frames)
         passed: list[Frame] = []
         for frame in frames:
-            started = self._metrics.begin(stage.name, frame, self._clock.now())
+            self._metrics.begin(stage.name, frame)
+            started = self._clock.now()
             try:
                 passed += whole(stage, [stage.process(frame)], 1)
             except Refused as refusal:
@@ -133,7 +134,8 @@ class Lane:
         return passed
 
     def _at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
-        started = self._metrics.begin(stage.name, frames[0], self._clock.now())
+        self._metrics.begin(stage.name, frames[0])
+        started = self._clock.now()
         try:
             passed = whole(stage, stage.process_many(frames), len(frames))
         except Refused as refusal:

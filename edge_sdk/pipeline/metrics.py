@@ -132,10 +132,9 @@ class Metrics:
             with self._lock:
                 counters[key] = counters.get(key, 0) + count
 
-    def begin(self, stage: str, frame: Frame, now_s: float) -> float:
-        """A stage begins to work on a frame, in this thread; returns the time."""
+    def begin(self, stage: str, frame: Frame) -> None:
+        """A stage begins to work on a frame, in this thread."""
         self._under_way[threading.get_ident()] = stage, frame
-        return now_s
 
     def work(self, stage: str, seconds: float) -> None:
         """A stage worked on a frame."""
@@ -159,7 +158,7 @@ class Metrics:
     def report(self, now_s: float) -> PipelineReport:
         """All of it as it stands."""
         with self._lock:
-            seconds = (self._ended_s or now_s) - self._started_s
+            seconds = (now_s if self._ended_s is None else self._ended_s) - self._started_s
             return PipelineReport(
                 taken=self._taken,
                 done=self._done,

@@ -220,7 +220,8 @@ class Pipeline:
         while frames := self._channels[-1].take():
             for frame in frames:
                 for sink in self._sinks:
-                    started = self.metrics.begin(sink.name, frame, self.clock.now())
+                    self.metrics.begin(sink.name, frame)
+                    started = self.clock.now()
                     try:
                         sink.take(frame)
                     except Exception as error:

@@ -12,6 +12,8 @@ from edge_sdk.errors import UsageError
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 
+_BGR2RGB = 4
+"""OpenCV's number for it, and for the way back."""
 _LUMA_SHIFT = 15
 _LUMA = (9798, 19235, 3735)
 """ITU-R BT.601 luma (.299, .587, .114) in units of 2**-15, as OpenCV rounds them."""
@@ -56,12 +58,11 @@ def luma(pixels: Picture) -> Picture:
 
 def turned(pixels: Picture) -> Picture:
     """A copy of a colour picture with its channels in reverse order: RGB for BGR."""
-    # Whoever has pictures in BGR has loaded OpenCV, which takes a twentieth of numpy's time.
-    cv2 = sys.modules.get("cv2")
-    if cv2 is not None and hasattr(
-        cv2, "cvtColor"
-    ):  # not while another thread is still importing it
-        copy: Picture = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB)
+    # Whoever has pictures in BGR has loaded OpenCV, which takes a twentieth of numpy's time. While
+    # another thread is still importing it, it has no such function.
+    turn = getattr(sys.modules.get("cv2"), "cvtColor", None)
+    if turn is not None:
+        copy: Picture = turn(pixels, _BGR2RGB)
         return copy
     return interleave(pixels[..., 2], pixels[..., 1], pixels[..., 0])
 
