@@ -5,8 +5,10 @@
     {"job": "reload"}                                      reload it
     {"job": "service"}                                     what it was told by ``describe``
     {"job": "words"}                                       what the wake-word entity offers
-    {"job": "hear", "pcm": "FILE", "word": "alexa", "pause_s": 0.01}
-                                                           the wake-word stage of a pipeline
+    {"job": "hear", "pcm": "FILE", "word": "alexa", "pause_s": 0.064, "open_s": 2}
+                                                           the wake-word stage of a pipeline: a
+                                                           sound, its chunks so far apart, and
+                                                           then so long an open, quiet microphone
 
 It speaks Home Assistant's REST and WebSocket interfaces and nothing else. Its first argument is
 where Home Assistant is.
@@ -22,7 +24,7 @@ from pathlib import Path
 import aiohttp
 
 ENTITY = "wake_word.edgeloop"
-CHUNK_BYTES = 2048
+CHUNK_BYTES, CHUNK_S = 2048, 0.064
 FLOWS, ENTRIES = "/api/config/config_entries/flow", "/api/config/config_entries/entry"
 PIPELINE = {
     "language": "en",
@@ -103,7 +105,7 @@ class Socket:
                     raise RuntimeError(f"{command['type']}: {answer['error']}")
                 return answer["result"]
 
-    async def hear(self, pcm: bytes, word: str | None, pause_s: float) -> dict:
+    async def hear(self, pcm: bytes, word: str | None, pause_s: float, open_s: float) -> dict:
         """The events of a pipeline's wake-word stage, by type."""
         pipeline = await self.ask(
             type="assist_pipeline/pipeline/create",
@@ -116,7 +118,7 @@ class Socket:
             pipeline=pipeline["id"],
             start_stage="wake_word",
             end_stage="wake_word",
-            input={"sample_rate": 16_000, "timeout": 30},
+            input={"sample_rate": 16_000, "timeout": 120},
         )
         events, sending = {}, None
         while True:
@@ -124,15 +126,22 @@ class Socket:
             events.setdefault(event["type"], []).append(event["data"])
             if event["type"] == "run-start":
                 number = event["data"]["runner_data"]["stt_binary_handler_id"]
-                sending = asyncio.create_task(self.send(number, pcm, pause_s))
+                sending = asyncio.create_task(self.send(number, pcm, pause_s, open_s))
             if event["type"] == "run-end":
                 sending.cancel()
                 return events
 
-    async def send(self, number: int, pcm: bytes, pause_s: float) -> None:
+    async def send(self, number: int, pcm: bytes, pause_s: float, open_s: float) -> None:
+        """Hand a sound over as a microphone does, which hears on when the word has been said.
+
+        At the end of its audio Home Assistant waits for no answer that is still on its way.
+        """
         for at in range(0, len(pcm), CHUNK_BYTES):
             await self.socket.send_bytes(bytes([number]) + pcm[at : at + CHUNK_BYTES])
             await asyncio.sleep(pause_s)
+        for _ in range(round(open_s / CHUNK_S)):
+            await self.socket.send_bytes(bytes([number]) + bytes(CHUNK_BYTES))
+            await asyncio.sleep(CHUNK_S)
         await self.socket.send_bytes(bytes([number]))
 
 
@@ -151,9 +160,7 @@ async def work(client: Client, job: str, wanted: dict):
             return (await socket.ask(type="wyoming/info"))["info"][client.entry]
         if job == "words":
             return (await socket.ask(type="wake_word/info", entity_id=ENTITY))["wake_words"]
-        return await socket.hear(
-            Path(wanted["pcm"]).read_bytes(), wanted["word"], wanted["pause_s"]
-        )
+        return await socket.hear(Path(wanted.pop("pcm")).read_bytes(), **wanted)
 
 
 async def main() -> None:
