@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edge_sdk.errors import UsageError
-from edge_sdk.pipeline.draw import draw
+from edge_sdk.pipeline.draw import draw, load_font
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.pipeline.stages.tracker import Tracks
 from edge_sdk.processing import Mask
 from edge_sdk.processing.opencv import import_cv2
@@ -24,6 +25,14 @@ class Drawing:
     def __init__(self, of: str, name: str = "drawing") -> None:
         self.name = name
         self._of = of
+        self._pool = PicturePool()
+
+    def __enter__(self) -> Drawing:
+        load_font()  # or a live pipeline would pause at the first thing it finds
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
 
     def process(self, frame: Frame) -> Frame:
         """The frame with the drawing; as it is where the answer is none that can be drawn.
@@ -41,7 +50,7 @@ class Drawing:
             found = Boxes(found=tuple(track.box for track in found.tracks if not track.unseen))
         if not isinstance(found, Boxes | Classes | Mask):
             return frame
-        return frame.shows(draw(frame.picture, found, frame.colour))
+        return frame.shows(draw(frame.picture, found, frame.colour, self._pool))
 
 
 class SideBySide:
