@@ -35,7 +35,7 @@ def test_memory_is_used_again_once_it_is_let_go() -> None:
     [
         lambda picture: picture[1:, ::2],
         lambda picture: picture.reshape(-1)[3:].view(np.int8),
-        lambda picture: memoryview(picture),
+        memoryview,
         lambda picture: {"answers": (picture,)},
         lambda picture: np.broadcast_to(picture[None], (2, *SHAPE)),
     ],
