@@ -187,8 +187,9 @@ def stage(
     """What the stage finds; it must end without an error."""
     events = home("hear", pcm=str(sound), word=word, pause_s=pause_s, open_s=open_s)
     assert set(events) == {"run-start", "wake_word-start", "wake_word-end", "run-end"}
-    (found,) = events["wake_word-end"]
-    return found["wake_word_output"]
+    (end,) = events["wake_word-end"]
+    found: dict[str, Any] = end["wake_word_output"]
+    return found
 
 
 def test_it_reads_what_we_are(home: HomeAssistant) -> None:
