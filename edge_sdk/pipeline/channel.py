@@ -48,7 +48,6 @@ class Channel(Generic[Thing]):
         self._things: deque[Thing] = deque()
         self._changed = clock.condition()
         self._ended = False
-        self._abandoned = False
 
     def __len__(self) -> int:
         return len(self._things)
@@ -57,13 +56,9 @@ class Channel(Generic[Thing]):
         """Add a thing; False if nobody will ever take it, and then it was not added."""
         dropped: list[Thing] = []
         with self._changed:
-            while (
-                self.policy == "block"
-                and len(self._things) >= self.capacity
-                and not self._abandoned
-            ):
+            while self.policy == "block" and len(self._things) >= self.capacity and not self._ended:
                 self._changed.wait()
-            if self._abandoned:
+            if self._ended:  # whoever takes may have left
                 return False
             if self.policy == "latest":
                 dropped += self._overtake(thing)
@@ -96,10 +91,8 @@ class Channel(Generic[Thing]):
     def take(self, most: int = 1) -> list[Thing]:
         """Wait for at least one thing and take at most so many; empty when there is no more."""
         with self._changed:
-            while not self._things and not self._ended and not self._abandoned:
+            while not self._things and not self._ended:
                 self._changed.wait()
-            if self._abandoned:
-                return []
             taken = [self._things.popleft() for _ in range(min(most, len(self._things)))]
             # Who waits for room is woken once there is room for several: a change of threads for
             # each frame costs more than a small model.
@@ -118,6 +111,6 @@ class Channel(Generic[Thing]):
         with self._changed:
             left = len(self._things)
             self._things.clear()
-            self._abandoned = True
+            self._ended = True
             self._changed.notify_all()
         return left

@@ -205,7 +205,9 @@ class Pipeline:
             if not frame.picture.size:
                 self.metrics.drop(source.name, "an empty picture")
             elif not first.put(frame):
-                self.metrics.drop("ended", "after an error")
+                self.metrics.drop(
+                    "ended", "left behind" if member.left_behind else "after an error"
+                )
                 return
             if self._stopping:
                 return
