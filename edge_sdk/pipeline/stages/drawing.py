@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.draw import draw, load_font
 from edge_sdk.pipeline.frames import Frame
@@ -26,13 +28,17 @@ class Drawing:
         self.name = name
         self._of = of
         self._pool = PicturePool()
+        self._font: threading.Thread | None = None
 
     def __enter__(self) -> Drawing:
-        load_font()  # or a live pipeline would pause at the first thing it finds
+        # While the first frames come: a live pipeline would pause at the first thing it finds.
+        self._font = threading.Thread(target=load_font, name="font", daemon=True)
+        self._font.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
+        if self._font is not None:
+            self._font.join()
 
     def process(self, frame: Frame) -> Frame:
         """The frame with the drawing; as it is where the answer is none that can be drawn.
