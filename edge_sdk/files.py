@@ -138,6 +138,14 @@ def check_writable(path: Path) -> None:
         raise disk_error(error, path) from error
 
 
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both name the same file, or will once it is there: through links of either kind."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there yet, or cannot be looked at
+        return one.resolve() == other.resolve()
+
+
 @contextmanager
 def whole_file(path: Path, mode: int = 0o666) -> Iterator[BinaryIO]:
     """Write ``path`` so that readers see the old file or the new one, never a part.
