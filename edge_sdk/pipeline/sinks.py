@@ -12,6 +12,7 @@ from typing import Any, Literal, Protocol
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Clip, Source
+from edge_sdk.pipeline.names import Names
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, write_picture
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
@@ -194,17 +195,14 @@ def _single(target: Path, sources: Sequence[Source]) -> Path:
 
 
 def _names_in(folder: Path, sources: Sequence[Source]) -> list[Path]:
-    """A file in the folder for each source, named after it, numbered where names meet."""
-    files: list[Path] = []
-    taken: set[str] = set()
-    for source in sources:
-        suffix = source.path.suffix if can_write_picture(source.path) else ".png"
-        if isinstance(source, Clip):
-            suffix = VIDEO_SUFFIX
-        name, count = source.path.stem + suffix, 1
-        while name in taken:
-            count += 1
-            name = f"{source.path.stem}-{count}{suffix}"
-        taken.add(name)
-        files.append(folder / name)
-    return files
+    """A file in the folder for each source, named after it."""
+    names = Names()
+    return [
+        folder
+        / (
+            names.new(source.path.stem, VIDEO_SUFFIX)
+            if isinstance(source, Clip)
+            else names.picture(source.path)
+        )
+        for source in sources
+    ]

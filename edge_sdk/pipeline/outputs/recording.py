@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 
 from edge_sdk.errors import UsageError
-from edge_sdk.files import check_writable, disk_error
+from edge_sdk.files import check_writable, disk_error, same_file
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.names import Names
 from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import can_write_picture, write_picture
 from edge_sdk.pipeline.sinks import VIDEO_CODECS, VideoFile
@@ -114,6 +115,9 @@ class _Video:
 class PictureFolder:
     """A picture a frame, called after the picture it came from, or after its place in the stream.
 
+    A picture keeps its format; one in a format that cannot be written becomes a ``.png``. Where
+    two would be called alike, the second gets a number.
+
     Args:
         folder: made if it is not there; ``out/{stream}`` is one for each stream.
         suffix: of pictures that come from a video.
@@ -130,6 +134,7 @@ class PictureFolder:
         if not can_write_picture(Path(f"x{suffix}")):
             raise UsageError(f"OpenCV writes no {suffix}.", "PictureFolder(…, suffix='.png')")
         self._paths = _Paths(self.folder)
+        self._names: dict[Path, Names] = {}
         if STREAM not in str(self.folder):
             self._make(self.folder)
 
@@ -138,13 +143,16 @@ class PictureFolder:
         folder = self._paths.of(frame.stream)
         if folder != self.folder and not folder.is_dir():
             self._make(folder)
-        target = folder / self._name(frame)
-        if frame.time_s is None and target.resolve() == frame.source.resolve():
+        if frame.time_s is not None:
+            name = f"{frame.index:06d}{self._suffix}"
+        elif same_file(folder, frame.source.parent):  # whatever they are called there
             raise UsageError(
-                f"{target} is an input and would be overwritten.", "Name another folder."
+                f"The inputs are in {folder} and would be overwritten.", "Name another folder."
             )
+        else:
+            name = self._names.setdefault(folder, Names()).picture(frame.source)
         picture: Picture = frame.rgb()
-        write_picture(target, picture)
+        write_picture(folder / name, picture)
 
     def _make(self, folder: Path) -> None:
         try:
@@ -153,12 +161,6 @@ class PictureFolder:
             raise disk_error(error, folder) from error
         check_writable(folder / f"x{self._suffix}")
 
-    def _name(self, frame: Frame) -> str:
-        if frame.time_s is None:
-            suffix = frame.source.suffix if can_write_picture(frame.source) else self._suffix
-            return frame.source.stem + suffix
-        return f"{frame.index:06d}{self._suffix}"
-
 
 class _Paths:
     """Where each stream goes: to the path itself if there is but one."""
@@ -166,6 +168,7 @@ class _Paths:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._of: dict[str, Path] = {}
+        self._names = Names()
 
     def of(self, stream: str) -> Path:
         """The path of a stream. Raises UsageError where a second one would be mixed into it."""
@@ -185,8 +188,4 @@ class _Paths:
             return self._path
         named = Path(stream).stem if Path(stream).suffix.lower() in VIDEO_CODECS else stream
         plain = re.sub(r"[^\w.-]+", "-", named).strip("-.") or "stream"
-        name, count = plain, 1
-        while (path := Path(str(self._path).replace(STREAM, name))) in self._of.values():
-            count += 1
-            name = f"{plain}-{count}"
-        return path
+        return Path(str(self._path).replace(STREAM, self._names.new(plain)))

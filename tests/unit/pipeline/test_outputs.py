@@ -157,6 +157,23 @@ def test_pictures_keep_their_names_and_inputs_are_not_overwritten(tmp_path):
     ]
 
 
+def test_pictures_that_would_be_called_alike_are_numbered(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("face.png", "face.jpg", "other.png"):
+        write_picture(tmp_path / "in" / name, np.full((8, 8, 3), 90, np.uint8))
+    (tmp_path / "in" / "other.png").rename(tmp_path / "in" / "face")  # a picture all the same
+    report = Pipeline(open_source(tmp_path / "in"), sinks=[PictureFolder(tmp_path / "out")]).run()
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert report.done == 3
+    assert names == ["face-2.png", "face.jpg", "face.png"]
+    # In the folder itself, `face` would become the `face.png` that is still to come.
+    before = {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    with pytest.raises(UsageError, match="would be overwritten"):
+        Pipeline(open_source(tmp_path / "in"), sinks=[PictureFolder(tmp_path / "link")]).run()
+    assert {path: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
+
+
 def test_lines_are_whole_and_hold_no_arrays(tmp_path):
     path = tmp_path / "found.jsonl"
     stream = io.BytesIO()
