@@ -26,6 +26,7 @@ from edge_sdk.demos.video_report import VideoReport
 from edge_sdk.demos.watched import Counted, length, run_until_told
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline import Pipeline, PipelineReport, Stage
+from edge_sdk.pipeline.names import VIDEO_SUFFIX
 from edge_sdk.pipeline.outputs import (
     JsonLines,
     LivePage,
@@ -34,7 +35,6 @@ from edge_sdk.pipeline.outputs import (
 )
 from edge_sdk.pipeline.outputs.page import parse_address
 from edge_sdk.pipeline.parts import FrameSink, FrameSource
-from edge_sdk.pipeline.sinks import VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
 
@@ -88,7 +88,7 @@ class VideoDemo:
         counted = Counted(self.progress, length(source))
         sinks = self._told()
         if target is not None:
-            sinks.append(recorder(target, source))
+            sinks.append(recorder(target))
         with ExitStack() as stack:
             stages = self._stages(source, stack)
             pipeline = Pipeline(source, stages, [*sinks, *shown], on_done=counted.count)

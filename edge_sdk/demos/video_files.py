@@ -7,9 +7,9 @@ from pathlib import Path
 
 from edge_sdk.errors import UsageError
 from edge_sdk.files import same_file
+from edge_sdk.pipeline.names import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.outputs import PictureFolder, Recording
 from edge_sdk.pipeline.parts import FrameSink, FrameSource
-from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import ClipSource, FolderSource
 
 
@@ -68,8 +68,8 @@ def refuse_loss(outputs: Mapping[str, Path | None], inputs: Iterable[Path | None
         written[option] = path
 
 
-def recorder(target: Path, source: FrameSource) -> FrameSink:
+def recorder(target: Path) -> FrameSink:
     """The sink that writes there."""
     if target.suffix.lower() in VIDEO_CODECS:
-        return Recording(target, source.fps, live=source.live)
+        return Recording(target)
     return PictureFolder(target)

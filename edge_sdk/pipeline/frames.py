@@ -6,6 +6,7 @@ tell; a picture or video that turns out to be cut off is refused, or reported, w
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from edge_sdk.errors import UsageError
+from edge_sdk.pipeline.pace import UNKNOWN_FPS
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
 from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.processing.opencv import import_cv2
@@ -131,7 +133,7 @@ class Clip:
             UsageError: there is not even one.
         """
         cv2 = import_cv2("Reading a video")
-        place, read, missed = 0, 0, 0
+        place, read, missed, last_s = 0, 0, 0, -math.inf
         pool = PicturePool()
         with _Capture(cv2, self.path, threads) as video:
             while missed <= _MOST_MISSED:
@@ -141,6 +143,9 @@ class Clip:
                     if colour == "rgb":
                         decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
                     time_s = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    if not time_s > last_s:  # a decoder that does not say, or a file of pieces
+                        time_s = last_s + 1 / (self.fps or UNKNOWN_FPS)
+                    last_s = time_s
                     yield Frame(decoded, self.path, place, time_s, colour)
                     read, missed = read + 1, 0
                 elif place >= self.announced:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -23,8 +22,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with VideoFile(Path(name), 10) as sink:
             for _ in range(5):
                 sink.write(PICTURE)
-    os.symlink("in.mp4", "soft.mp4")
-    os.link("in.mp4", "hard.mp4")
+    Path("soft.mp4").symlink_to("in.mp4")
+    Path("hard.mp4").hardlink_to("in.mp4")
     Path("pics").mkdir()
     write_picture("pics/a.png", PICTURE)
     for name in ("x.edge", "secret"):
@@ -45,7 +44,8 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ({"source": "pics", "lines": "pics/a.png"}, "a.png is an input"),
         ({"source": "in.mp4", "lines": "x.edge", "faces_model": "x.edge"}, "x.edge is an input"),
         (
-            {"source": "in.mp4", "lines": "pics/a.png", "effect": "both", "background": "pics/a.png"},
+            {"source": "in.mp4", "lines": "pics/a.png", "effect": "background",
+             "background": "pics/a.png"},
             "a.png is an input",
         ),
         (

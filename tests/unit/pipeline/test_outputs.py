@@ -75,7 +75,7 @@ def test_a_live_recording_lasts_as_long_as_what_it_shows(tmp_path):
     clock = FakeClock()
     path = tmp_path / "live.mp4"
     source = Synthetic(64, 48, fps=30, frames=60)
-    report = Pipeline(source, [Slow()], [Recording(path, 30, live=True)], clock=clock).run()
+    report = Pipeline(source, [Slow()], [Recording(path, 30)], clock=clock).run()
     assert report.done < 25
     assert len(list(Clip(path).frames())) == pytest.approx(60, abs=3)
 
