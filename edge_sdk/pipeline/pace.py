@@ -10,6 +10,8 @@ file's own rate are one a place, whatever their times are rounded to and however
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
+from statistics import median
 
 UNKNOWN_FPS = 25.0
 """The rate of what does not tell its own."""
@@ -72,10 +74,11 @@ def rate_of(times_s: Sequence[float | None], told: float = 0.0) -> float:
             average, and too few where it begins with more.
     """
     known = [time_s for time_s in times_s if time_s is not None]
-    seconds = known[-1] - known[0] if known else 0.0
-    if seconds <= 0:
+    steps = [after - before for before, after in pairwise(known) if after > before]
+    if not steps:
         return told or UNKNOWN_FPS
-    found = min((len(known) - 1) / seconds, _MOST_FOUND_FPS)
+    usual = [step for step in steps if step < 1.5 * median(steps)]  # frames may be missing
+    found = min(len(usual) / sum(usual), _MOST_FOUND_FPS)
     if told and found < told * _CLEARLY_MORE:
         return told
     whole = round(found)

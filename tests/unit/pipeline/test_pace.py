@@ -79,5 +79,6 @@ def test_what_a_source_says_stands_unless_it_is_an_average_of_fewer():
     assert rate_of(times, 30000 / 1001) == 30000 / 1001
     assert rate_of(times, 17.98) == 30
     assert rate_of(times[::2], 30) == 30
+    assert rate_of([*times[:5], times[7], times[7] + 0.5], 17.98) == 30, "some are missing"
     assert rate_of([], 10) == rate_of([0.0], 10) == rate_of([None, None], 10) == 10
     assert rate_of([]) == rate_of([1.0, 1.0]) == UNKNOWN_FPS
