@@ -47,10 +47,10 @@ class Counted:
 
 
 def length(source: FrameSource) -> int:
-    """How many frames will come, 0 where nobody knows."""
+    """About how many frames will come, 0 where nobody knows."""
     if isinstance(source, FolderSource):
         return len(source.stills)
-    return source.clip.announced if isinstance(source, ClipSource) and not source.live else 0
+    return source.clip.expected if isinstance(source, ClipSource) and not source.live else 0
 
 
 def run_until_told(pipeline: Pipeline) -> PipelineReport:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from edge_sdk.errors import UsageError
+from edge_sdk.pipeline.containers import container_of
 from edge_sdk.pipeline.pace import UNKNOWN_FPS
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
 from edge_sdk.pipeline.pool import PicturePool
@@ -106,7 +107,10 @@ class Clip:
     """A video file.
 
     Attributes:
-        announced: how many frames its header speaks of, 0 if it does not say.
+        announced: how many frames its header speaks of, 0 if it does not say: containers without
+            a count, such as Matroska, do so only where the end of the file is missing, by their
+            duration. Fewer than these is a damaged file.
+        expected: about how many will come, by the decoder's guess; 0 if it has none.
         fps: frames per second, 0.0 if it does not say.
         width, height: pixels.
     """
@@ -115,10 +119,12 @@ class Clip:
         cv2 = import_cv2("Reading a video")
         self.path = path
         with _Capture(cv2, path) as video:
-            self.announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+            self.expected = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
             self.fps = max(0.0, float(video.get(cv2.CAP_PROP_FPS)))
             self.width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
             self.height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        container = container_of(path)
+        self.announced = self.expected if container.counted or container.cut else 0
 
     def frames(
         self, colour: Literal["rgb", "bgr"] = "rgb", threads: int | None = None
@@ -148,7 +154,7 @@ class Clip:
                     last_s = time_s
                     yield Frame(decoded, self.path, place, time_s, colour)
                     read, missed = read + 1, 0
-                elif place >= self.announced:
+                elif place >= self.expected:
                     break
                 else:
                     missed += 1

@@ -46,15 +46,16 @@ class ClipSource:
         """
         shown = 0
         while not running.stopping:
-            read = 0
+            read = place = 0
             for frame in self._once(running, shown):
-                read += 1
+                read, place = read + 1, frame.index - shown + 1
                 yield frame
-            shown += read
-            if read < self.clip.announced and not running.stopping:
+            shown += place
+            there = max(place, self.clip.announced)  # its place tells of those that failed before
+            if read < there and not running.stopping:
                 running.metrics.warn(
-                    f"{self.clip.path}: {read} of {self.clip.announced} frames can be decoded; the "
-                    "file is cut off or damaged."
+                    f"{self.clip.path}: {read} of {there} frames can be decoded; the file is cut "
+                    "off or damaged."
                 )
             if not self._repeat or not read:
                 break
