@@ -17,7 +17,13 @@ from typing import Any, Literal, TypeAlias
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.containers import container_of
 from edge_sdk.pipeline.pace import UNKNOWN_FPS
-from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
+from edge_sdk.pipeline.picture_file import (
+    can_write_picture,
+    is_gif,
+    pictures_in,
+    quiet,
+    read_picture,
+)
 from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture, interleave, turned
@@ -87,12 +93,15 @@ def _frame(picture: Picture, source: str, *words: Any) -> Frame:
 
 
 class Still:
-    """A picture file: one frame."""
+    """A picture file: one frame.
 
-    announced: int = 1
+    Attributes:
+        announced: how many pictures the file has; the frame is the first of them.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.announced = max(1, pictures_in(path))
 
     def frames(self) -> Iterator[Frame]:
         """Its one frame.
@@ -195,15 +204,16 @@ class _Capture:
 def open_sources(paths: Iterable[Path | str]) -> list[Source]:
     """The sources behind the paths, in order; a folder stands for its pictures, sorted by name.
 
+    An animated GIF is a video; in a folder, one of its pictures.
+
     Raises:
         UsageError: a path is missing, empty or neither picture nor video, or there is none.
         UnavailableError: OpenCV is not installed.
     """
-    cv2 = import_cv2("Reading pictures and videos")
     sources: list[Source] = []
     for path in map(Path, paths):
         if path.is_dir():
-            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_meant(cv2, p)]
+            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_meant(p)]
             if not stills:
                 raise UsageError(
                     f"There are no pictures in the folder {path}.", f"ls {path}   # name the files"
@@ -213,8 +223,8 @@ def open_sources(paths: Iterable[Path | str]) -> list[Source]:
             raise UsageError(f"{path} does not exist.", f"ls {path.parent}")
         elif path.stat().st_size == 0:
             raise UsageError(f"{path} is empty.", "Copy or export it again.")
-        elif _is_picture(cv2, path):
-            sources.append(Still(path))
+        elif count := pictures_in(path):
+            sources.append(Clip(path) if count > 1 and is_gif(path) else Still(path))
         elif can_write_picture(path):  # FFmpeg would take a text called x.png for a video
             raise _unreadable(path)
         else:
@@ -224,17 +234,12 @@ def open_sources(paths: Iterable[Path | str]) -> list[Source]:
     return sources
 
 
-def _is_picture(cv2: Any, path: Path) -> bool:
-    with quiet(cv2):
-        return bool(cv2.haveImageReader(str(path)))
-
-
-def _is_meant(cv2: Any, path: Path) -> bool:
+def _is_meant(path: Path) -> bool:
     """Whether a file in a folder is one of its pictures: one that is called so and is none, since
     it is empty or damaged, is not passed over in silence. Hidden files are other programs' own.
     """
     named = can_write_picture(path) and not path.name.startswith(".")
-    return named or _is_picture(cv2, path)
+    return named or bool(pictures_in(path))
 
 
 def _unreadable(path: Path) -> UsageError:

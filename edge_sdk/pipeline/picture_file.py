@@ -15,6 +15,8 @@ from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
 _SILENT = 0
+_GIF = b"GIF8"
+_SEVERAL = (_GIF, b"RIFF", b"II*\0", b"MM\0*")
 _JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", 0xDA, b"\xff\xd9"
 
 
@@ -53,6 +55,26 @@ def read_picture(path: Path | str) -> Picture:
         )
     picture: Picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return picture
+
+
+def pictures_in(path: Path) -> int:
+    """How many pictures a file has of which ``read_picture`` reads the first; 0 if it is none.
+
+    Animated GIF and WebP, and TIFF with pages; what others have beyond the first is no picture.
+    """
+    cv2 = import_cv2("Reading a picture")
+    with quiet(cv2):
+        if not cv2.haveImageReader(str(path)):
+            return 0
+        with path.open("rb") as file:
+            several = file.read(4) in _SEVERAL
+        return max(1, int(cv2.imcount(str(path)))) if several else 1
+
+
+def is_gif(path: Path) -> bool:
+    """Whether its first bytes are a GIF's."""
+    with path.open("rb") as file:
+        return file.read(4) == _GIF
 
 
 def write_picture(path: Path | str, picture: Picture) -> None:

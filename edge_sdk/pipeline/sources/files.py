@@ -108,6 +108,10 @@ class FolderSource:
                     running.metrics.warn(error.message)
                     continue
                 read += 1
+                if still.announced > 1:
+                    running.metrics.warn(
+                        f"{still.path}: only the first of its {still.announced} pictures is used."
+                    )
                 yield frame.arrived(self.name, running.clock.now(), index)
         if failure is not None and not read:
             raise failure
