@@ -20,7 +20,7 @@ from typing import Any, Literal
 
 from edge_sdk.broker import Credentials
 from edge_sdk.demos.assets import asset
-from edge_sdk.demos.video_files import is_stills, recorder, refuse_loss, source_files, target_of
+from edge_sdk.demos.video_files import is_stills, recorder, refuse_loss, target_of
 from edge_sdk.demos.video_models import FAR_FACES, NEAR_FACES, PERSON, asking
 from edge_sdk.demos.video_report import VideoReport
 from edge_sdk.demos.watched import Counted, length, run_until_told
@@ -36,6 +36,7 @@ from edge_sdk.pipeline.outputs import (
 from edge_sdk.pipeline.outputs.page import parse_address
 from edge_sdk.pipeline.parts import FrameSink, FrameSource
 from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
+from edge_sdk.pipeline.sources.files import files_of
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
 
 Effect = Literal["faces", "background", "both"]
@@ -43,6 +44,7 @@ Effect = Literal["faces", "background", "both"]
 CLIP = "carphone"
 TOPIC = "edgeloop/video"
 """Where answers go if no topic is named."""
+_MQTT = "mqtt"
 
 
 @dataclass
@@ -100,7 +102,7 @@ class VideoDemo:
                 found = self._play(pipeline, until_told=bool(shown) or source.live)
             finally:
                 counted.rest()
-        if self.mqtt is not None and 0 < found.done == _missed(found, MqttTopic.name):
+        if self.mqtt is not None and 0 < found.done == _missed(found, _MQTT):
             raise UnavailableError(
                 f"Not one of {found.done} messages got to {self.mqtt}. {' '.join(found.warnings)}",
                 "Look at its address, name and password."
@@ -173,7 +175,7 @@ class VideoDemo:
             told.append(JsonLines(self.lines))
         if self.mqtt is not None:
             url, topic = _broker_and_topic(self.mqtt)
-            told.append(MqttTopic(url, topic, credentials=self._login()))
+            told.append(MqttTopic(url, topic, credentials=self._login(), name=_MQTT))
         return told
 
     def _login(self) -> Credentials:
@@ -196,9 +198,7 @@ class VideoDemo:
             target = Path(f"demo-{self.effect}{'' if is_stills(source) else VIDEO_SUFFIX}")
         read = [self.faces_model, self.person_model, self.mqtt_password_file]
         room = Path(self.background) if self.background else None
-        refuse_loss(
-            {"--output": target, "--lines": self.lines}, [*source_files(source), room, *read]
-        )
+        refuse_loss({"--output": target, "--lines": self.lines}, [*files_of(source), room, *read])
         return target
 
     def _stages(self, source: FrameSource, stack: ExitStack) -> list[Stage]:

@@ -10,19 +10,12 @@ from edge_sdk.files import same_file
 from edge_sdk.pipeline.names import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.outputs import PictureFolder, Recording
 from edge_sdk.pipeline.parts import FrameSink, FrameSource
-from edge_sdk.pipeline.sources import ClipSource, FolderSource
+from edge_sdk.pipeline.sources import FolderSource
 
 
 def is_stills(source: FrameSource) -> bool:
     """Whether it gives pictures that have nothing to do with each other."""
     return isinstance(source, FolderSource)
-
-
-def source_files(source: FrameSource) -> list[Path]:
-    """The files that a source reads."""
-    if isinstance(source, FolderSource):
-        return [still.path for still in source.stills]
-    return [source.clip.path] if isinstance(source, ClipSource) else []
 
 
 def target_of(output: Path, source: FrameSource) -> Path:

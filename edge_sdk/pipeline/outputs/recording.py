@@ -7,32 +7,25 @@ each stream gets a file of its own; without it, a second stream is refused.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol
 
 import numpy as np
 
 from edge_sdk.errors import UsageError
-from edge_sdk.files import check_writable, same_file
+from edge_sdk.files import check_writable
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.names import StreamPaths
+from edge_sdk.pipeline.outputs.fed import Fed, refuse_inputs
 from edge_sdk.pipeline.pace import MOST_FPS, MOST_REPEATED_S, Pace, rate_of
-from edge_sdk.pipeline.parts import FrameSource, Running
+from edge_sdk.pipeline.parts import FrameSource
 from edge_sdk.pipeline.sinks import VideoFile
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture, check_picture
 
 _FIRST_FRAMES = 8
 """By so many a rate is found."""
-
-
-class Fed(Running, Protocol):
-    """A pipeline, and what it is fed by."""
-
-    sources: Sequence[FrameSource]
 
 
 class Recording:
@@ -86,8 +79,8 @@ class Recording:
 
     def _begun(self, frame: Frame) -> _Video:
         path = self._paths.of(frame.stream)
-        if same_file(path, frame.source):
-            raise UsageError(f"{path} is an input and would be overwritten.", "Name another file.")
+        if self._running is not None:
+            refuse_inputs(path, self._running)
         source = self._source(frame.stream)
         told = source.fps if source is not None and source.fps <= MOST_FPS else 0.0
         video = _Video(path, told, self.name, self._running, self._files)

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_sdk.errors import UsageError
 from edge_sdk.machine.cores import usable_cores
 from edge_sdk.pipeline.frames import Clip, Frame, Still
-from edge_sdk.pipeline.parts import Running
+from edge_sdk.pipeline.parts import FrameSource, Running
 from edge_sdk.pipeline.picture_file import quiet
 from edge_sdk.processing.opencv import import_cv2
 
@@ -115,3 +115,10 @@ class FolderSource:
                 yield frame.arrived(self.name, running.clock.now(), index)
         if failure is not None and not read:
             raise failure
+
+
+def files_of(source: FrameSource) -> list[Path]:
+    """The files that a source reads."""
+    if isinstance(source, FolderSource):
+        return [still.path for still in source.stills]
+    return [source.clip.path] if isinstance(source, ClipSource) else []

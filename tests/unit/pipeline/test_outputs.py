@@ -192,6 +192,31 @@ def test_lines_are_whole_and_hold_no_arrays(tmp_path):
         JsonLines(tmp_path / "none" / "x.jsonl")
 
 
+def test_lines_are_not_written_over_what_is_read(tmp_path):
+    path = tmp_path / "a.mp4"
+    Pipeline(Synthetic(64, 48, frames=3, live=False), sinks=[Recording(path)]).run()
+    before = path.read_bytes()
+    (tmp_path / "link").hardlink_to(path)
+    sources = [Synthetic(64, 48, frames=3, live=False), open_source(path)]
+    with pytest.raises(UsageError, match="link is an input and would be overwritten"):
+        Pipeline(sources, sinks=[JsonLines(tmp_path / "link")]).run()
+    assert path.read_bytes() == before
+
+
+def test_two_sinks_of_a_kind_have_names_of_their_own(tmp_path):
+    sinks = [
+        *(JsonLines(tmp_path / "a.jsonl"), JsonLines(tmp_path / "b.jsonl", name="more lines")),
+        *(Recording(tmp_path / "a.mp4"), Recording(tmp_path / "b.mp4", 10, name="coarse")),
+        *(PictureFolder(tmp_path / "a"), PictureFolder(tmp_path / "b", ".png", name="png")),
+        *(MqttTopic("mqtt://127.0.0.1:1", "a", name=name) for name in ("one", "other")),
+    ]
+    report = Pipeline(Synthetic(64, 48, frames=3, live=False), sinks=sinks).run()
+    assert {"lines", "more lines", "recording", "coarse", "pictures", "png"} < set(report.stages)
+    assert {where.partition(":")[0] for where in report.missed} == {"coarse", "one", "other"}
+    with pytest.raises(UsageError, match="called 'lines'"):
+        Pipeline(Synthetic(64, 48), sinks=[JsonLines(tmp_path / name) for name in ("c", "d")])
+
+
 def test_a_file_of_a_stream_is_called_after_it_once(tmp_path):
     sources = [Synthetic(32, 24, frames=3, live=False, name=f"{n}.mp4") for n in ("a", "b")]
     Pipeline(sources, sinks=[Recording(tmp_path / "x-{stream}.mp4", 30)]).run()
