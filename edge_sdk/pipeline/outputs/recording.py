@@ -82,7 +82,8 @@ class Recording:
         if self._running is not None:
             refuse_inputs(path, self._running)
         source = self._source(frame.stream)
-        told = source.fps if source is not None and source.fps <= MOST_FPS else 0.0
+        told = getattr(source, "fps", 0.0) or 0.0  # a source of one's own may not have it
+        told = told if 0 < told <= MOST_FPS else 0.0
         video = _Video(path, told, self.name, self._running, self._files)
         if self._fps:
             video.settle(self._fps)

@@ -100,6 +100,14 @@ def test_a_rate_that_no_source_tells_is_found_by_the_first_frames(tmp_path, fps)
     assert levels(path) == list(range(20))
 
 
+def test_a_source_of_ones_own_may_say_nothing_of_its_rate(tmp_path):
+    path = tmp_path / "x.mp4"
+    source = Given([at / 10 for at in range(9)])
+    del source.fps
+    Pipeline(source, sinks=[Recording(path)]).run()
+    assert (Clip(path).fps, levels(path)) == (10, list(range(9)))
+
+
 @pytest.mark.parametrize("times_s", [[1.0], [None] * 3, [0.0, 0.1]])
 def test_few_frames_and_such_without_a_time_are_all_there(tmp_path, times_s):
     path = tmp_path / "x.mp4"
