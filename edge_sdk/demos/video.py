@@ -20,11 +20,12 @@ from typing import Any, Literal
 
 from edge_sdk.broker import Credentials
 from edge_sdk.demos.assets import asset
-from edge_sdk.demos.video_files import is_stills, recorder, refuse_loss, target_of
+from edge_sdk.demos.video_files import is_stills, recorder, target_of
 from edge_sdk.demos.video_models import FAR_FACES, NEAR_FACES, PERSON, asking
 from edge_sdk.demos.video_report import VideoReport
 from edge_sdk.demos.watched import Counted, length, run_until_told
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.files import refuse_overwriting
 from edge_sdk.pipeline import Pipeline, PipelineReport, Stage
 from edge_sdk.pipeline.names import VIDEO_SUFFIX
 from edge_sdk.pipeline.outputs import (
@@ -196,9 +197,10 @@ class VideoDemo:
             target = None
         else:
             target = Path(f"demo-{self.effect}{'' if is_stills(source) else VIDEO_SUFFIX}")
-        read = [self.faces_model, self.person_model, self.mqtt_password_file]
         room = Path(self.background) if self.background else None
-        refuse_loss({"--output": target, "--lines": self.lines}, [*files_of(source), room, *read])
+        named = [room, self.faces_model, self.person_model, self.mqtt_password_file]
+        outputs = {"--output": target, "--lines": self.lines}
+        refuse_overwriting(outputs, [*files_of(source), *named])
         return target
 
     def _stages(self, source: FrameSource, stack: ExitStack) -> list[Stage]:
