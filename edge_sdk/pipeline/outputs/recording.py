@@ -38,7 +38,8 @@ class Recording:
 
     Args:
         path: ends in ``.mp4`` or ``.avi``; ``evening-{stream}.mp4`` writes one for each stream.
-        fps: frames a second; 0.0 for each stream's own.
+        fps: frames a second; 0.0, or over a thousand as FFmpeg says where it does not know, for
+            each stream's own.
         name: for errors and metrics.
 
     Raises:
