@@ -266,7 +266,7 @@ def _told(frames: Iterable[Any], label: str, source: Source) -> Iterator[Any]:
         yield frame
         if (now := time.monotonic()) - shown_at > _PROGRESS_EVERY_S:
             shown_at = now
-            whole = f"/{source.announced}" if source.announced else ""
+            whole = f"/{source.expected}" if source.expected else ""
             print(f"\r\x1b[K{label}: {count}{whole} frames", end="", file=sys.stderr, flush=True)
     print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 

@@ -101,7 +101,10 @@ class Still:
 
     Attributes:
         announced: how many pictures the file has; the frame is the first of them.
+        expected: how many frames will come.
     """
+
+    expected: int = 1
 
     def __init__(self, path: Path) -> None:
         self.path = path
