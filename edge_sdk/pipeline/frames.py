@@ -38,7 +38,7 @@ class Frame:
 
     Attributes:
         picture: bytes, height x width x 3, in the order of ``colour``; or height x width, in gray.
-        source: the file it comes from; of a camera or a stream, its address as a path.
+        source: the file it comes from; of a camera or a stream, its address.
         index: its place in that file or stream, from 0.
         time_s: when it is shown, in seconds from the video's beginning; None for a still picture.
         colour: order of its channels. Cameras and decoders give BGR, and turning a whole picture
@@ -49,7 +49,7 @@ class Frame:
     """
 
     picture: Picture
-    source: Path
+    source: Path | str
     index: int = 0
     time_s: float | None = None
     colour: Literal["rgb", "bgr"] = "rgb"
@@ -60,7 +60,8 @@ class Frame:
     def __reduce__(self) -> tuple[Any, ...]:
         """For another process: plain words, that another version of Python reads as well."""
         words = (self.index, self.time_s, self.colour, self.stream, self.taken_s)
-        return _frame, (self.picture, str(self.source), *words, dict(self.answers))
+        of_file = isinstance(self.source, Path)
+        return _frame, (self.picture, str(self.source), of_file, *words, dict(self.answers))
 
     def rgb(self) -> Picture:
         """The picture in RGB order; a copy only if it has the other one."""
@@ -92,8 +93,8 @@ class Frame:
         return turned(picture) if picture.ndim == 3 else interleave(picture, picture, picture)
 
 
-def _frame(picture: Picture, source: str, *words: Any) -> Frame:
-    return Frame(picture, Path(source), *words)
+def _frame(picture: Picture, source: str, of_file: bool, *words: Any) -> Frame:
+    return Frame(picture, Path(source) if of_file else source, *words)
 
 
 class Still:

@@ -21,10 +21,11 @@ class Refused(Exception):
 
 
 class Running(Protocol):
-    """What a source may ask of the pipeline it feeds."""
+    """What a source, and whatever has a ``begin``, may ask of the pipeline."""
 
     clock: Clock
     metrics: Metrics
+    sources: Sequence[FrameSource]
 
     @property
     def stopping(self) -> bool:

@@ -68,7 +68,7 @@ class Pipeline:
         on_done: Callable[[Frame], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.sources: list[FrameSource] = parts_of(sources, "source")
+        self.sources: Sequence[FrameSource] = parts_of(sources, "source")
         if not self.sources:
             raise UsageError("A pipeline needs a source.", "Pipeline(open_source('clip.mp4'), …)")
         stages = parts_of(stages, "stage")

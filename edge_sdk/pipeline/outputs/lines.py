@@ -12,7 +12,8 @@ import msgspec
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
-from edge_sdk.pipeline.outputs.fed import Fed, refuse_inputs
+from edge_sdk.pipeline.outputs.inputs import refuse_inputs
+from edge_sdk.pipeline.parts import Running
 
 
 class JsonLines:
@@ -30,14 +31,14 @@ class JsonLines:
         self.name = name
         self.path: Path | None = None
         self._file: BinaryIO | None = None
-        self._running: Fed | None = None
+        self._running: Running | None = None
         if isinstance(path, str | Path):
             self.path = Path(path)
             check_writable(self.path)
         else:
             self._file = path
 
-    def begin(self, running: Fed) -> None:
+    def begin(self, running: Running) -> None:
         """Called by the pipeline. Raises UsageError where the file is one of its inputs."""
         self._running = running
         if self.path is not None:

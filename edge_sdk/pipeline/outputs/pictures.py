@@ -43,7 +43,7 @@ class PictureFolder:
         folder = self._paths.of(frame.stream)
         if folder != self.folder and not folder.is_dir():
             self._make(folder)
-        if frame.time_s is not None:
+        if frame.time_s is not None or isinstance(frame.source, str):
             name = f"{frame.index:06d}{self._suffix}"
         elif same_file(folder, frame.source.parent):  # whatever they are called there
             raise UsageError(

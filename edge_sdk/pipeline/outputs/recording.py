@@ -17,9 +17,9 @@ from edge_sdk.errors import UsageError
 from edge_sdk.files import check_writable
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.names import StreamPaths
-from edge_sdk.pipeline.outputs.fed import Fed, refuse_inputs
+from edge_sdk.pipeline.outputs.inputs import refuse_inputs
 from edge_sdk.pipeline.pace import MOST_FPS, MOST_REPEATED_S, Pace, rate_of
-from edge_sdk.pipeline.parts import FrameSource
+from edge_sdk.pipeline.parts import FrameSource, Running
 from edge_sdk.pipeline.sinks import VideoFile
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture, check_picture
@@ -59,9 +59,9 @@ class Recording:
         self._videos: dict[str, _Video] = {}
         self._paths = StreamPaths(self.path)
         self._files = ExitStack()
-        self._running: Fed | None = None
+        self._running: Running | None = None
 
-    def begin(self, running: Fed) -> None:
+    def begin(self, running: Running) -> None:
         """Called by the pipeline."""
         self._running = running
 
@@ -125,7 +125,7 @@ class _Video:
     """
 
     def __init__(
-        self, path: Path, told: float, sink: str, running: Fed | None, files: ExitStack
+        self, path: Path, told: float, sink: str, running: Running | None, files: ExitStack
     ) -> None:
         self._path, self._told, self._sink = path, told, sink
         self._running, self._files = running, files

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -95,7 +94,7 @@ class LiveSource:
 
     def stream(self, running: Running) -> Iterator[Frame]:
         """Its frames, across breaks. Raises UnavailableError if it stays away too long."""
-        path, index, began = Path(self.address), 0, running.clock.now()
+        index, began = 0, running.clock.now()
         gap: _Gap | None = None
         capture: Capture | None = self.open()
         try:
@@ -109,7 +108,7 @@ class LiveSource:
                             f"back {now - gap.since_s:.1f} s later."
                         )
                         gap = None
-                    yield Frame(picture, path, index, now - began, "bgr", self.name, now)
+                    yield Frame(picture, self.address, index, now - began, "bgr", self.name, now)
                     index += 1
                     continue
                 capture.release()

@@ -18,7 +18,9 @@ from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSou
 from edge_sdk.processing.opencv import import_cv2
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp")
-_FILES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
+_COUNT = frozenset({".avi", ".m4v", ".mov", ".mp4"})
+"""Of these the number of frames is a count, of others OpenCV's guess from the duration."""
+_FILES = _COUNT | {".mkv", ".ts", ".webm"}
 
 
 class NetworkStream(LiveSource):
@@ -48,6 +50,7 @@ class NetworkStream(LiveSource):
         parts = urlsplit(url)
         suffix = PurePosixPath(parts.path).suffix.lower()
         self.live = not (parts.scheme.startswith("http") and suffix in _FILES)
+        self._counts = suffix in _COUNT
         self._announced = 0
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
@@ -70,7 +73,7 @@ class NetworkStream(LiveSource):
                 f"ffprobe {self.address}   # says what is there",
             )
         self.fps = max(0.0, float(capture.get(cv2.CAP_PROP_FPS)))
-        if not self.live:
+        if self._counts and not self.live:
             self._announced = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         return Quiet(cv2, capture)
 

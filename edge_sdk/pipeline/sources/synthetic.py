@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 
@@ -54,12 +53,12 @@ class Synthetic:
 
     def stream(self, running: Running) -> Iterator[Frame]:
         """Its frames."""
-        began, index, path = running.clock.now(), 0, Path(self.name)
+        began, index, name = running.clock.now(), 0, self.name
         while (self._frames is None or index < self._frames) and not running.stopping:
             if self.live:
                 running.pause(began + index / self.fps - running.clock.now())
             taken = running.clock.now()
-            yield Frame(self.picture(index), path, index, index / self.fps, "bgr", self.name, taken)
+            yield Frame(self.picture(index), name, index, index / self.fps, "bgr", name, taken)
             index += 1
 
     def picture(self, index: int) -> Picture:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import os
+import pickle
 import socket
 import threading
 import time
@@ -212,6 +213,20 @@ def test_a_server_that_says_nothing_is_given_up_in_time():
     with pytest.raises(UnavailableError, match=r"nobody answers within 0\.5 s"):
         watched(stream, 1)
     assert time.monotonic() - started < 5
+
+
+def test_frames_of_a_stream_name_its_address(rtsp):
+    stream = NetworkStream(rtsp.url("carphone_pristine.mp4"))
+    seen: list[Frame] = []
+
+    def take(frame: Frame) -> None:
+        seen.append(pickle.loads(pickle.dumps(frame)))
+        pipeline.stop()
+
+    pipeline = Pipeline(stream, sinks=[Callback(take)])
+    pipeline.run()
+    assert seen[0].source == stream.address
+    assert seen[0].source.startswith("rtsp://127.0.0.1:")
 
 
 def test_rtsp_freezes_and_thaws(rtsp):

@@ -1,24 +1,16 @@
-"""What a sink that writes files wants to know of the pipeline: what feeds it."""
+"""What a sink that writes files must not write over: what the pipeline reads."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
 from edge_sdk.errors import UsageError
 from edge_sdk.files import same_file
-from edge_sdk.pipeline.parts import FrameSource, Running
+from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.sources.files import files_of
 
 
-class Fed(Running, Protocol):
-    """A pipeline, and what it is fed by."""
-
-    sources: Sequence[FrameSource]
-
-
-def refuse_inputs(path: Path, running: Fed) -> None:
+def refuse_inputs(path: Path, running: Running) -> None:
     """Refuse to write over a file that a source reads.
 
     Raises:
