@@ -40,7 +40,7 @@ from edge_sdk.keyboard.words import LAST
 
 MAX_WORDS = 20_000
 MAX_FOLLOWERS = 80_000
-SHARE, HALF_SHARE = 0.1, 20
+SHARE, HALF_SHARE = 0.1, 100
 RECENT_SHARE, FADES_AFTER = 0.6, 400
 TRUST = (16, 4)
 """After one word, after two: so many words that were seen there weigh as much as the model."""
