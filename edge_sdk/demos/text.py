@@ -8,6 +8,7 @@ import sys
 import termios
 import time
 import tty
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -135,10 +136,12 @@ def _show(composer: Composer) -> None:
     """The line, what is suggested below it, and the cursor where the next letter goes."""
     width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
     width = width or 80  # a serial line does not say, and 0 stands for that
-    shown = printable(composer.text)[-(width - 2) :] if composer.text else ""
+    shown = printable(composer.text)[-width:]
+    while shown and _columns(shown) > width - 2:
+        shown = shown[1:]
     sys.stderr.write(f"{_CLEAR}{shown}\r\n{_offered(composer.suggestions, width)}\x1b[1A\r")
     if shown:
-        sys.stderr.write(f"\x1b[{len(shown)}C")
+        sys.stderr.write(f"\x1b[{_columns(shown)}C")
     sys.stderr.flush()
 
 
@@ -146,11 +149,19 @@ def _offered(suggestions: Sequence[str], width: int) -> str:
     """The words that may be taken, each behind its key, which is fainter; as many as fit a line."""
     offered, used = "", 0
     for key, word in zip(_LABELS, map(printable, suggestions), strict=False):
-        used += len(f"{key} {word}   ")
+        used += _columns(f"{key} {word}   ")
         if used > width:
             break
         offered += f"\x1b[2m{key} \x1b[22m{word}   "
     return offered
+
+
+def _columns(shown: str) -> int:
+    """How many of the terminal's columns it takes: an accent none, a Chinese letter two."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in shown
+    )
 
 
 @contextmanager

@@ -241,6 +241,17 @@ def test_more_keys_than_letters_saved_none() -> None:
     assert "11 keys for 10 letters: none saved" in demo.described({"keys": 11, **counted})
 
 
+@pytest.mark.parametrize(("line", "columns"), [("e\u0301t ", 3), ("\u4f60\u597d ", 5)])
+def test_the_cursor_stands_behind_what_was_typed(
+    folder: Path, tmp_path: Path, line: str, columns: int
+) -> None:
+    """An accent of its own takes no column, a Chinese letter takes two."""
+    with typing(folder, tmp_path / "me.json") as (ours, _):
+        read_until(ours, OFFERED)
+        os.write(ours, line.encode())
+        read_until(ours, f"\x1b[1A\r\x1b[{columns}C".encode())
+
+
 def test_digits_are_typed_at_a_terminal(folder: Path, tmp_path: Path) -> None:
     with typing(folder, tmp_path / "me.json") as (ours, _):
         read_until(ours, OFFERED)
