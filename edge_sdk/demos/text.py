@@ -8,7 +8,8 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,9 @@ def type_page(keyboard: Keyboard, page: str, letters: int) -> dict[str, Any]:
 def described(found: dict[str, Any]) -> str:
     """The same in a line for a person."""
     took = found["latency_ms"]
+    saved = "none" if found["saved"] < 0 else f"{found['saved']:.1%}"
     return (
-        f"{found['keys']} keys for {found['letters']} letters: {found['saved']:.1%} saved; "
+        f"{found['keys']} keys for {found['letters']} letters: {saved} saved; "
         f"suggestions took {took['p50']:.1f} ms, {took['p99']:.1f} ms at p99"
     )
 
@@ -134,14 +136,32 @@ def _show(composer: Composer) -> None:
     """The line, what is suggested below it, and the cursor where the next letter goes."""
     width = os.get_terminal_size(sys.stderr.fileno()).columns if sys.stderr.isatty() else 0
     width = width or 80  # a serial line does not say, and 0 stands for that
-    shown = printable(composer.text)[-(width - 2) :] if composer.text else ""
-    pairs = zip(_LABELS, composer.suggestions, strict=False)
-    offered = "   ".join(f"{key} {word}" for key, word in pairs)
-    below = f"\r\n\x1b[2m{printable(offered)[: width - 1]}\x1b[0m" if offered else "\r\n"
-    sys.stderr.write(f"{_CLEAR}{shown}{below}\x1b[1A\r")
+    shown = printable(composer.text)[-width:]
+    while shown and _columns(shown) > width - 2:
+        shown = shown[1:]
+    sys.stderr.write(f"{_CLEAR}{shown}\r\n{_offered(composer.suggestions, width)}\x1b[1A\r")
     if shown:
-        sys.stderr.write(f"\x1b[{len(shown)}C")
+        sys.stderr.write(f"\x1b[{_columns(shown)}C")
     sys.stderr.flush()
+
+
+def _offered(suggestions: Sequence[str], width: int) -> str:
+    """The words that may be taken, each behind its key, which is fainter; as many as fit a line."""
+    offered, used = "", 0
+    for key, word in zip(_LABELS, map(printable, suggestions), strict=False):
+        used += _columns(f"{key} {word}   ")
+        if used > width:
+            break
+        offered += f"\x1b[2m{key} \x1b[22m{word}   "
+    return offered
+
+
+def _columns(shown: str) -> int:
+    """How many of the terminal's columns it takes: an accent none, a Chinese letter two."""
+    return sum(
+        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1
+        for each in shown
+    )
 
 
 @contextmanager

@@ -16,6 +16,8 @@ a capital, and has now begun without, or the other way about, is ``MISWRITTEN`` 
 What a word follows is what was said before it in its sentence. A sentence ends at its mark, but for
 ``Mr.`` and the like; what stands behind a quotation goes on in small letters (``"What?" said he``),
 and one that begins (``He said, "What``) is a sentence of its own, unless it was broken off before.
+The trigram has read no marks; for habit, a comma, a colon or a dash stands where a word does, for
+``and`` comes after any of them.
 """
 
 from __future__ import annotations
@@ -48,6 +50,9 @@ _BREAK = re.compile(
 _SHORTENED = re.compile(
     r"\b(?:[A-HJ-Z]|Mr|Mrs|Ms|Messrs|Dr|Prof|Rev|Hon|St|Capt|Col|Gen|Lt|Jr|Sr|Vol|Fig|cf|vs|viz)$"
 )
+_SPOKEN = re.compile(WORD.pattern + r"|[,;:\u2013\u2014]|--")
+PAUSE = ","
+"""Stands for a mark that ends no sentence, among the words that somebody's habit goes by."""
 SAID, CONTINUED = "<said>", "<continued>"
 """Stand before the first word behind a quotation, and of one that goes on."""
 _ALWAYS_CAPITAL = {"i", "i'm", "i'll", "i've", "i'd"}
@@ -76,7 +81,7 @@ class Keyboard:
             count: at most so many.
             passed: what was offered for this word already, and not taken.
         """
-        prefix, before = begun(text), _words_before(text)
+        prefix, before = begun(text), _before(text)
         found = self._scored(prefix.lower().replace("\u2019", "'"), before)
         if self._letters is not None and len(found) > 1:
             found = self._with_letters(self._letters, text, len(prefix), found)
@@ -94,10 +99,10 @@ class Keyboard:
         words = WORD.findall(text)
         if not words or self.personal is None:
             return None
-        before = _words_before(text[: text.rindex(words[-1])])
+        before = _before(text[: text.rindex(words[-1])])
         known = self._words.number(words[-1].lower()) is not None
         starts_sentence = before[-1] == START and known
-        return self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before)
+        return self.personal.learn(words[-1].lower() if starts_sentence else words[-1], before[-2:])
 
     def unlearn(self, learnt: Learnt | None) -> None:
         """It was not meant after all; the latest first."""
@@ -107,12 +112,14 @@ class Keyboard:
     def _scored(self, prefix: str, before: tuple[str, ...]) -> dict[str, float]:
         """The likeliest words, by the trigram and by habit."""
         among = self._words.beginning_with(prefix)
-        scores = self._words.scores(before, among)
+        scores = self._words.scores(tuple(w for w in before if w != PAUSE)[-2:], among)
         most = min(_CONSIDERED, len(scores))
         best = np.argpartition(-scores, most - 1)[:most].tolist() if most else []
         found = {self._words.words[among.start + at]: float(np.exp(scores[at])) for at in best}
         if self.personal is not None:
-            found = self.personal.mixed(prefix, before, found)
+            anywhere = np.exp(self._words.scores((), among)[best]).tolist()
+            expected = dict(zip(found, anywhere, strict=True))
+            found = self.personal.mixed(prefix, before[-2:], found, expected)
         found.pop(prefix, None)  # nothing is saved by what stands there already
         return found
 
@@ -151,8 +158,8 @@ def begun(text: str) -> str:
     return found.group() if found else ""
 
 
-def _words_before(text: str) -> tuple[str, ...]:
-    """The last two words of the sentence before the one that is typed, in lower case."""
+def _before(text: str) -> tuple[str, ...]:
+    """What its sentence says before the word that is typed, in lower case, and how it began."""
     text = text[: len(text) - len(begun(text))][-_REACH:]
     mark, begin, said = START, 0, ""
     for found in _BREAK.finditer(text):
@@ -162,5 +169,10 @@ def _words_before(text: str) -> tuple[str, ...]:
         broken_off = bool(found["opened"]) and said.startswith(",")
         mark = SAID if found["said"] else CONTINUED if broken_off else START
         begin, said = found.end(), found["said"] or (said if found["opened"] else "")
-    words = [word.lower().replace("\u2019", "'") for word in WORD.findall(text[begin:])]
-    return tuple([mark, *words][-2:])
+    spoken = [mark]
+    for each in _SPOKEN.findall(text[begin:]):
+        if each[0].isalpha():
+            spoken.append(each.lower().replace("\u2019", "'"))
+        elif len(spoken) > 1 and spoken[-1] != PAUSE:
+            spoken.append(PAUSE)
+    return tuple(spoken)

@@ -2,18 +2,22 @@
 
 A language model knows English, not the names of one's family. So every word that is typed counts,
 also after the word and the two words before it. Habit corrects the model in three steps, each the
-more the more has been seen (Witten and Bell's way, with Ney's discount)::
+more the more has been seen: what the model expects of a word is scaled by how much more often than
+it thinks, or less, this person says it at all (Kneser, Peters and Klakow's marginals, 1997); then
+come the words that followed (Witten and Bell's way, with Ney's discount)::
 
-    p1 = (1 - a) known + a ((1 - b) count / all + b recent / of late)
+    habit = (1 - b) count / all + b recent / of late
+    p1 = (1 - a) known (all habit + 1) / (all anywhere + 1) + a habit
     p2 = (count after one - DISCOUNT + escape p1) / (seen after one + trust)
     p3 = the same after two, beginning with p2
 
     a = SHARE all / (all + HALF_SHARE);  escape = trust + DISCOUNT (different words seen there)
 
-*Recent* counts what was typed since the file was opened, a word that is ``FADES_AFTER`` words older
-one e-th as much, for a text keeps to its subject; b grows with it to ``RECENT_SHARE``. When there
-are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are halved and what comes to nothing is
-forgotten: old habits fade, and the file stays small.
+*Anywhere* is the model's probability of a word after nothing; all that is scaled so weighs together
+what it did before. *Recent* counts what was typed since the file was opened, a word that is
+``FADES_AFTER`` words older one e-th as much, for a text keeps to its subject; b grows with it to
+``RECENT_SHARE``. When there are more than ``MAX_WORDS`` or ``MAX_FOLLOWERS``, all counts are halved
+and what comes to nothing is forgotten: old habits fade, and the file stays small.
 
 The file (``personal_file``) is JSON, readable by its owner alone, and written whole or not at all.
 """
@@ -23,9 +27,11 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections import defaultdict
+from collections.abc import Mapping
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from edge_sdk.files import whole_file
@@ -34,7 +40,7 @@ from edge_sdk.keyboard.words import LAST
 
 MAX_WORDS = 20_000
 MAX_FOLLOWERS = 80_000
-SHARE, HALF_SHARE = 0.2, 20
+SHARE, HALF_SHARE = 0.1, 100
 RECENT_SHARE, FADES_AFTER = 0.6, 400
 TRUST = (16, 4)
 """After one word, after two: so many words that were seen there weigh as much as the model."""
@@ -141,14 +147,19 @@ class Personal:
         return self._written.get(word, word)
 
     def mixed(
-        self, prefix: str, before: tuple[str, ...], known: dict[str, float]
+        self,
+        prefix: str,
+        before: tuple[str, ...],
+        known: Mapping[str, float],
+        anywhere: Mapping[str, float] = MappingProxyType({}),
     ) -> dict[str, float]:
         """Probabilities of the words that begin so, known ones and this person's.
 
         Args:
             prefix: the letters that stand there.
             before: at most two words before them, in lower case, the nearest last.
-            known: what a language model thinks of its likeliest words.
+            known: what a language model thinks of its likeliest words, here.
+            anywhere: and what it thinks of them after nothing; the same where it is not said.
         """
         if not self._total:
             return dict(known)
@@ -156,11 +167,22 @@ class Personal:
         share = SHARE * self._total / (self._total + HALF_SHARE)
         lately = min(self._typed, FADES_AFTER)
         recent = RECENT_SHARE / FADES_AFTER
-        mixed = {}
-        for word in {*known, *self._beginning_with(prefix, contexts)}:
-            habit = (1 - recent * lately) * self._words.get(word, 0) / self._total
-            habit += recent * self._weight(word)
-            mixed[word] = (1 - share) * known.get(word, 0.0) + share * habit
+        habits = {
+            word: (1 - recent * lately) * self._words.get(word, 0) / self._total
+            + recent * self._weight(word)
+            for word in {*known, *self._beginning_with(prefix, contexts)}
+        }
+        scaled = {
+            word: chance
+            * (self._total * habits[word] + 1)
+            / (self._total * anywhere.get(word, chance) + 1)
+            for word, chance in known.items()
+        }
+        kept = sum(known.values()) / (sum(scaled.values()) or 1.0)
+        mixed = {
+            word: (1 - share) * kept * scaled.get(word, 0.0) + share * habit
+            for word, habit in habits.items()
+        }
         for followers, trust in zip(contexts, TRUST, strict=False):
             seen = sum(followers.values()) + trust
             escape = (trust + DISCOUNT * len(followers)) / seen

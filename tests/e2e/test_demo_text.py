@@ -22,6 +22,7 @@ import numpy as np
 import pocketsphinx
 import pytest
 
+from edge_sdk.demos import text as demo
 from edge_sdk.errors import UsageError
 from edge_sdk.keyboard.keyboard import Keyboard
 from edge_sdk.keyboard.letters import Letters
@@ -205,7 +206,7 @@ def test_a_person_at_a_terminal(folder: Path, tmp_path: Path) -> None:
         assert termios.tcgetattr(ours)[3] == before[3]
         assert termios.tcgetattr(ours)[6] == before[6]
     assert b"learnt into" in screen
-    assert b"Tab you   F2 " in screen
+    assert b"Tab \x1b[22myou   \x1b[2mF2 " in screen
     assert b"\x1b[JThank y\r" in screen  # the line is whole, though such a terminal has no width
     assert found["letters"] == len("Thank you so much") + 1
     assert found["keys"] == 8 + 8 + 5
@@ -220,9 +221,35 @@ def test_every_terminal_s_second_key(folder: Path, tmp_path: Path, sent: bytes) 
         read_until(ours, OFFERED)
         os.write(ours, b"Thank ")
         screen = read_until(ours, b"\x1b[6C")  # the cursor, behind all else
-        second = re.findall(rb"F2 (\S+)", screen)[-1]
+        second = re.findall(rb"F2 \x1b\[22m(\S+)", screen)[-1]
         os.write(ours, sent + b"9\n")
         read_until(ours, b"\x1b[JThank " + second + b" 9\r\r\n\r")
+
+
+@pytest.mark.parametrize(
+    ("width", "keys"), [(80, ["Tab", "F2", "F3"]), (30, ["Tab", "F2"]), (12, [])]
+)
+def test_what_does_not_fit_is_not_offered(width: int, keys: list[str]) -> None:
+    offered = demo._offered(["understand", "and", "s" * 20], width)
+    plain = re.sub(r"\x1b\[\d+m", "", offered)
+    assert re.findall(r"Tab|F\d", plain) == keys
+    assert len(plain) <= width
+
+
+def test_more_keys_than_letters_saved_none() -> None:
+    counted = {"letters": 10, "saved": -0.1, "latency_ms": {"p50": 1.0, "p99": 2.0}}
+    assert "11 keys for 10 letters: none saved" in demo.described({"keys": 11, **counted})
+
+
+@pytest.mark.parametrize(("line", "columns"), [("e\u0301t ", 3), ("\u4f60\u597d ", 5)])
+def test_the_cursor_stands_behind_what_was_typed(
+    folder: Path, tmp_path: Path, line: str, columns: int
+) -> None:
+    """An accent of its own takes no column, a Chinese letter takes two."""
+    with typing(folder, tmp_path / "me.json") as (ours, _):
+        read_until(ours, OFFERED)
+        os.write(ours, line.encode())
+        read_until(ours, f"\x1b[1A\r\x1b[{columns}C".encode())
 
 
 def test_digits_are_typed_at_a_terminal(folder: Path, tmp_path: Path) -> None:
