@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edge_sdk.errors import UsageError
 
 if TYPE_CHECKING:
     from edge_sdk.audit import AuditLog
@@ -54,14 +57,45 @@ class Trail:
 
 @contextmanager
 def audit_of(args: argparse.Namespace) -> Iterator[Trail]:
-    """The trail that the flag asks for, open meanwhile. Raises as ``AuditLog``."""
+    """The trail that the flag asks for, open meanwhile; what does not hold of it is told.
+
+    Raises:
+        UsageError: the command has another use for that file; and as ``AuditLog``.
+    """
     if args.audit is None:
         yield Trail(None)
         return
     from edge_sdk.audit import AuditLog
 
+    _refuse_other_uses(args)
     with AuditLog(args.audit) as log:
+        if log.broken:
+            print(
+                f"edge: {args.audit} does not hold: {log.broken}. It is continued, and the next "
+                f"record says so.\n  edge audit verify {args.audit}",
+                file=sys.stderr,
+            )
         yield Trail(log)
+
+
+def _refuse_other_uses(args: argparse.Namespace) -> None:
+    """See that the log is none of the files that the command reads or writes besides."""
+    for name, value in vars(args).items():
+        for path in value if isinstance(value, list) else [value]:
+            if name != "audit" and isinstance(path, Path) and _same(path, args.audit):
+                raise UsageError(
+                    f"{args.audit} cannot be the audit log: it is {path}, which the command "
+                    "reads or writes besides.",
+                    "--audit audit.jsonl   # a file of its own",
+                )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two names are one file's, links followed."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there, yet
+        return one.resolve() == other.resolve()
 
 
 @lru_cache(maxsize=1)
