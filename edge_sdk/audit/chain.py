@@ -164,8 +164,7 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
             lost += decision.lost
             if not records and not bad:
                 _begins(decision, path, files)
-            if decision.broken:
-                raise ValueError(f"when it was written, the log did not hold: {decision.broken}")
+            _held(decision)
         except ValueError as error:
             bad.append(BadLine(file=str(file), line=number, why=str(error)))
             continue
@@ -217,6 +216,12 @@ def _begins(decision: Decision, path: Path, files: list[Path]) -> None:
         raise ValueError("it is the first, and says that one was before it")
     if why := missing(path, files, decision.number):
         raise ValueError(why)
+
+
+def _held(decision: Decision) -> None:
+    """Whether the log held when a record was written. Raises ValueError if not."""
+    if decision.broken:
+        raise ValueError(f"when it was written, the log did not hold: {decision.broken}")
 
 
 def _follows(decision: Decision, before: int, chain: str | None) -> None:

@@ -5,14 +5,14 @@ gives answers and never shows a tensor, so there is nothing for a ``Session`` to
 It answers in the words of ``session.predict``: ``Boxes``, ``Mask``, ``Classes``.
 
 How bytes become numbers it reads out of the file's own metadata (``NormalizationOptions``), which
-every ``.tflite`` of an artifact carries, or gets by ``edge convert --metadata``. A file without it is
-refused; wrong numbers in it are believed.
+every ``.tflite`` of an artifact carries, or gets by ``edge convert --metadata``. A file without it
+is refused; wrong numbers in it are believed.
 
-Pictures are fitted before Tasks gets them, as the artifact declares it, and answers are mapped back.
-Left to itself, Tasks samples a picture where pixels begin, not at their centres (``warpPerspective``
-from corner to corner), which moves it by up to half of one of the model's pixels and smooths
-nothing; and it letterboxes or stretches by task, whatever the artifact says. On a picture of the
-model's own size both are nothing, so that the answers are a session's, for pictures of any shape.
+Pictures are fitted before Tasks gets them, as the artifact declares it, and answers are mapped
+back. Left to itself, Tasks samples a picture at its pixels' corners, not at their centres
+(``warpPerspective`` from corner to corner), which moves it by up to half of one of the model's
+pixels; and it letterboxes or stretches by task, whatever the artifact says. With a picture of the
+model's own size it does neither, so that the answers are a session's, for pictures of any shape.
 
 It brings an OpenCV of its own: install it in a venv of its own, never beside ``edgeloop[vision]``.
 """
@@ -178,8 +178,9 @@ class TasksModel(Closing):
         for each in answer.detections:
             box = each.bounding_box
             near = np.array([box.origin_x, box.origin_y])
-            edges = np.stack([near, near + [box.width, box.height]]) / size * scale + shift
-            (left, top), (right, bottom) = edges.clip(0, 1).tolist()
+            far = near + np.array([box.width, box.height])
+            corners = np.stack([near, far]) / size * scale + shift
+            (left, top), (right, bottom) = corners.clip(0, 1).tolist()
             if left < right and top < bottom:
                 points = [np.array([p.x, p.y]) * scale + shift for p in each.keypoints or ()]
                 found.append(
@@ -246,10 +247,8 @@ def _fitting(manifest: Manifest) -> ImagePreprocessor | None:
     bytes_only = msgspec.structs.replace(
         declared, mean=(0.0,), std=(1.0,), channels="rgb", layout="hwc"
     )
-    shape = (1, *declared.size, 3)
-    return ImagePreprocessor(
-        bytes_only, TensorSpec(name=declared.input, dtype="uint8", shape=shape)
-    )
+    fed = TensorSpec(name=declared.input, dtype="uint8", shape=(1, *declared.size, 3))
+    return ImagePreprocessor(bytes_only, fed)
 
 
 def _import() -> Any:

@@ -1,4 +1,4 @@
-"""A log that does not hold is continued, and that is told: at once, in its next record, for ever."""
+"""A log that does not hold is continued, and that is told: at once, and in its next record."""
 
 from __future__ import annotations
 
