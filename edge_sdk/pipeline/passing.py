@@ -1,8 +1,8 @@
 """How frames go from one process to another: words through a socket, pixels through shared memory.
 
 Both ends hold one end of a socket pair and one ``SharedMemory``, and speak in turns. A message is
-pickled with every array left out of it (pickle's protocol 5); arrays are copied into the memory, one
-after another, and the socket carries only where they lie.
+pickled with every array left out of it (pickle's protocol 5); arrays are copied into the memory,
+one after another, and the socket carries only where they lie.
 
 The memory has no name: it is a descriptor that the child inherits. Nothing can be left behind in
 ``/dev/shm``, however either of them ends, and a container's limit on it does not count.

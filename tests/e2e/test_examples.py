@@ -165,7 +165,10 @@ def test_classify(light: Path, tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_is_not_called_empty(light: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    for name, says in (("gone", "There is no folder gone."), ("empty", "There are no .png in empty")):
+    for name, says in (
+        ("gone", "There is no folder gone."),
+        ("empty", "There are no .png in empty"),
+    ):
         done = called("batch_inference", light, name)
         assert done.returncode == 2
         assert says in done.stderr
