@@ -83,9 +83,10 @@ def _refuse_other_uses(args: argparse.Namespace) -> None:
     for name, value in vars(args).items():
         for path in value if isinstance(value, list) else [value]:
             if name != "audit" and isinstance(path, Path) and _same(path, args.audit):
+                by_link = "" if path == args.audit else f", which is {path}"
                 raise UsageError(
-                    f"{args.audit} cannot be the audit log: it is {path}, which the command "
-                    "reads or writes besides.",
+                    f"The audit log cannot be {args.audit}{by_link}: the command reads or writes "
+                    "that besides.",
                     "--audit audit.jsonl   # a file of its own",
                 )
 

@@ -47,7 +47,7 @@ class PageServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 1024
     """Connections that the system holds until they are accepted; five are socketserver's own."""
 
     def __init__(self, host: str, port: int, page: LivePage) -> None:
