@@ -61,6 +61,10 @@ class Frame:
         """The picture in BGR order; a copy only if it has the other one."""
         return self.picture if self.colour == "bgr" and self.picture.ndim == 3 else self.turned()
 
+    def with_colour(self) -> Picture:
+        """The picture with three channels, in its order; a copy only if it is gray."""
+        return self.picture if self.picture.ndim == 3 else self.turned()
+
     def answered(self, name: str, answer: Any) -> Frame:
         """The same frame with one more answer."""
         return replace(self, answers={**self.answers, name: answer})

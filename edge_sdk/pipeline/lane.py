@@ -117,36 +117,20 @@ class Lane:
         self._door.notify_all()
 
     def _through(self, stage: Stage, frames: list[Frame]) -> list[Frame]:
-        if len(frames) > 1 and getattr(stage, "most", 1) > 1:
-            return self._at_once(stage, frames)
+        at_once = len(frames) if getattr(stage, "most", 1) > 1 else 1
+        batches = [frames[at : at + at_once] for at in range(0, len(frames), at_once)]
         passed: list[Frame] = []
-        for frame in frames:
-            self._metrics.begin(stage.name, frame)
+        for batch in batches:
+            self._metrics.begin(stage.name, batch[0])
             started = self._clock.now()
             try:
-                passed += whole(stage, [stage.process(frame)], 1)
+                passed += whole(stage, _asked(stage, batch), len(batch))
             except Refused as refusal:
-                self._metrics.drop(stage.name, refusal.reason)
+                self._metrics.drop(stage.name, refusal.reason, len(batch))
             except Exception as error:  # noqa: BLE001 - raised there, with its place, or counted
-                self._failed(stage, error, [frame])
+                self._failed(stage, error, batch)
             finally:
-                self._metrics.work(stage.name, self._clock.now() - started)
-        return passed
-
-    def _at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
-        self._metrics.begin(stage.name, frames[0])
-        started = self._clock.now()
-        try:
-            passed = whole(stage, stage.process_many(frames), len(frames))
-        except Refused as refusal:
-            self._metrics.drop(stage.name, refusal.reason, len(frames))
-            return []
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failed(stage, error, frames)
-            return []
-        each_s = (self._clock.now() - started) / len(frames)
-        for _ in frames:
-            self._metrics.work(stage.name, each_s)
+                self._metrics.work(stage.name, self._clock.now() - started, len(batch))
         return passed
 
     def _failed(self, stage: Stage, error: Exception, frames: list[Frame]) -> None:
@@ -156,6 +140,10 @@ class Lane:
             raise found from error
         self._metrics.drop(stage.name, f"failed with {type(error).__name__}", len(frames))
         self._metrics.warn(message_of(found))
+
+
+def _asked(stage: Any, batch: list[Frame]) -> list[Any]:
+    return [stage.process(batch[0])] if len(batch) == 1 else stage.process_many(batch)
 
 
 def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame]:

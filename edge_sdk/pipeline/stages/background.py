@@ -20,6 +20,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.picture_file import read_picture
 from edge_sdk.pipeline.pool import PicturePool
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.processing import Geometry, Mask
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
@@ -73,22 +74,17 @@ class Background:
 
     def process(self, frame: Frame) -> Frame:
         """The frame with another background, on a picture of its own."""
-        found = frame.answers.get(self._of)
-        if not isinstance(found, Mask):
-            raise UsageError(
-                f"A person's mask of the stage {self._of!r} is wanted, which has answered "
-                f"{'nothing' if found is None else type(found).__name__}.",
-                f"Stages before: {', '.join(frame.answers) or 'none'}.",
-            )
+        found = answer(frame, self._of, Mask)
+        picture = frame.with_colour()
         height, width = frame.picture.shape[:2]
         person = self._firm(frame, found)
         if found.geometry != Geometry():
             person = Mask(person, found.geometry, found.min_score).over(height, width)
         if self._scene is None:
-            behind = self._blurred(frame.picture, person)
+            behind = self._blurred(picture, person)
         else:
-            behind = self._pool.copy(self._fit(frame, height, width))
-        self._put_person(frame.picture, person, behind)
+            behind = self._pool.copy(self._fit(self._scene, frame.colour, height, width))
+        self._put_person(picture, person, behind)
         return frame.shows(behind)
 
     def _firm(self, frame: Frame, mask: Mask) -> Floats:
@@ -153,24 +149,21 @@ class Background:
         cv2.subtract(1.0, weight, rest)
         cv2.blendLinear(picture[here], room, weight, rest, room)
 
-    def _fit(self, frame: Frame, height: int, width: int) -> Picture:
+    def _fit(self, scene: Picture, colour: str, height: int, width: int) -> Picture:
         """The scene, cut and scaled to fill the picture; kept for the next frame."""
         key = (height, width)
-        if self._fitted is None or self._fitted[:2] != (key, frame.colour):
-            cv2, scene = self._cv2, self._scene
-            if scene is None:
-                raise UsageError("There is no scene to fit.", "Background(look='room.jpg')")
+        if self._fitted is None or self._fitted[:2] != (key, colour):
             grow = max(height / scene.shape[0], width / scene.shape[1])
             size = (
                 max(width, round(scene.shape[1] * grow)),
                 max(height, round(scene.shape[0] * grow)),
             )
-            large = cv2.resize(scene, size, interpolation=cv2.INTER_AREA)
+            large = self._cv2.resize(scene, size, interpolation=self._cv2.INTER_AREA)
             top, left = (size[1] - height) // 2, (size[0] - width) // 2
             cut = large[top : top + height, left : left + width]
-            if frame.colour == "rgb":
+            if colour == "rgb":
                 cut = cut[..., ::-1]
-            self._fitted = key, frame.colour, np.ascontiguousarray(cut)
+            self._fitted = key, colour, np.ascontiguousarray(cut)
         return self._fitted[2]
 
 

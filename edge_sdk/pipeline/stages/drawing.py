@@ -8,6 +8,7 @@ from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.draw import draw, load_font
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.pool import PicturePool
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.pipeline.stages.tracker import Tracks
 from edge_sdk.processing import Mask
 from edge_sdk.processing.opencv import import_cv2
@@ -46,17 +47,12 @@ class Drawing:
         Raises:
             UsageError: there is no such answer.
         """
-        if self._of not in frame.answers:
-            raise UsageError(
-                f"Answers of the stage {self._of!r} are to be drawn, and there are none.",
-                f"Stages before: {', '.join(frame.answers) or 'none'}.",
-            )
-        found = frame.answers[self._of]
+        found = answer(frame, self._of)
         if isinstance(found, Tracks):
             found = Boxes(found=tuple(track.box for track in found.tracks if not track.unseen))
         if not isinstance(found, Boxes | Classes | Mask):
             return frame
-        return frame.shows(draw(frame.picture, found, frame.colour, self._pool))
+        return frame.shows(draw(frame.with_colour(), found, frame.colour, self._pool))
 
 
 class SideBySide:

@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.pipeline.stages.tracker import Tracks
 from edge_sdk.runtime import Session
 from edge_sdk.spec import Boxes
@@ -27,13 +28,13 @@ class Model:
             a model whose number of rows is open; others are run row by row.
 
     Raises:
-        UsageError: the model takes no pictures.
+        UsageError: the model takes no pictures, or ``most`` is no number of frames.
     """
 
     def __init__(self, session: Session, name: str = "model", *, most: int = 1) -> None:
         self.session = session
         self.name = name
-        self.most = most
+        self.most = at_least_one(most)
         if session.processing.preprocess is None:
             raise UsageError(
                 f"The model of the stage {name!r} declares no preprocessing, so it takes no "
@@ -73,21 +74,29 @@ class Crops:
     ) -> None:
         self.session = session
         self.name = name
-        self._of, self._margin, self._most_boxes = of, margin, most
+        self._of, self._margin, self._most_boxes = of, margin, at_least_one(most)
 
     def process(self, frame: Frame) -> Frame:
         """The frame with the answers about its boxes."""
         boxes = boxes_of(frame, self._of)
         height, width = frame.picture.shape[:2]
+        surest = sorted(range(len(boxes.found)), key=lambda at: -boxes.found[at].score)
+        asked = sorted(surest[: self._most_boxes])
         pictures: list[tuple[Any, Any]] = []
-        for box in boxes.found[: self._most_boxes]:
+        for box in (boxes.found[at] for at in asked):
             wider = self._margin * (box.right - box.left), self._margin * (box.bottom - box.top)
             left, right = _pixels(box.left - wider[0], box.right + wider[0], width)
             top, bottom = _pixels(box.top - wider[1], box.bottom + wider[1], height)
             pictures.append((frame.picture[top:bottom, left:right], frame.colour))
-        answers = ask_many(self.session, pictures)
-        answers += [None] * (len(boxes.found) - len(answers))
-        return frame.answered(self.name, tuple(answers))
+        answers = dict(zip(asked, ask_many(self.session, pictures), strict=True))
+        return frame.answered(self.name, tuple(map(answers.get, range(len(boxes.found)))))
+
+
+def at_least_one(most: int) -> int:
+    """The number itself. Raises UsageError if it is none of things to work on."""
+    if not isinstance(most, int) or most < 1:
+        raise UsageError(f"most is {most!r}.", "most=1, or more")
+    return most
 
 
 def _pixels(low: float, high: float, length: int) -> tuple[int, int]:
@@ -102,16 +111,10 @@ def boxes_of(frame: Frame, stage: str) -> Boxes:
     Raises:
         UsageError: there is no such stage before, or it finds no boxes.
     """
-    found = frame.answers.get(stage)
+    found: Boxes | Tracks = answer(frame, stage, Boxes, Tracks)
     if isinstance(found, Tracks):
         return Boxes(found=tuple(track.box for track in found.tracks))
-    if isinstance(found, Boxes):
-        return found
-    kind = "nothing" if found is None else f"a {type(found).__name__}"
-    raise UsageError(
-        f"Boxes of the stage {stage!r} are wanted, which has answered {kind}.",
-        f"Stages before: {', '.join(frame.answers) or 'none'}.",
-    )
+    return found
 
 
 def ask_many(session: Session, pictures: Sequence[tuple[Any, Any]]) -> list[Any]:
