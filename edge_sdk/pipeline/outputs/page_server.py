@@ -13,16 +13,13 @@ import socket
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socketserver import TCPServer
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-
-if TYPE_CHECKING:
-    from edge_sdk.pipeline.outputs.page import LivePage
 
 MOST_CONNECTIONS = 64
 REQUEST_S = 5.0
@@ -33,6 +30,30 @@ _LOG = logging.getLogger(__name__)
 
 # What socketserver calls a request is a connection.
 Connection: TypeAlias = socket.socket
+
+
+class Page(Protocol):
+    """What is served: a ``LivePage``."""
+
+    @property
+    def streams(self) -> list[str]:
+        """Those that there are."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether the run is over."""
+
+    def html(self) -> bytes:
+        """The page itself."""
+
+    def metrics(self) -> bytes:
+        """The pipeline's report, as JSON."""
+
+    def next_jpeg(self, after: int, stream: str | None = None) -> tuple[int, bytes] | None:
+        """The newest picture that is newer than number ``after``; None if none comes."""
+
+    def looking(self) -> AbstractContextManager[bool]:
+        """A viewer looks meanwhile; whether there was room for another."""
 
 
 class PageServer(ThreadingHTTPServer):
@@ -50,7 +71,7 @@ class PageServer(ThreadingHTTPServer):
     request_queue_size = 1024
     """Connections that the system holds until they are accepted; five are socketserver's own."""
 
-    def __init__(self, host: str, port: int, page: LivePage) -> None:
+    def __init__(self, host: str, port: int, page: Page) -> None:
         self.page = page
         self.local_only = host.lower() in _LOOPBACK
         self._mutex = threading.Lock()
@@ -166,7 +187,7 @@ class _Visit(BaseHTTPRequestHandler):
             there = b"There is / and /stream.mjpg, /frame.jpg, /metrics.json, /streams.json.\n"
             self._say(404, there, "text/plain")
 
-    def _stream(self, page: LivePage, stream: str | None) -> None:
+    def _stream(self, page: Page, stream: str | None) -> None:
         self.send_response(200)
         self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
         self.send_header("Cache-Control", "no-store")
