@@ -350,6 +350,24 @@ def test_tasks_as_a_stage_cuts_the_same_person_out_of_pictures_of_any_shape(
             assert (mine & yours).sum() / (mine | yours).sum() >= 0.999
 
 
+def test_tasks_as_a_stage_classifies_pictures_of_any_shape(
+    tasks: Mediapipe, colours: Path, photos: list[np.ndarray], tmp_path: Path
+) -> None:
+    frames, _ = colour_pictures.pictures(4, seed=9)
+    pictures = [*shapes(photos[0]), *frames]
+    folder = stage(str(tasks.process.args[0]), colours, pictures, tmp_path)  # type: ignore[index]
+    answers = {}
+    for line in (folder / "found.jsonl").read_text(encoding="utf-8").splitlines():
+        frame = json.loads(line)
+        answers[Path(frame["source"]).stem] = frame["answers"]["tasks"]["top"]
+    with edge_sdk.load(colours, variant="tflite-fp32") as session:
+        for at, picture in enumerate(pictures):
+            mine = session.predict(picture).top[0]  # type: ignore[union-attr]
+            yours = answers[str(at)][0]
+            assert (yours["label"], yours["index"]) == (mine.label, mine.index)
+            assert yours["score"] == pytest.approx(mine.score, abs=1e-3)
+
+
 def test_what_tasks_cannot_be_asked(tasks: Mediapipe, tmp_path: Path) -> None:
     """Here MediaPipe is not installed, and there a file without a task is refused."""
     with pytest.raises(UnavailableError, match="does not import") as caught:
