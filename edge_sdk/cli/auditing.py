@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edge_sdk.errors import UsageError
+from edge_sdk.files import same_file
 
 if TYPE_CHECKING:
     from edge_sdk.audit import AuditLog
@@ -82,21 +83,13 @@ def _refuse_other_uses(args: argparse.Namespace) -> None:
     """See that the log is none of the files that the command reads or writes besides."""
     for name, value in vars(args).items():
         for path in value if isinstance(value, list) else [value]:
-            if name != "audit" and isinstance(path, Path) and _same(path, args.audit):
+            if name != "audit" and isinstance(path, Path) and same_file(path, args.audit):
                 by_link = "" if path == args.audit else f", which is {path}"
                 raise UsageError(
                     f"The audit log cannot be {args.audit}{by_link}: the command reads or writes "
                     "that besides.",
                     "--audit audit.jsonl   # a file of its own",
                 )
-
-
-def _same(one: Path, other: Path) -> bool:
-    """Whether two names are one file's, links followed."""
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them is not there, yet
-        return one.resolve() == other.resolve()
 
 
 @lru_cache(maxsize=1)
