@@ -19,6 +19,8 @@ from examples.shell import from_shell
 
 def main(model: str, folder: str, rows: int = 64) -> None:
     """Run it."""
+    if not Path(folder).is_dir():
+        raise UsageError(f"There is no folder {folder}.", "Name a folder of pictures.")
     files, step = sorted(Path(folder).rglob("*.png")), max(1, rows)
     if not files:
         raise UsageError(f"There are no .png in {folder}.", "Name a folder of pictures.")

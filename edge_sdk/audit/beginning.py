@@ -13,7 +13,6 @@ none, the first record must be number 1.
 from __future__ import annotations
 
 import os
-import shlex
 from pathlib import Path
 
 import msgspec
@@ -43,6 +42,17 @@ def noted(path: Path) -> int | None:
         return None
 
 
+def is_lock(content: bytes) -> bool:
+    """Whether that is what a lock file holds: a note, or what a power cut leaves of one."""
+    if not content.strip(b"\0 "):
+        return True
+    try:
+        msgspec.json.decode(content, type=Beginning)
+    except UNREADABLE:
+        return False
+    return True
+
+
 def note(lock: int, oldest: int) -> None:
     """Write it into an open lock file, durably. Raises OSError."""
     line = msgspec.json.encode(Beginning(oldest))
@@ -60,7 +70,7 @@ def missing(path: Path, files: list[Path], first: int | None) -> str:
     """
     oldest = noted(path)
     if first is None:
-        return "" if oldest is None else f"it had records, and has none: {_anew(path)}"
+        return "" if oldest is None else "it had records, and has none: they were taken away"
     if oldest is None:
         oldest = 1 if files == [path] else first
     if first <= oldest:
@@ -79,7 +89,3 @@ def unchecked(path: Path, first: int) -> str:
         f"{before} not in it: rotation may have taken them, but without {lock_of(path).name} "
         "nothing says so"
     )
-
-
-def _anew(path: Path) -> str:
-    return f"they were taken away (rm {shlex.quote(str(lock_of(path)))} begins a new one)"

@@ -28,6 +28,7 @@ from edge_sdk.spec.codec import UNREADABLE
 FIRST = "0" * 64
 """What stands for the chain of a record before the first."""
 _LINK = re.compile(rb',"chain":"([0-9a-f]{64})"\}\Z')
+_LINK_LENGTH = len(b',"chain":""}') + len(FIRST)
 
 
 class BadLine(Word, frozen=True, kw_only=True):
@@ -44,13 +45,15 @@ class AuditReport(Word, frozen=True, kw_only=True):
     Attributes:
         path: of the log.
         files: all that there is of it, oldest first.
-        records: how many hold, from the beginning.
+        records: how many hold, from the beginning to the first line that does not.
         first, last: number and time of the first and the last of these; None if there are none.
-        lost: answers that, by what these records say, could not be recorded.
+        lost: answers that, by what the records say, could not be recorded.
         head: the chain value of the last: note it elsewhere.
         bad: the first line that does not hold; None if all do.
         passed: whether all do, and the value that was noted is in it.
         unchecked: what was not, since it is not there any more; empty if nothing.
+        after: how many hold behind the first line that does not: the log was continued.
+        more_bad: how many lines there do not hold either.
     """
 
     path: str
@@ -63,6 +66,39 @@ class AuditReport(Word, frozen=True, kw_only=True):
     passed: bool
     lost: int = 0
     unchecked: str = ""
+    after: int = 0
+    more_bad: int = 0
+
+
+class Reading:
+    """A log as it is read: each line is held against the one before.
+
+    Attributes:
+        number, time, chain: of the newest record that was whole; 0 and ``FIRST`` before any.
+    """
+
+    def __init__(self) -> None:
+        self.number, self.time, self.chain = 0, "", FIRST
+        self._next_to = True
+
+    def skip(self) -> None:
+        """What comes next does not stand right behind what was read."""
+        self._next_to = False
+
+    def take(self, line: bytes) -> Decision:
+        """The record in a line.
+
+        Raises:
+            ValueError: it does not hold; says why. Reading goes on behind it all the same.
+        """
+        number, chain, next_to = self.number, self.chain, self._next_to
+        self._next_to = False
+        decision, own = opened(_whole(line))
+        self.number, self.time, self.chain = decision.number, decision.time, own
+        self._next_to = True
+        if number:
+            _follows(decision, number, chain if next_to else None)
+        return decision
 
 
 def sealed(decision: Decision) -> tuple[bytes, str]:
@@ -78,7 +114,7 @@ def opened(line: bytes) -> tuple[Decision, str]:
     Raises:
         ValueError: it is not such a line, or is not as it was written; says why.
     """
-    link = _LINK.search(line)
+    link = _LINK.search(line, max(0, len(line) - _LINK_LENGTH))
     if link is None:
         raise ValueError("it is no whole record: it has no chain value at its end")
     body, chain = line[: link.start()] + b"}", link[1].decode()
@@ -102,7 +138,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def verify(path: Path, head: str | None = None) -> AuditReport:
-    """Read a whole log and hold each line against the one before.
+    """Read a whole log and hold each line against the one before, also behind one that is bad.
 
     The oldest files may have been taken away by rotation: the first record's ``previous`` is then
     believed, and ``unchecked`` says so.
@@ -119,25 +155,29 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
     files = files_of(path)
     if not files and noted(path) is None:
         raise UsageError(f"There is no audit log at {path}.", "Check the path.")
-    records, lost, first, last, chain, seen, bad = 0, 0, None, None, "", head is None, None
+    reading, records, lost, after, seen = Reading(), 0, 0, 0, head is None
+    first, last, chain = None, None, ""
+    bad: list[BadLine] = []
     for file, number, line in _lines(files):
         try:
-            decision, own = opened(_whole(line))
-            if last is None:
+            decision = reading.take(line)
+            lost += decision.lost
+            if not records and not bad:
                 _begins(decision, path, files)
-            else:
-                _follows(decision, last[0], chain)
+            _held(decision)
         except ValueError as error:
-            bad = BadLine(file=str(file), line=number, why=str(error))
-            break
-        records, chain, last = records + 1, own, (decision.number, decision.time)
-        lost += decision.lost
-        first, seen = first or last, seen or own == head
-    if bad is None and first is None and (why := missing(path, files, None)):
-        bad = BadLine(file=str(path), line=0, why=why)
-    if bad is None and not seen:
+            bad.append(BadLine(file=str(file), line=number, why=str(error)))
+            continue
+        if bad:
+            after += 1
+            continue
+        records, chain, last = records + 1, reading.chain, (reading.number, reading.time)
+        first, seen = first or last, seen or chain == head
+    if not bad and first is None and (why := missing(path, files, None)):
+        bad.append(BadLine(file=str(path), line=0, why=why))
+    if not bad and not seen:
         why = "no line has the chain value that was noted: records were rewritten or taken away"
-        bad = BadLine(file=str(path), line=0, why=why)
+        bad.append(BadLine(file=str(path), line=0, why=why))
     return AuditReport(
         path=str(path),
         files=tuple(map(str, files)),
@@ -145,10 +185,12 @@ def verify(path: Path, head: str | None = None) -> AuditReport:
         first=first,
         last=last,
         head=chain,
-        bad=bad,
-        passed=bad is None,
+        bad=bad[0] if bad else None,
+        passed=not bad,
         lost=lost,
         unchecked=unchecked(path, first[0]) if first else "",
+        after=after,
+        more_bad=max(0, len(bad) - 1),
     )
 
 
@@ -176,9 +218,20 @@ def _begins(decision: Decision, path: Path, files: list[Path]) -> None:
         raise ValueError(why)
 
 
-def _follows(decision: Decision, before: int, chain: str) -> None:
-    """Whether a record is the next one. Raises ValueError if not."""
-    if decision.number != before + 1:
+def _held(decision: Decision) -> None:
+    """Whether the log held when a record was written. Raises ValueError if not."""
+    if decision.broken:
+        raise ValueError(f"when it was written, the log did not hold: {decision.broken}")
+
+
+def _follows(decision: Decision, before: int, chain: str | None) -> None:
+    """Whether a record is the next one. Raises ValueError if not.
+
+    Args:
+        before, chain: number of the last record that was whole, and its chain value; None if
+            something stands in between.
+    """
+    if decision.number <= before or (chain is not None and decision.number != before + 1):
         raise ValueError(f"it is number {decision.number} after number {before}")
-    if decision.previous != chain:
+    if chain is not None and decision.previous != chain:
         raise ValueError("it was written after another line than the one before it")

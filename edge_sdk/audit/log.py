@@ -53,8 +53,8 @@ class AuditLog(Closing):
             clock: tells the time, with its zone.
 
         Raises:
-            UsageError: another program has it open, it is no audit log, its oldest records were
-                taken away, or it cannot be written.
+            UsageError: another program has it open, it is no audit log, or it cannot be written.
+                Nothing of what is there was touched then.
             UnavailableError: there is no room.
         """
         if max_bytes < 1 or keep < 1:
@@ -65,8 +65,17 @@ class AuditLog(Closing):
         self._known: WeakKeyDictionary[Session, tuple[Identity, Placed]] = WeakKeyDictionary()
         self._files = LogFiles(self.path, max_bytes=max_bytes, keep=keep, sync=sync)
         self._number, self._chain = self._files.number, self._files.chain
-        self._torn = self._files.torn
+        self._torn, self._broken = self._files.torn, self._files.broken
         self._closed = False
+
+    @property
+    def broken(self) -> str:
+        """What did not hold when it was opened; empty if what was looked at did (``standing``).
+
+        The first record after that says the same. To have a log that holds, move all of its files
+        away, the lock file too.
+        """
+        return self._files.broken
 
     @property
     def head(self) -> str:
@@ -122,6 +131,7 @@ class AuditLog(Closing):
                 note=note,
                 torn_bytes=self._torn,
                 lost=lost,
+                broken=self._broken,
             )
             line, chain = sealed(decision)
             try:
@@ -129,6 +139,7 @@ class AuditLog(Closing):
             except OSError as error:
                 raise disk_error(error, self.path) from error
             self._number, self._chain, self._torn = decision.number, chain, 0
+            self._broken = ""
             return decision
 
     def close(self) -> None:

@@ -3,25 +3,25 @@
 A record is one ``write`` to a file opened for appending, synced before ``append`` returns. What a
 crash leaves of an unfinished line is cut off by the next start. When the file has reached its size
 it becomes ``NAME.1``, that one ``NAME.2``, and the oldest goes: the log takes
-``max_bytes * (keep + 1)`` of the disk at most. Files are the owner's alone (0600). Whence records
-were taken away at the front, the log is not continued (``beginning``).
+``max_bytes * (keep + 1)`` of the disk at most. Files are the owner's alone (0600). A file that is
+no audit log is recognised before anything is touched, and one that does not hold is continued
+(``standing``).
 """
 
 from __future__ import annotations
 
 import fcntl
 import os
-import stat
 from contextlib import suppress
 from itertools import count, takewhile
 from pathlib import Path
 
-from edge_sdk.audit.beginning import lock_of, missing, note, noted
-from edge_sdk.audit.chain import FIRST, files_of, opened
+from edge_sdk.audit.beginning import lock_of, note, noted
+from edge_sdk.audit.chain import files_of, opened
+from edge_sdk.audit.standing import LONGEST_LINE, older, recognise, standing, tail
 from edge_sdk.errors import UsageError
 from edge_sdk.files import disk_error
 
-_LONGEST_LINE = 1 << 20
 _BEGINNING = b'{"number":'
 
 
@@ -37,27 +37,36 @@ class LogFiles:
     Attributes:
         torn: bytes of an unfinished record that were cut off the end.
         number, chain: of the newest record when it was opened.
+        broken: what did not hold then; empty if what was looked at did.
 
     Raises:
-        UsageError: another program has it open, it is no audit log, its oldest records were taken
-            away, or it cannot be written.
+        UsageError: another program has it open, it is no audit log, or it cannot be written. What
+            is there is then as it was.
         UnavailableError: there is no room.
     """
 
     def __init__(self, path: Path, *, max_bytes: int, keep: int, sync: bool) -> None:
         self.path = path
         self._max_bytes, self._keep, self._sync = max_bytes, keep, sync
-        self._lock = _locked(path)
+        recognise(path, keep)
+        self._lock, made = _locked(path)
         try:
             self._file = _open(path)
             try:
+                recognise(path, keep)  # nobody else writes it from here on
+                _own(self._file, path)
                 self.torn = self._mend()
-                self.number, self.chain = self._last()
-                self._check_beginning()
+                found = standing(path)
+                self.number, self.chain, self.broken = found.number, found.chain, found.broken
+                self._noted = noted(path) is not None
+                if found.oldest and not self._noted:
+                    self._note_beginning(found.oldest)
             except BaseException:
                 os.close(self._file)
                 raise
         except BaseException:
+            if made:
+                lock_of(path).unlink(missing_ok=True)
             os.close(self._lock)
             raise
 
@@ -93,6 +102,7 @@ class LogFiles:
         if self._holds_newest():
             self._shift()
         new = _open(self.path)
+        _own(new, self.path)
         os.close(self._file)
         self._file = new
 
@@ -101,16 +111,6 @@ class LogFiles:
             return os.path.samestat(os.fstat(self._file), self.path.lstat())
         except FileNotFoundError:
             return False
-
-    def _check_beginning(self) -> None:
-        """Note where it begins, if nothing does yet. Raises UsageError if that is not there."""
-        files = files_of(self.path)
-        first = next((n for n in map(_first_number, files) if n is not None), None)
-        if why := missing(self.path, files, first):
-            raise _no_log(self.path, why)
-        self._noted = noted(self.path) is not None
-        if first and not self._noted:
-            self._note_beginning(first)
 
     def _note_beginning(self, oldest: int) -> None:
         """Only once the record is on the disk: a power cut must not leave the note without it.
@@ -127,7 +127,7 @@ class LogFiles:
 
         Noted before, what will be the oldest; and the oldest first, so that a crash leaves no gap.
         """
-        going = list(takewhile(Path.exists, map(self._older, count(self._keep))))
+        going = list(takewhile(Path.exists, (older(self.path, n) for n in count(self._keep))))
         if not going:
             return
         staying = [file for file in files_of(self.path) if file not in going]
@@ -136,51 +136,34 @@ class LogFiles:
         for file in reversed(going):
             file.unlink()
 
-    def _older(self, number: int) -> Path:
-        return self.path.with_name(f"{self.path.name}.{number}")
-
     def _shift(self) -> None:
         self._take_oldest_away()
-        older = [self._older(number) for number in range(self._keep, 0, -1)]
-        for to, source in zip(older, [*older[1:], self.path], strict=True):
+        names = [older(self.path, number) for number in range(self._keep, 0, -1)]
+        for to, source in zip(names, [*names[1:], self.path], strict=True):
             if source.exists():
                 source.replace(to)
 
     def _mend(self) -> int:
         """Cut an unfinished record off the end; answers how many bytes it had.
 
-        Raises:
-            UsageError: what stands at the end was not begun as a record: the file is another's.
+        Anything else that stands there, as zeros after a power cut, becomes a line of its own that
+        does not hold.
         """
-        size = os.fstat(self._file).st_size
-        tail = os.pread(self._file, _LONGEST_LINE, max(0, size - _LONGEST_LINE))
-        torn = tail[tail.rfind(b"\n") + 1 :]
+        torn = tail(self.path)
+        if not torn:
+            return 0
         if not torn.startswith(_BEGINNING[: len(torn)]):
-            raise _no_log(self.path, "its last line is no record, nor the beginning of one")
-        if torn:
-            os.ftruncate(self._file, size - len(torn))
+            os.write(self._file, b"\n")
+            return 0
+        os.ftruncate(self._file, os.fstat(self._file).st_size - len(torn))
         return len(torn)
-
-    def _last(self) -> tuple[int, str]:
-        """Number and chain value of the newest record, wherever it is."""
-        for path in reversed(files_of(self.path)):
-            with path.open("rb") as file:
-                file.seek(max(0, path.stat().st_size - _LONGEST_LINE))
-                lines = file.read().splitlines()
-            if lines:
-                try:
-                    decision, chain = opened(lines[-1])
-                except ValueError as error:
-                    raise _no_log(path, f"of its last line, {error}") from error
-                return decision.number, chain
-        return 0, FIRST
 
 
 def _first_number(path: Path) -> int | None:
     """The number of a file's first record; None if it is empty, 0 if that line does not hold."""
     try:
         with path.open("rb") as file:
-            line = file.readline(_LONGEST_LINE)
+            line = file.readline(LONGEST_LINE)
     except OSError as error:
         raise disk_error(error, path) from error
     if not line:
@@ -191,32 +174,17 @@ def _first_number(path: Path) -> int | None:
         return 0
 
 
-def _no_log(path: Path, why: str) -> UsageError:
-    return UsageError(
-        f"{path} is no audit log that can be continued: {why}.",
-        f"edge audit verify {path}   # then keep it, and begin another",
-    )
-
-
 def _open(path: Path) -> int:
-    """The file for appending, the owner's alone."""
+    """The file for appending."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
     try:
-        descriptor = os.open(path, flags, 0o600)
+        return os.open(path, flags, 0o600)
     except OSError as error:
         raise disk_error(error, path) from error
-    try:
-        _own(descriptor, path)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def _own(descriptor: int, path: Path) -> None:
-    """Make a new file ours for good."""
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-        raise UsageError(f"{path} is not an ordinary file.", "Name a file of yours.")
+    """Make a file the owner's alone, and its name stay after a power cut."""
     try:
         os.fchmod(descriptor, 0o600)
         folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
@@ -228,18 +196,27 @@ def _own(descriptor: int, path: Path) -> None:
         raise disk_error(error, path) from error
 
 
-def _locked(path: Path) -> int:
-    """A lock beside the log, which stays where it is when the log's files change their names."""
+def _locked(path: Path) -> tuple[int, bool]:
+    """A lock beside the log, which stays where it is when the log's files change their names.
+
+    Answers also whether it was made by this.
+    """
     lock = lock_of(path)
-    try:
-        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise disk_error(error, path) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(descriptor)
-        raise UsageError(
-            f"Another program writes {path}.", "Give each program an audit log of its own."
-        ) from error
-    return descriptor
+    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+    while True:
+        made = not lock.exists()
+        try:
+            descriptor = os.open(lock, flags, 0o600)
+        except OSError as error:
+            raise disk_error(error, path) from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            raise UsageError(
+                f"Another program writes {path}.", "Give each program an audit log of its own."
+            ) from error
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), lock.lstat()):
+                return descriptor, made
+        os.close(descriptor)  # who had made it was refused its log, and has taken it away

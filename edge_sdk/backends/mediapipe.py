@@ -4,9 +4,15 @@ Unlike the others, this is no ``Backend`` of ``edge_sdk.backends.MODULES``: Task
 gives answers and never shows a tensor, so there is nothing for a ``Session`` to feed or to read.
 It answers in the words of ``session.predict``: ``Boxes``, ``Mask``, ``Classes``.
 
-What it does between picture and tensor it reads out of the file's own metadata
-(``NormalizationOptions``), which every ``.tflite`` of an artifact carries, or gets by
-``edge convert --metadata``. A file without it is refused; wrong numbers in it are believed.
+How bytes become numbers it reads out of the file's own metadata (``NormalizationOptions``), which
+every ``.tflite`` of an artifact carries, or gets by ``edge convert --metadata``. A file without it
+is refused; wrong numbers in it are believed.
+
+Pictures are fitted before Tasks gets them, as the artifact declares it, and answers are mapped
+back. Left to itself, Tasks samples a picture at its pixels' corners, not at their centres
+(``warpPerspective`` from corner to corner), which moves it by up to half of one of the model's
+pixels; and it letterboxes or stretches by task, whatever the artifact says. With a picture of the
+model's own size it does neither, so that the answers are a session's, for pictures of any shape.
 
 It brings an OpenCV of its own: install it in a venv of its own, never beside ``edgeloop[vision]``.
 """
@@ -16,16 +22,17 @@ from __future__ import annotations
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import msgspec
 import numpy as np
 
 from edge_sdk.artifact import Artifact
 from edge_sdk.backends.notices import without_formalities
 from edge_sdk.closing import Closing
 from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.processing import Geometry, Mask
-from edge_sdk.processing.picture import Picture, check_picture
+from edge_sdk.processing import Geometry, ImagePreprocessor, Mask
+from edge_sdk.processing.picture import Picture, check_picture, turned
 from edge_sdk.spec import (
     Box,
     Boxes,
@@ -33,10 +40,14 @@ from edge_sdk.spec import (
     Classification,
     ClassScore,
     Detection,
+    ImageInput,
     Manifest,
     Segmentation,
+    TensorSpec,
 )
 
+_ROUNDED = 1024
+"""Boxes come in whole pixels: for a detector each pixel is repeated, to about so many a side."""
 FACE_KEYPOINTS = 6
 """A face of BlazeFace has eyes, nose, mouth and ears; ``FaceDetector`` knows no other detector."""
 
@@ -55,6 +66,7 @@ class TasksModel(Closing):
         self.variant = variant
         self._mediapipe = _import()
         self.video = video
+        self._fitting = _fitting(manifest)
         self._last_ms = -1
         self._asked = False
         self._task: Any = None
@@ -68,23 +80,24 @@ class TasksModel(Closing):
                 "edge convert MODEL.tflite --metadata …   # writes what Tasks asks for",
             ) from error
 
-    def predict(self, picture: Picture, time_ms: int | None = None) -> Boxes | Mask | Classes:
-        """The answer to a picture in RGB order.
+    def predict(
+        self, picture: Picture, time_ms: int | None = None, colour: Literal["rgb", "bgr"] = "rgb"
+    ) -> Boxes | Mask | Classes:
+        """The answer to a picture.
 
         Args:
-            picture: uint8, height x width x 3.
+            picture: uint8, height x width x 3, or height x width in gray.
             time_ms: of a video's frame; one that is not later than the last is set right.
+            colour: order of the picture's channels.
 
         Raises:
             UsageError: it is not a picture, or the model is closed.
         """
         if self._task is None:
             raise UsageError("The model is closed.", "open_tasks(…) again")
-        picture = check_picture(picture)
-        if picture.ndim == 2:
-            picture = np.ascontiguousarray(np.broadcast_to(picture[..., None], (*picture.shape, 3)))
+        fitted, geometry = self._fitted(picture, colour)
         image = self._mediapipe.Image(
-            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(picture)
+            image_format=self._mediapipe.ImageFormat.SRGB, data=np.ascontiguousarray(fitted)
         )
         doing, read = self._words()
         when: tuple[int, ...] = ()
@@ -94,7 +107,7 @@ class TasksModel(Closing):
         with nullcontext() if self._asked else without_formalities():
             answer = getattr(self._task, doing)(image, *when)
         self._asked = True
-        found: Boxes | Mask | Classes = read(answer, picture)
+        found: Boxes | Mask | Classes = read(answer, fitted.shape, geometry)
         return found
 
     def close(self) -> None:
@@ -103,6 +116,19 @@ class TasksModel(Closing):
             with without_formalities():
                 self._task.close()
             self._task = None
+
+    def _fitted(self, picture: Picture, colour: Literal["rgb", "bgr"]) -> tuple[Picture, Geometry]:
+        """What Tasks gets, in RGB order, and the way back from it to the picture."""
+        if self._fitting is None:
+            picture = check_picture(picture)
+            if picture.ndim == 2:
+                return np.broadcast_to(picture[..., None], (*picture.shape, 3)), Geometry()
+            return turned(picture) if colour == "bgr" else picture, Geometry()
+        (fitted,), geometry = self._fitting.prepare(picture, colour)
+        if isinstance(self.manifest.postprocess, Detection):
+            times = max(1, _ROUNDED // max(fitted.shape))
+            fitted = fitted.repeat(times, axis=0).repeat(times, axis=1)
+        return fitted, geometry
 
     def _words(self) -> tuple[str, Any]:
         """What the task's call is named, and who reads its answer."""
@@ -135,24 +161,28 @@ class TasksModel(Closing):
             return vision.ImageClassifier.create_from_options(wishes)
         raise ValueError("it declares no postprocessing, so no task is known that it is for.")
 
-    def _mask(self, answer: Any, picture: Picture) -> Mask:
+    def _mask(self, answer: Any, shape: tuple[int, ...], geometry: Geometry) -> Mask:
         after = self.manifest.postprocess
         if not isinstance(after, Segmentation):
             raise UsageError("This is no segmentation.", "Use the artifact of one.")
         masks = answer.confidence_masks
         scores = masks[min(after.channel, len(masks) - 1)].numpy_view().squeeze()
-        return Mask(np.array(scores, np.float32), Geometry(), after.min_score)
+        return Mask(np.array(scores, np.float32), geometry, after.min_score)
 
-    def _boxes(self, answer: Any, picture: Picture) -> Boxes:
-        height, width = picture.shape[:2]
+    def _boxes(self, answer: Any, shape: tuple[int, ...], geometry: Geometry) -> Boxes:
+        size = np.array([shape[1], shape[0]], np.float64)
+        scale = np.array([geometry.scale_x, geometry.scale_y])
+        shift = np.array([geometry.shift_x, geometry.shift_y])
         label = self.manifest.labels[0] if self.manifest.labels else "0"
         found = []
         for each in answer.detections:
             box = each.bounding_box
-            edges = np.array([box.origin_x, box.origin_y, 0, 0], np.float64)
-            edges[2:] = box.origin_x + box.width, box.origin_y + box.height
-            left, top, right, bottom = (edges / [width, height, width, height]).clip(0, 1).tolist()
+            near = np.array([box.origin_x, box.origin_y])
+            far = near + np.array([box.width, box.height])
+            corners = np.stack([near, far]) / size * scale + shift
+            (left, top), (right, bottom) = corners.clip(0, 1).tolist()
             if left < right and top < bottom:
+                points = [np.array([p.x, p.y]) * scale + shift for p in each.keypoints or ()]
                 found.append(
                     Box(
                         left=left,
@@ -162,12 +192,12 @@ class TasksModel(Closing):
                         score=float(each.categories[0].score),
                         index=0,
                         label=label,
-                        keypoints=tuple((point.x, point.y) for point in each.keypoints or ()),
+                        keypoints=tuple((float(x), float(y)) for x, y in points),
                     )
                 )
         return Boxes(found=tuple(sorted(found, key=lambda each: -each.score)))
 
-    def _classes(self, answer: Any, picture: Picture) -> Classes:
+    def _classes(self, answer: Any, shape: tuple[int, ...], geometry: Geometry) -> Classes:
         rows = answer.classifications[0].categories
         labels = self.manifest.labels
         return Classes(
@@ -207,6 +237,18 @@ def open_tasks(path: Path | str, *, variant: str | None = None, video: bool = Fa
             )
         chosen = fitting[0]
         return TasksModel(manifest, chosen.id, artifact.extract(chosen, Path(folder)), video=video)
+
+
+def _fitting(manifest: Manifest) -> ImagePreprocessor | None:
+    """What makes of a picture one of the model's size, in bytes; None if no size is declared."""
+    declared = manifest.preprocess
+    if not isinstance(declared, ImageInput):
+        return None
+    bytes_only = msgspec.structs.replace(
+        declared, mean=(0.0,), std=(1.0,), channels="rgb", layout="hwc"
+    )
+    fed = TensorSpec(name=declared.input, dtype="uint8", shape=(1, *declared.size, 3))
+    return ImagePreprocessor(bytes_only, fed)
 
 
 def _import() -> Any:

@@ -65,4 +65,8 @@ def describe(report: AuditReport) -> str:
     else:
         where = f"{report.bad.file}, line {report.bad.line}" if report.bad.line else report.bad.file
         lines.append(f"verdict  BROKEN at {where}: {report.bad.why}")
+        if report.after or report.more_bad:
+            lines.append(
+                f"behind   {report.after} records hold, and {report.more_bad} lines do not"
+            )
     return "\n".join(lines)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from edge_sdk.errors import UsageError
+from edge_sdk.files import same_file
 
 if TYPE_CHECKING:
     from edge_sdk.audit import AuditLog
@@ -54,14 +58,38 @@ class Trail:
 
 @contextmanager
 def audit_of(args: argparse.Namespace) -> Iterator[Trail]:
-    """The trail that the flag asks for, open meanwhile. Raises as ``AuditLog``."""
+    """The trail that the flag asks for, open meanwhile; what does not hold of it is told.
+
+    Raises:
+        UsageError: the command has another use for that file; and as ``AuditLog``.
+    """
     if args.audit is None:
         yield Trail(None)
         return
     from edge_sdk.audit import AuditLog
 
+    _refuse_other_uses(args)
     with AuditLog(args.audit) as log:
+        if log.broken:
+            print(
+                f"edge: {args.audit} does not hold: {log.broken}. It is continued, and the next "
+                f"record says so.\n  edge audit verify {args.audit}",
+                file=sys.stderr,
+            )
         yield Trail(log)
+
+
+def _refuse_other_uses(args: argparse.Namespace) -> None:
+    """See that the log is none of the files that the command reads or writes besides."""
+    for name, value in vars(args).items():
+        for path in value if isinstance(value, list) else [value]:
+            if name != "audit" and isinstance(path, Path) and same_file(path, args.audit):
+                by_link = "" if path == args.audit else f", which is {path}"
+                raise UsageError(
+                    f"The audit log cannot be {args.audit}{by_link}: the command reads or writes "
+                    "that besides.",
+                    "--audit audit.jsonl   # a file of its own",
+                )
 
 
 @lru_cache(maxsize=1)

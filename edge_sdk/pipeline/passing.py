@@ -1,10 +1,10 @@
 """How frames go from one process to another: words through a socket, pixels through shared memory.
 
-Both ends hold one end of a socket pair and one ``Region``, and speak in turns. A message is pickled
-with every array left out of it (pickle's protocol 5); arrays are copied into the region, one after
-another, and the socket carries only where they lie.
+Both ends hold one end of a socket pair and one ``SharedMemory``, and speak in turns. A message is
+pickled with every array left out of it (pickle's protocol 5); arrays are copied into the memory,
+one after another, and the socket carries only where they lie.
 
-The region has no name: it is a descriptor that the child inherits. Nothing can be left behind in
+The memory has no name: it is a descriptor that the child inherits. Nothing can be left behind in
 ``/dev/shm``, however either of them ends, and a container's limit on it does not count.
 """
 
@@ -32,11 +32,11 @@ _ALIGNED = 64
 Bytes = npt.NDArray[np.uint8]
 
 
-class Region:
+class SharedMemory:
     """Memory that two processes share, and that grows when a larger frame comes.
 
     Args:
-        descriptor: of the other end's region; owned from now on. None makes a new one.
+        descriptor: of the other end's memory; owned from now on. None makes a new one.
     """
 
     def __init__(self, descriptor: int | None = None) -> None:
@@ -89,25 +89,25 @@ def _unnamed() -> int:
         return os.dup(file.fileno())
 
 
-class Line:
+class Connection:
     """One end of the conversation.
 
     Args:
         end: of a socket pair; owned from now on.
-        region: shared with the other end; likewise.
+        memory: shared with the other end; likewise.
     """
 
-    def __init__(self, end: socket.socket, region: Region) -> None:
+    def __init__(self, end: socket.socket, memory: SharedMemory) -> None:
         self._socket = end
         self._stream = end.makefile("rwb")
-        self._region = region
+        self._memory = memory
 
     def send(self, message: Any) -> None:
         """Say something. Raises OSError if nobody hears it."""
         parts: list[pickle.PickleBuffer] = []
         words = io.BytesIO()
         _Pickler(words, protocol=5, buffer_callback=parts.append).dump(message)
-        places = self._region.put([part.raw() for part in parts])
+        places = self._memory.put([part.raw() for part in parts])
         for block in (pickle.dumps(places), words.getvalue()):
             self._stream.write(_LENGTH.pack(len(block)))
             self._stream.write(block)
@@ -117,10 +117,10 @@ class Line:
         """The next message. Raises EOFError if the other end is gone, OSError if time is up."""
         places = pickle.loads(self._block())
         words = self._block()
-        return pickle.loads(words, buffers=self._region.get(places))
+        return pickle.loads(words, buffers=self._memory.get(places))
 
     def limit(self, seconds: float | None) -> None:
-        """How long ``receive`` may wait; a line whose time was once up is of no more use."""
+        """How long ``receive`` may wait; a connection whose time was once up is of no more use."""
         self._socket.settimeout(seconds)
 
     def hang_up(self) -> None:
@@ -133,7 +133,7 @@ class Line:
         with suppress(OSError):  # what was never sent
             self._stream.close()
         self._socket.close()
-        self._region.close()
+        self._memory.close()
 
     def _block(self) -> bytes:
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))

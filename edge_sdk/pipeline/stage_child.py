@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from edge_sdk.errors import UnavailableError
-from edge_sdk.pipeline.passing import Line, Region
+from edge_sdk.pipeline.passing import Connection, SharedMemory
 
 _PATIENCE_S = 2.0
 """How long a child may take to end by itself before it is told to, and then made to."""
@@ -20,9 +20,9 @@ class StageChild:
     """The process, and the line to it."""
 
     def __init__(self, python: str, paths: Sequence[str]) -> None:
-        region = Region()
+        memory = SharedMemory()
         ours, theirs = socket.socketpair()
-        given = theirs.fileno(), region.descriptor
+        given = theirs.fileno(), memory.descriptor
         try:
             with theirs:
                 self._process = subprocess.Popen(
@@ -34,12 +34,12 @@ class StageChild:
                 )
         except OSError as error:
             ours.close()
-            region.close()
+            memory.close()
             raise UnavailableError(
                 f"No process can be started with {python}: {error.strerror or error}.",
                 f"{python} -V; free -m; ulimit -u   # is it there, is memory, are processes?",
             ) from error
-        self.line = Line(ours, region)
+        self.line = Connection(ours, memory)
         self.pid = self._process.pid
         self._ending = threading.Lock()
         self._ended = False

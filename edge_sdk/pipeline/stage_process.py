@@ -25,7 +25,7 @@ from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.lane import whole
 from edge_sdk.pipeline.metrics import PipelineReport
-from edge_sdk.pipeline.passing import Bytes, Line, Region
+from edge_sdk.pipeline.passing import Bytes, Connection, SharedMemory
 from edge_sdk.pipeline.stage_words import Did, Failed, Made, Make, difference
 from edge_sdk.processing.picture import Picture
 
@@ -47,28 +47,28 @@ def main(end: int, memory: int) -> None:
     starting.set()
     parent = socket.socket(fileno=end)
     threading.Thread(target=_follow, args=(parent.dup(),), daemon=True).start()
-    line = Line(parent, Region(memory))
+    connection = Connection(parent, SharedMemory(memory))
     running = _Running()
     try:
-        wish = line.receive()
+        wish = connection.receive()
         made = _answer(lambda: _made(wish, running), running)
         if isinstance(made, Failed):
-            line.send(made)
+            connection.send(made)
             return
         starting.clear()
-        line.send(Made())
+        connection.send(Made())
         kept: list[Bytes] = []
         try:
             while True:
-                frames = line.receive().frames
-                _say(line, lambda: _did(made, frames, running, kept), running)  # noqa: B023
+                frames = connection.receive().frames
+                _say(connection, lambda: _did(made, frames, running, kept), running)  # noqa: B023
         finally:
             if hasattr(made, "__exit__"):
                 made.__exit__(None, None, None)
     except (EOFError, BrokenPipeError, ConnectionError):
         pass  # the parent has what it wanted
     finally:
-        line.close()
+        connection.close()
 
 
 def _follow(parent: socket.socket) -> None:
@@ -114,10 +114,10 @@ def _answer(work: Callable[[], Any], running: _Running) -> Any:
         )
 
 
-def _say(line: Line, work: Callable[[], Any], running: _Running) -> None:
+def _say(connection: Connection, work: Callable[[], Any], running: _Running) -> None:
     """Answer what the work comes to; where that cannot go over, why."""
     try:
-        line.send(_answer(work, running))
+        connection.send(_answer(work, running))
     except OSError:
         raise  # nobody hears it
     except Exception as error:  # noqa: BLE001 - pickle raises whatever the thing's class does
@@ -125,7 +125,7 @@ def _say(line: Line, work: Callable[[], Any], running: _Running) -> None:
             f"What it answers cannot go to another process: {error}.",
             "Let it answer plain numbers, texts, arrays and the words of edge_sdk.",
         )
-        line.send(_answer(lambda: _raise(refusal), running))
+        connection.send(_answer(lambda: _raise(refusal), running))
 
 
 def _raise(error: Exception) -> None:

@@ -51,6 +51,8 @@ def choose(
     refusals: list[EdgeError] = []
     for candidate in candidates:
         engines = tuple(name for name in names or MODULES if runs(name, candidate))
+        if names and not engines:
+            continue  # another of the variants is what is asked for
         try:
             return candidate, backend_for(candidate.format, engines)
         except UnavailableError as error:

@@ -75,6 +75,8 @@ class Decision(Word, frozen=True, kw_only=True):
         torn_bytes: how much of an unfinished record before this one was cut off: the program or the
             machine had been stopped while writing it.
         lost: how many answers before this one have no record, because none could be written.
+        broken: what did not hold in the log when it was opened to write this one; empty if what was
+            looked at did.
     """
 
     number: int
@@ -92,3 +94,4 @@ class Decision(Word, frozen=True, kw_only=True):
     note: str = ""
     torn_bytes: int = 0
     lost: int = 0
+    broken: str = ""

@@ -29,7 +29,7 @@ def main(artifact: str, folder: Path) -> None:
     def keep(frame: Frame) -> None:
         found = frame.answers["tasks"]
         if isinstance(found, Mask):
-            masks[frame.source.stem] = found.scores
+            masks[frame.source.stem] = found.over(*frame.picture.shape[:2])
 
     with open_tasks(artifact) as model:
         sinks = [JsonLines(folder / "found.jsonl"), Callback(keep)]

@@ -239,3 +239,74 @@ def test_the_guard_on_a_video_and_on_arrays(
     code, _, complaint = edge(capfd, "run", tmp_path / "affine.onnx", tmp_path / "x.npy", *guard)
     assert code == 2
     assert "Did you mean 'ranges'" in complaint
+
+
+@pytest.mark.parametrize("command", ["run", "explain"])
+@pytest.mark.parametrize(
+    "name", ["m.onnx", "photo.png", "hard.jsonl", "link.jsonl", "spec.toml", "labels.txt"]
+)
+def test_no_file_of_the_commands_becomes_its_trail(
+    planted_model: list[object],
+    tmp_path: Path,
+    command: str,
+    name: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """By whatever name: refused, and it is as it was."""
+    (tmp_path / "hard.jsonl").hardlink_to(tmp_path / "photo.png")
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "m.onnx")
+    for path in tmp_path.iterdir():
+        path.chmod(0o644)
+    before = {path: (path.stat(), path.read_bytes()) for path in tmp_path.iterdir()}
+    trail = tmp_path / "missing" / ".." / name if name == "photo.png" else tmp_path / name
+    (tmp_path / "missing").mkdir()
+    code, said, complaint = edge(capfd, command, *planted_model, "--audit", trail)
+    (tmp_path / "missing").rmdir()
+    assert (code, said) == (2, "")
+    assert f"The audit log cannot be {trail}" in complaint
+    after = {path: (path.stat(), path.read_bytes()) for path in tmp_path.iterdir()}
+    assert after.keys() == before.keys()
+    for path, (was, content) in before.items():
+        assert (after[path][0].st_mode, after[path][0].st_ctime_ns) == (
+            was.st_mode,
+            was.st_ctime_ns,
+        )
+        assert after[path][1] == content
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "name"),
+    [("run", "--output", "o.jsonl"), ("run", "--draw", "o.png"), ("explain", "--out", "o.png")],
+)
+def test_what_is_written_is_not_its_own_trail(
+    planted_model: list[object],
+    tmp_path: Path,
+    command: str,
+    flag: str,
+    name: str,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    words = (flag, tmp_path / name, "--audit", tmp_path / name)
+    code, _, complaint = edge(capfd, command, *planted_model, *words)
+    assert code == 2
+    assert "The audit log cannot be " in complaint
+    assert not (tmp_path / name).exists()
+
+
+def test_a_trail_that_does_not_hold_is_told_of_at_once(
+    planted_model: list[object], tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, photo, *flags = planted_model
+    trail = tmp_path / "audit.jsonl"
+    words = ("run", model, photo, photo, photo, *flags, "--audit", trail)
+    assert edge(capfd, *words)[::2] == (0, "")
+    lines = trail.read_bytes().splitlines(keepends=True)
+    trail.write_bytes(lines[0] + lines[2])
+    code, said, complaint = edge(capfd, *words, "--json")
+    assert code == 0
+    assert json.loads(said)["frames"] == 3
+    assert "audit.jsonl does not hold: audit.jsonl: it is number 3 after number 1" in complaint
+    code, said, _ = edge(capfd, "audit", "verify", trail)
+    assert code == 1
+    assert "line 2: it is number 3 after number 1" in said
+    assert "behind   2 records hold, and 1 lines do not" in said

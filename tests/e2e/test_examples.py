@@ -163,6 +163,17 @@ def test_classify(light: Path, tmp_path: Path) -> None:
     assert read_picture(tmp_path / "why.png").shape == (120, 120, 3)
 
 
+def test_a_folder_that_is_not_there_is_not_called_empty(light: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    for name, says in (
+        ("gone", "There is no folder gone."),
+        ("empty", "There are no .png in empty"),
+    ):
+        done = called("batch_inference", light, name)
+        assert done.returncode == 2
+        assert says in done.stderr
+
+
 def test_batch_inference(light: Path, tmp_path: Path) -> None:
     picture_models.write_pictures(tmp_path / "pictures", *[40] * 5, *[220] * 2)
     said = run("batch_inference", light, tmp_path / "pictures", 3).splitlines()

@@ -9,32 +9,28 @@
 It listens on this machine alone unless another address is named: who can reach it, sees what the
 camera sees. Pictures are encoded only while somebody looks, once for all of them; a browser that is
 slow gets fewer. Requests that name another host than the one listened on are refused, so that no
-website can look through its visitor's browser.
+website can look through its visitor's browser. How many it talks to at once is ``page_server``'s.
 """
 
 from __future__ import annotations
 
-import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from socketserver import TCPServer
-from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.outputs.page_server import PageServer
 from edge_sdk.pipeline.parts import Running
 from edge_sdk.processing.opencv import import_cv2
 
 MOST_VIEWERS = 8
 QUALITY = 80
-_BOUNDARY = "frame"
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class LivePage:
@@ -43,15 +39,21 @@ class LivePage:
     Args:
         host, port: where to listen; port 0 takes a free one.
         title: of the page.
+        name: of the sink; two pages of one pipeline need two.
 
     Raises:
         UnavailableError: the address is not this machine's, or taken.
     """
 
-    name = "page"
-
-    def __init__(self, host: str = "127.0.0.1", port: int = 8089, title: str = "edgeloop") -> None:
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8089,
+        title: str = "edgeloop",
+        name: str = "page",
+    ) -> None:
         self._cv2 = import_cv2("The live page")
+        self.name = name
         self.title = title
         self._running: Running | None = None
         self._news = threading.Condition()
@@ -59,15 +61,13 @@ class LivePage:
         self._closed = False
         self.viewers = 0
         try:
-            self._server = _Server((host, port), _Visit)
+            self._server = PageServer(host, port, self)
         except (OSError, OverflowError) as error:
             raise UnavailableError(
                 f"The live page cannot listen on {host}:{port}: "
                 f"{getattr(error, 'strerror', None) or error}.",
                 "--live 127.0.0.1:0   # takes a free port",
             ) from error
-        self._server.page = self
-        self._server.local_only = host in _LOOPBACK
         shown = f"[{host}]" if ":" in host else host
         self.url = f"http://{shown}:{self._server.server_address[1]}/"
 
@@ -97,6 +97,18 @@ class LivePage:
             self._news.notify_all()
         self._server.shutdown()
         self._server.server_close()
+
+    @contextmanager
+    def looking(self) -> Iterator[bool]:
+        """A viewer looks meanwhile; whether there was room for another."""
+        with self._news:
+            admitted = self.viewers < MOST_VIEWERS
+            self.viewers += admitted
+        try:
+            yield admitted
+        finally:
+            with self._news:
+                self.viewers -= admitted
 
     def next_jpeg(
         self, after: int, stream: str | None = None, timeout_s: float = 5.0
@@ -154,107 +166,6 @@ class _Shown:
     frame: Frame
     number: int = 1
     encoded: tuple[int, bytes] = (0, b"")
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    page: LivePage
-    local_only = True
-
-    def __init__(self, address: tuple[str, int], visit: type[BaseHTTPRequestHandler]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        super().__init__(address, visit)
-
-    def server_bind(self) -> None:
-        """Without HTTPServer's question to the name server, which may take its time."""
-        TCPServer.server_bind(self)
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle is no event."""
-
-
-class _Visit(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = 20
-    """Seconds that a viewer may take nothing before it is let go."""
-
-    def do_HEAD(self) -> None:
-        """Answer one request, without what it asks for."""
-        self.do_GET()
-
-    def do_GET(self) -> None:
-        """Answer one request."""
-        page = self.server.page
-        address = urlsplit(self.path)
-        stream = parse_qs(address.query).get("stream", [None])[0]
-        if not self._host_is_ours():
-            self._say(403, b"This address is not served under that name.\n", "text/plain")
-        elif address.path == "/":
-            self._say(200, page.html(), "text/html; charset=utf-8")
-        elif address.path == "/metrics.json":
-            self._say(200, page.metrics(), "application/json")
-        elif address.path == "/streams.json":
-            self._say(200, msgspec.json.encode(page.streams), "application/json")
-        elif stream is not None and stream not in page.streams:
-            self._say(404, b"No picture of such a stream has come.\n", "text/plain")
-        elif address.path == "/frame.jpg":
-            found = page.next_jpeg(0, stream)
-            if found is None:
-                self._say(503, b"No picture has come yet.\n", "text/plain")
-            else:
-                self._say(200, found[1], "image/jpeg")
-        elif address.path == "/stream.mjpg":
-            self._stream(page, stream)
-        else:
-            there = b"There is / and /stream.mjpg, /frame.jpg, /metrics.json, /streams.json.\n"
-            self._say(404, there, "text/plain")
-
-    def _stream(self, page: LivePage, stream: str | None) -> None:
-        if page.viewers >= MOST_VIEWERS:
-            self._say(503, b"Enough are looking already.\n", "text/plain")
-            return
-        self.send_response(200)
-        self.send_header("Content-Type", f"multipart/x-mixed-replace; boundary={_BOUNDARY}")
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if self.command == "HEAD":
-            return
-        page.viewers += 1
-        number = 0
-        try:
-            while not page.closed:
-                found = page.next_jpeg(number, stream)
-                if found is None:
-                    continue
-                number, jpeg = found
-                self.wfile.write(
-                    f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\n"
-                    f"Content-Length: {len(jpeg)}\r\n\r\n".encode()
-                )
-                self.wfile.write(jpeg + b"\r\n")
-        except OSError:
-            pass  # gone
-        finally:
-            page.viewers -= 1
-
-    def _host_is_ours(self) -> bool:
-        if not self.server.local_only:
-            return True
-        host = self.headers.get("Host", "").rsplit(":", 1)[0].strip("[]")
-        return host in _LOOPBACK
-
-    def _say(self, code: int, body: bytes, kind: str) -> None:
-        self.send_response(code)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Cache-Control", "no-store")
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing: the console belongs to the command."""
 
 
 def parse_address(text: str) -> tuple[str, int]:

@@ -1,7 +1,6 @@
 """MediaPipe Tasks as a stage: the same answers, by another engine.
 
-Two further copies of a picture are made, since Tasks wants RGB in an image of its own. MediaPipe
-lives in a Python of its own: ``OpenedTasks`` is what ``OwnProcess`` makes there.
+MediaPipe lives in a Python of its own: ``OpenedTasks`` is what ``OwnProcess`` makes there.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Tasks:
                 "open_tasks(…)   # without video=True; or one for each stream",
             )
         time_ms = round(1000 * (frame.taken_s if frame.time_s is None else frame.time_s))
-        return frame.answered(self.name, self._model.predict(frame.rgb(), time_ms))
+        return frame.answered(self.name, self._model.predict(frame.picture, time_ms, frame.colour))
 
 
 class OpenedTasks(Tasks):

@@ -84,6 +84,8 @@ def test_a_build_that_nothing_here_runs_is_passed_over(make: Make) -> None:
         assert session.variant == "tflite-fp32"
     with pytest.raises(UnavailableError, match="Core ML models run on Apple systems only"):
         edge_sdk.load(path, variant="coreml-fp16")
+    with pytest.raises(UnavailableError, match="Core ML models run on Apple systems only"):
+        edge_sdk.load(path, backend="coreml")  # though another build would be liked better
 
 
 def test_a_backend_narrows_the_choice(all_builds: Path) -> None:
