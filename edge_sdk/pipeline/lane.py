@@ -124,7 +124,7 @@ class Lane:
             self._metrics.begin(stage.name, frame)
             started = self._clock.now()
             try:
-                passed += whole(stage, [stage.process(frame)], 1)
+                passed.append(whole(stage, stage.process(frame)))
             except Refused as refusal:
                 self._metrics.drop(stage.name, refusal.reason)
             except Exception as error:  # noqa: BLE001 - raised there, with its place, or counted
@@ -137,7 +137,7 @@ class Lane:
         self._metrics.begin(stage.name, frames[0])
         started = self._clock.now()
         try:
-            passed = whole(stage, stage.process_many(frames), len(frames))
+            answered = whole_batch(stage, stage.process_many(frames), len(frames))
         except Refused as refusal:
             self._metrics.drop(stage.name, refusal.reason, len(frames))
             return []
@@ -145,8 +145,13 @@ class Lane:
             self._failed(stage, error, frames)
             return []
         each_s = (self._clock.now() - started) / len(frames)
-        for _ in frames:
+        passed: list[Frame] = []
+        for each in answered:
             self._metrics.work(stage.name, each_s)
+            if isinstance(each, Refused):
+                self._metrics.drop(stage.name, each.reason)
+            else:
+                passed.append(each)
         return passed
 
     def _failed(self, stage: Stage, error: Exception, frames: list[Frame]) -> None:
@@ -158,17 +163,24 @@ class Lane:
         self._metrics.warn(message_of(found))
 
 
-def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame]:
+def whole(stage: Stage, answered: Any) -> Frame:
     """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
+    if not isinstance(answered, Frame):
+        raise UsageError(
+            f"It answered {type(answered).__name__}, not a Frame.",
+            f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",
+        )
+    return answered
+
+
+def whole_batch(stage: Stage, answered: list[Any], count: int) -> list[Frame | Refused]:
+    """The same of a batch, in which Refused stands for a frame that goes no further."""
     if len(answered) != count:
         raise UsageError(
             f"It answered {len(answered)} frames for {count}.",
-            "To drop frames of a batch, raise Refused for all, or let most be 1.",
+            "To drop one of a batch, answer Refused('why') in its place.",
         )
     for each in answered:
-        if not isinstance(each, Frame):
-            raise UsageError(
-                f"It answered {type(each).__name__}, not a Frame.",
-                f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",
-            )
+        if not isinstance(each, Refused):
+            whole(stage, each)
     return answered
