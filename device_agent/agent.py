@@ -114,7 +114,14 @@ class Agent:
         around = self._surroundings()
         counter = self._counter
         self._apps = {
-            name: Application(name, self._configure(name, app), self._trial(), around, counter)
+            name: Application(
+                name,
+                self._configure(name, app),
+                self._trial(),
+                around,
+                counter,
+                limits=app.guarding_text,
+            )
             for name, app in settings.apps.items()
         }
 
@@ -327,6 +334,7 @@ class Agent:
             window_s=self._settings.window_s,
             delegates=app.delegates,
             threads=app.threads,
+            guard=app.guarding,
             audit=str(self._folder.absolute() / "audit" / f"{name}.jsonl") if app.audit else "",
         )
 

@@ -17,13 +17,8 @@ that takes arrays, a pipeline's ``Model``, ``edge run`` and an agent keep to the
 """
 
 from edge_sdk.guard.guard import InputGuard, RefusedInput, RefusedRows
-from edge_sdk.guard.limits import (
-    check_fit,
-    check_limits,
-    check_travels,
-    describe_limits,
-    read_limits,
-)
+from edge_sdk.guard.limits import check_fit, check_travels, read_limits
+from edge_sdk.spec.guard import check_limits, describe_limits
 
 __all__ = [
     "InputGuard",

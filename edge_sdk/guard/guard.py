@@ -12,12 +12,12 @@ import numpy as np
 
 from edge_sdk.backends.base import Array, numpy_dtype
 from edge_sdk.errors import UsageError
-from edge_sdk.guard.limits import check_fit, check_limits
+from edge_sdk.guard.limits import check_fit
 from edge_sdk.guard.looks import fault_of_picture
 from edge_sdk.guard.pace import Pace
 from edge_sdk.processing import dequantize
 from edge_sdk.processing.picture import check_picture
-from edge_sdk.spec.guard import GuardReport, InputLimits
+from edge_sdk.spec.guard import GuardReport, InputLimits, check_limits
 
 if TYPE_CHECKING:
     from edge_sdk.runtime import Session
