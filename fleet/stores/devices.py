@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from edge_sdk.spec.deployment import Desired, Reported, Signed
 from edge_sdk.spec.profile import DeviceProfile
-from fleet.core.twins import Voices
+from fleet.core.twins import LONGEST_BOOT, Voices
 from fleet.stores.packing import pack, unpack
 from fleet.stores.tables import desired, devices, reported
 
@@ -162,6 +162,7 @@ def introduce(
     mine = devices.c.device == device
     data = connection.execute(select(devices.c.voices).where(mine)).scalar_one_or_none()
     before = unpack(data, Voices) if data is not None else Voices()
+    boot = boot[:LONGEST_BOOT].replace("\0", "")  # a device's own words, and a column's limits
     after = before.hear(boot, at_ms)
     connection.execute(
         update(devices).where(mine).values(profile=pack(profile), boot=boot, voices=pack(after))

@@ -21,8 +21,9 @@ def receive(connection: Connection, device: str, outbox: str, sequence: int, at_
         dialect.insert(receipts)
         .values(device=device, outbox=outbox, sequence=sequence, received_ms=at_ms)
         .on_conflict_do_nothing()
+        .returning(receipts.c.sequence)  # PostgreSQL's driver counts no inserted rows
     )
-    return noted.rowcount == 1
+    return noted.first() is not None
 
 
 def add(connection: Connection, device: str, closed: Iterable[Window], at_ms: int) -> None:
