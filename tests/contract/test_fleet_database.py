@@ -29,8 +29,10 @@ from edge_sdk.spec.wire import (
 )
 from edge_sdk.trust.signing import DirectorKey
 from fleet.core.rollout import Stage
+from fleet.core.tally import Tally
 from fleet.director import Director
 from fleet.ingest import Ingest
+from fleet.served import Served
 from fleet.stores import audit, benches, devices, rollouts, settings, telemetry
 from fleet.stores.rollouts import Member
 from fleet.stores.store import Store
@@ -208,6 +210,34 @@ def test_writers_take_turns_and_lose_nothing(store: Store) -> None:
 
     asyncio.run(all_at_once())
     assert store.read_now(lambda c: len(list(c.execute(select(receipts.c.sequence))))) == 20
+
+
+def test_what_was_served_is_added_up_as_it_comes_and_comes_to_the_same(store: Store) -> None:
+    store.write_now(lambda c: devices.add(c, "pi-2", "x", {}, 5))
+    rollout, served = a_rollout(), Served()
+
+    def whole() -> dict[str, Tally]:
+        keys = ("fashion", NEW.digest, "serve", rollout.created_ms)
+        return store.read_now(lambda c: telemetry.sums(c, *keys))
+
+    def found() -> object:
+        return store.read_now(lambda c: served.of(c, rollout))
+
+    assert found() == whole() == {}
+    for at_ms, device in ((1, "pi-1"), (2, "pi-2"), (3, "pi-1"), (3, "pi-1"), (4, "pi-2")):
+        closed = [
+            a_window(role="serve", inferences=at_ms, errors=1),
+            a_window(role="shadow"),
+            a_window(role="serve", app="voice"),
+            a_window(role="serve", artifact=OLD.digest),
+        ]
+        store.write_now(lambda c, d=device, w=closed, t=at_ms: telemetry.add(c, d, w, t))  # type: ignore[misc]
+        assert found() == whole()
+        assert found() == whole()
+    assert whole()["pi-1"] == Tally(inferences=7, errors=3, crashes=whole()["pi-1"].crashes)
+    store.write_now(lambda c: telemetry.forget_of(c, "pi-2"))
+    assert found() == whole(), "the newest window is gone: its id may come again"
+    assert store.read_now(lambda c: Served().of(c, rollout)) == whole()
 
 
 def test_measurements_of_which_only_the_newest_is_kept(store: Store) -> None:
