@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 TOO_MANY = "too many a second"
+_ROUNDED_S = 1e-6
 
 
 class Pace:
@@ -17,12 +18,14 @@ class Pace:
 
         Args:
             stream: each has a pace of its own.
-            at_s: seconds, of any clock that does not go back.
+            at_s: seconds, of any clock; one that goes back (a clip from its beginning) begins anew.
         """
         if self._period_s is None:
             return ""
         due = self._next_s.get(stream, at_s)
-        if at_s < due - 1e-6:
+        if due - at_s > self._period_s + _ROUNDED_S:
+            due = at_s
+        if at_s < due - _ROUNDED_S:
             return TOO_MANY
         self._next_s[stream] = max(due, at_s - self._period_s) + self._period_s
         return ""

@@ -7,6 +7,7 @@ from edge_sdk.pipeline.metrics import PipelineReport
 from edge_sdk.pipeline.parts import FrameSink, FrameSource, Refused, Running, Stage
 from edge_sdk.pipeline.picture_file import read_picture, write_picture
 from edge_sdk.pipeline.pipeline import Pipeline
+from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.pipeline.sinks import PictureFile, Sink, VideoFile, open_sink, plan_sinks
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "FrameSink",
     "FrameSource",
     "PictureFile",
+    "PicturePool",
     "Pipeline",
     "PipelineReport",
     "Refused",

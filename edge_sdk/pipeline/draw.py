@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_sdk.explain import Explanation
+from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.processing import Mask
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
@@ -49,6 +50,7 @@ def draw(
     picture: Picture,
     result: Boxes | Classes | Mask | Explanation,
     colour: Literal["rgb", "bgr"] = "rgb",
+    pool: PicturePool | None = None,
 ) -> Picture:
     """A copy of a picture with the answer drawn on it.
 
@@ -60,11 +62,12 @@ def draw(
             the upper left corner, or a mask, outside of which the picture is dimmed, or an
             explanation: what the score rests on glows, dark red to yellow, on a gray picture.
         colour: order of the picture's channels.
+        pool: has the memory for the copy.
 
     Raises:
         UnavailableError: OpenCV is not installed.
     """
-    pen = _Pen(picture, colour)
+    pen = _Pen(_enlarged(picture, pool or PicturePool()), colour)
     if isinstance(result, Boxes):
         for box in reversed(result.found):  # the surest on top
             pen.outline(box)
@@ -79,12 +82,18 @@ def draw(
     return pen.picture
 
 
+def load_font() -> None:
+    """What OpenCV does at the first letter of a process, for 50 to 90 ms."""
+    cv2 = import_cv2("Drawing")
+    cv2.getTextSize("A", cv2.FONT_HERSHEY_SIMPLEX, 1, 1)
+
+
 class _Pen:
-    """Draws on a copy of one picture, in its unit."""
+    """Draws on one picture, in its unit."""
 
     def __init__(self, picture: Picture, colour: Literal["rgb", "bgr"]) -> None:
         self._cv2: Any = import_cv2("Drawing")
-        self.picture = _enlarged(picture)
+        self.picture = picture
         self._bgr = colour == "bgr"
         self._colours = _COLOURS if colour == "rgb" else tuple(each[::-1] for each in _COLOURS)
         self._height, self._width = self.picture.shape[:2]
@@ -179,8 +188,9 @@ class _Pen:
         )
 
 
-def _enlarged(picture: Picture) -> Picture:
+def _enlarged(picture: Picture, pool: PicturePool) -> Picture:
+    """A copy, large enough for letters."""
     times = min(_MOST_TIMES, -(-_LEAST_SIDE // min(picture.shape[:2])))
     if times == 1:
-        return picture.copy()
+        return pool.copy(picture)
     return picture.repeat(times, axis=0).repeat(times, axis=1)

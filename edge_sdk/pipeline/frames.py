@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
+from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture, interleave, turned
 
@@ -59,6 +60,10 @@ class Frame:
     def bgr(self) -> Picture:
         """The picture in BGR order; a copy only if it has the other one."""
         return self.picture if self.colour == "bgr" and self.picture.ndim == 3 else self.turned()
+
+    def with_colour(self) -> Picture:
+        """The picture with three channels, in its order; a copy only if it is gray."""
+        return self.picture if self.picture.ndim == 3 else self.turned()
 
     def answered(self, name: str, answer: Any) -> Frame:
         """The same frame with one more answer."""
@@ -117,21 +122,25 @@ class Clip:
             self.width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
             self.height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
 
-    def frames(self, colour: Literal["rgb", "bgr"] = "rgb") -> Iterator[Frame]:
+    def frames(
+        self, colour: Literal["rgb", "bgr"] = "rgb", threads: int | None = None
+    ) -> Iterator[Frame]:
         """Its frames, those behind a damaged stretch included, as far as they can be decoded.
 
         Args:
             colour: the order that is wanted; the decoder's own is BGR.
+            threads: of the decoder, where FFmpeg is it; None for one a core.
 
         Raises:
             UsageError: there is not even one.
         """
         cv2 = import_cv2("Reading a video")
         place, read, missed = 0, 0, 0
-        with _Capture(cv2, self.path) as video:
+        pool = PicturePool()
+        with _Capture(cv2, self.path, threads) as video:
             while missed <= _MOST_MISSED:
                 with quiet(cv2):
-                    there, decoded = video.read()
+                    there, decoded = pool.read(video)
                 if there:
                     if colour == "rgb":
                         decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
@@ -156,11 +165,16 @@ Source: TypeAlias = Still | Clip
 class _Capture:
     """cv2.VideoCapture as a context manager, and with an error instead of silence."""
 
-    def __init__(self, cv2: Any, path: Path) -> None:
+    def __init__(self, cv2: Any, path: Path, threads: int | None = None) -> None:
         # FFmpeg writes to stderr from C; this variable is the only way to its level of logging.
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
         with quiet(cv2):
-            self._video = cv2.VideoCapture(str(path))
+            self._video = cv2.VideoCapture()
+            if threads is not None:
+                limits = [cv2.CAP_PROP_N_THREADS, threads]
+                self._video.open(str(path), cv2.CAP_FFMPEG, limits)
+            if not self._video.isOpened():  # another decoder may read it
+                self._video.open(str(path))
         if not self._video.isOpened():
             raise _unreadable(path)
 

@@ -117,41 +117,24 @@ class Lane:
         self._door.notify_all()
 
     def _through(self, stage: Stage, frames: list[Frame]) -> list[Frame]:
-        if len(frames) > 1 and getattr(stage, "most", 1) > 1:
-            return self._at_once(stage, frames)
+        at_once = len(frames) if getattr(stage, "most", 1) > 1 else 1
+        batches = [frames[at : at + at_once] for at in range(0, len(frames), at_once)]
         passed: list[Frame] = []
-        for frame in frames:
-            self._metrics.begin(stage.name, frame)
+        for batch in batches:
+            self._metrics.begin(stage.name, batch[0])
             started = self._clock.now()
             try:
-                passed.append(whole(stage, stage.process(frame)))
+                for answer in whole(stage, _asked(stage, batch), len(batch)):
+                    if isinstance(answer, Refused):
+                        self._metrics.drop(stage.name, answer.reason)
+                    else:
+                        passed.append(answer)
             except Refused as refusal:
-                self._metrics.drop(stage.name, refusal.reason)
+                self._metrics.drop(stage.name, refusal.reason, len(batch))
             except Exception as error:  # noqa: BLE001 - raised there, with its place, or counted
-                self._failed(stage, error, [frame])
+                self._failed(stage, error, batch)
             finally:
-                self._metrics.work(stage.name, self._clock.now() - started)
-        return passed
-
-    def _at_once(self, stage: Any, frames: list[Frame]) -> list[Frame]:
-        self._metrics.begin(stage.name, frames[0])
-        started = self._clock.now()
-        try:
-            answered = whole_batch(stage, stage.process_many(frames), len(frames))
-        except Refused as refusal:
-            self._metrics.drop(stage.name, refusal.reason, len(frames))
-            return []
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failed(stage, error, frames)
-            return []
-        each_s = (self._clock.now() - started) / len(frames)
-        passed: list[Frame] = []
-        for each in answered:
-            self._metrics.work(stage.name, each_s)
-            if isinstance(each, Refused):
-                self._metrics.drop(stage.name, each.reason)
-            else:
-                passed.append(each)
+                self._metrics.work(stage.name, self._clock.now() - started, len(batch))
         return passed
 
     def _failed(self, stage: Stage, error: Exception, frames: list[Frame]) -> None:
@@ -163,24 +146,25 @@ class Lane:
         self._metrics.warn(message_of(found))
 
 
-def whole(stage: Stage, answered: Any) -> Frame:
-    """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
-    if not isinstance(answered, Frame):
-        raise UsageError(
-            f"It answered {type(answered).__name__}, not a Frame.",
-            f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",
-        )
-    return answered
+def _asked(stage: Any, batch: list[Frame]) -> list[Any]:
+    return [stage.process(batch[0])] if len(batch) == 1 else stage.process_many(batch)
 
 
-def whole_batch(stage: Stage, answered: list[Any], count: int) -> list[Frame | Refused]:
-    """The same of a batch, in which Refused stands for a frame that goes no further."""
+def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame | Refused]:
+    """What a stage answered, ``Refused`` in the place of a frame that goes no further.
+
+    Raises:
+        UsageError: it is nothing of the kind; here, or the next stage would have the blame.
+    """
     if len(answered) != count:
         raise UsageError(
             f"It answered {len(answered)} frames for {count}.",
             "To drop one of a batch, answer Refused('why') in its place.",
         )
     for each in answered:
-        if not isinstance(each, Refused):
-            whole(stage, each)
+        if not isinstance(each, Frame | Refused):
+            raise UsageError(
+                f"It answered {type(each).__name__}, not a Frame.",
+                f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",
+            )
     return answered

@@ -136,12 +136,14 @@ class Metrics:
         """A stage begins to work on a frame, in this thread."""
         self._under_way[threading.get_ident()] = stage, frame
 
-    def work(self, stage: str, seconds: float) -> None:
-        """A stage worked on a frame."""
+    def work(self, stage: str, seconds: float, frames: int = 1) -> None:
+        """A stage worked so long on so many frames, together."""
         with self._lock:
             self._moves += 1
             self._under_way.pop(threading.get_ident(), None)
-            self._stages.setdefault(stage, _Times()).observe(seconds)
+            times = self._stages.setdefault(stage, _Times())
+            for _ in range(frames):
+                times.observe(seconds / frames)
 
     def finish(self, age_s: float) -> None:
         """A frame reached the sinks."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
 
+from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.clock import Clock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.metrics import Metrics, PipelineReport
@@ -87,3 +89,34 @@ class FrameSink(Protocol):
 
     def take(self, frame: Frame) -> None:
         """Take the next frame."""
+
+
+_HAS = {
+    "source": ("name", "live", "stream"),
+    "stage": ("name", "process"),
+    "sink": ("name", "take"),
+}
+
+
+def parts_of(given: Any, kind: Literal["source", "stage", "sink"]) -> list[Any]:
+    """The parts, of which one may be given without a list around it.
+
+    Raises:
+        UsageError: something among them is no such part; says what it is and what it lacks.
+    """
+    several = isinstance(given, Sequence) and not isinstance(given, str | bytes)
+    parts = list(given) if several else [given]
+    for part in parts:
+        lacks = [name for name in _HAS[kind] if not hasattr(part, name)]
+        if isinstance(part, type):
+            made = f"{part.__name__}(…)"
+            raise UsageError(f"{part.__name__} is a class, and no {kind} yet.", made)
+        if isinstance(part, str | Path) and kind == "source":
+            opened = f"edge_sdk.pipeline.sources.open_source({str(part)!r})"
+            raise UsageError(f"{str(part)!r} has not been opened.", opened)
+        if lacks:
+            raise UsageError(
+                f"A {type(part).__name__} is no {kind}: it has no {' and no '.join(lacks)}.",
+                "python -m pydoc edge_sdk.pipeline.parts   # says what each of them needs",
+            )
+    return parts

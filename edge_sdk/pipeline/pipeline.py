@@ -31,7 +31,7 @@ from edge_sdk.pipeline.failures import Placed, placed, placing
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.lane import Lane, rows_of
 from edge_sdk.pipeline.metrics import Metrics, PipelineReport
-from edge_sdk.pipeline.parts import FrameSink, FrameSource, Stage
+from edge_sdk.pipeline.parts import FrameSink, FrameSource, Stage, parts_of
 from edge_sdk.text import nearest
 
 FILE_CAPACITY, LIVE_CAPACITY = 4, 1
@@ -44,22 +44,23 @@ class Pipeline:
         sources: one, or several whose frames mix; ``Frame.stream`` tells them apart.
         stages: in order.
         sinks: every one gets every frame that arrives.
-        policy: of all queues; None is ``latest`` if any source is live, else ``block``.
-        capacity: of every queue; None is 1 for live sources, else 4.
+        policy: of all queues; None is ``latest`` for what live sources give, else ``block``.
+        capacity: of every queue, for each stream; None is 1 if any source is live, else 4.
         on_error: what a stage's exception does: ``stop`` ends the run with it, ``skip`` drops the
             frame and counts it.
         on_done: is told of every frame that the sinks are done with: for a person who waits.
         clock: where time and threads come from.
 
     Raises:
-        UsageError: nothing to pull from, two stages or sources of one name, or no such policy.
+        UsageError: nothing to pull from, something that is no source, stage or sink, two stages or
+            sources of one name, or no such policy.
     """
 
     def __init__(
         self,
         sources: FrameSource | Sequence[FrameSource],
-        stages: Sequence[Stage] = (),
-        sinks: Sequence[FrameSink] = (),
+        stages: Stage | Sequence[Stage] = (),
+        sinks: FrameSink | Sequence[FrameSink] = (),
         *,
         policy: Policy | None = None,
         capacity: int | None = None,
@@ -67,10 +68,12 @@ class Pipeline:
         on_done: Callable[[Frame], None] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.sources = list(sources) if isinstance(sources, Sequence) else [sources]
+        self.sources: list[FrameSource] = parts_of(sources, "source")
         if not self.sources:
-            raise UsageError("A pipeline needs a source.", "Pipeline(open_video('clip.mp4'), …)")
-        names = [stage.name for stage in stages] + [sink.name for sink in sinks]
+            raise UsageError("A pipeline needs a source.", "Pipeline(open_source('clip.mp4'), …)")
+        stages = parts_of(stages, "stage")
+        self._sinks: list[FrameSink] = parts_of(sinks, "sink")
+        names = [part.name for part in (*stages, *self._sinks)]
         if double := _double(names):
             raise UsageError(f"Two stages are called {double!r}.", "Give each its own name.")
         # What remembers anything, remembers it by stream: of two alike, one would be the other's.
@@ -81,13 +84,13 @@ class Pipeline:
         self.clock: Clock = clock or WallClock()
         _refuse_unknown("policy", policy, (*get_args(Policy), None))
         _refuse_unknown("on_error", on_error, ("stop", "skip"))
-        if capacity is not None and capacity < 1:
-            raise UsageError(f"A queue of {capacity} holds nothing.", "Give 1 or more, or None.")
+        if capacity is not None and (not isinstance(capacity, int) or capacity < 1):
+            raise UsageError(f"A queue of {capacity!r} holds nothing.", "Give 1 or more, or None.")
         live = any(source.live for source in self.sources)
         self._policy: Policy = policy or ("latest" if live else "block")
+        self._patient = set() if policy else {each.name for each in self.sources if not each.live}
         self._capacity = capacity or (LIVE_CAPACITY if live else FILE_CAPACITY)
         self.metrics = Metrics(self.clock.now())
-        self._sinks = list(sinks)
         self._on_done = on_done or (lambda _: None)
         rows = rows_of(stages)
         places = [*(lane[0][0].name for lane in rows), "sinks"]
@@ -186,8 +189,11 @@ class Pipeline:
             self.metrics.drop(f"before {before}", "overtaken")
 
         return Channel(
-            self.clock, self._capacity, self._policy, overtaken, lambda frame: frame.stream
+            self.clock, self._capacity, self._policy_of, overtaken, lambda frame: frame.stream
         )
+
+    def _policy_of(self, frame: Frame) -> Policy:
+        return "block" if frame.stream in self._patient else self._policy
 
     def _fail(self, error: BaseException, name: str) -> None:
         if self._failure is None:
@@ -205,7 +211,9 @@ class Pipeline:
             if not frame.picture.size:
                 self.metrics.drop(source.name, "an empty picture")
             elif not first.put(frame):
-                self.metrics.drop("ended", "after an error")
+                self.metrics.drop(
+                    "ended", "left behind" if member.left_behind else "after an error"
+                )
                 return
             if self._stopping:
                 return

@@ -23,7 +23,7 @@ import numpy as np
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
-from edge_sdk.pipeline.lane import whole, whole_batch
+from edge_sdk.pipeline.lane import whole
 from edge_sdk.pipeline.metrics import PipelineReport
 from edge_sdk.pipeline.parts import Refused
 from edge_sdk.pipeline.passing import Bytes, Line, Region
@@ -135,22 +135,23 @@ def _raise(error: Exception) -> None:
 
 def _did(stage: Any, frames: list[Frame], running: _Running, kept: list[Bytes]) -> Did:
     before = [_kept(kept, at, frame.picture) for at, frame in enumerate(frames)]
-    after: list[Frame | Refused]
-    if len(frames) == 1:
-        after = [whole(stage, stage.process(frames[0]))]
-    elif hasattr(stage, "process_many"):
-        after = whole_batch(stage, stage.process_many(frames), len(frames))
-    else:
+    after: list[Any]
+    if len(frames) > 1 and hasattr(stage, "process_many"):
+        after = stage.process_many(frames)
+    elif len(frames) > 1:
         after = [_processed(stage, frame) for frame in frames]
+    else:
+        after = [stage.process(frames[0])]
+    whole(stage, after, len(frames))
     return Did(
         frames=[difference(*each) for each in zip(frames, before, after, strict=True)],
         notes=running.told(),
     )
 
 
-def _processed(stage: Any, frame: Frame) -> Frame | Refused:
+def _processed(stage: Any, frame: Frame) -> Any:
     try:
-        return whole(stage, stage.process(frame))
+        return stage.process(frame)
     except Refused as refusal:
         return refusal
 

@@ -82,22 +82,28 @@ class HomeAssistant:
     """Home Assistant itself, and its owner at a browser."""
 
     def __init__(self, python: str, folder: Path) -> None:
-        port = free_port()
-        (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=port))
+        self.port = free_port()
+        (folder / "configuration.yaml").write_text(CONFIGURATION.format(port=self.port))
         command = [python, "-m", "homeassistant", "--config", str(folder), "--skip-pip"]
         self.said = folder / "said.log"
         with self.said.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        assert any(answers(port) or self.process.poll() for _ in turns(PATIENCE_S)), self.log()
-        client = [python, str(Path(__file__).with_name("assist_client.py"))]
+        self.python = python
+        self.owner: subprocess.Popen[str] | None = None
+
+    def move_in(self) -> None:
+        """Once it answers, its owner sits down at the browser."""
+        assert any(answers(self.port) or self.process.poll() for _ in turns(PATIENCE_S)), self.log()
+        client = [self.python, str(Path(__file__).with_name("assist_client.py"))]
         self.owner = subprocess.Popen(
-            [*client, f"http://127.0.0.1:{port}"],
+            [*client, f"http://127.0.0.1:{self.port}"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
     def __call__(self, job: str, **wanted: object) -> Any:
+        assert self.owner is not None
         assert self.owner.stdin is not None
         assert self.owner.stdout is not None
         print(json.dumps({"job": job, **wanted}), file=self.owner.stdin, flush=True)
@@ -109,7 +115,8 @@ class HomeAssistant:
         return self.said.read_text()
 
     def end(self) -> None:
-        self.owner.communicate()
+        if self.owner is not None:
+            self.owner.communicate()
         self.process.terminate()
         assert ended(self.process, PATIENCE_S, self.log) == 0
 
@@ -132,6 +139,7 @@ def home(tmp_path_factory: pytest.TempPathFactory, service: Service) -> Iterator
         pytest.skip(done.stderr.strip())
     home = HomeAssistant(done.stdout.strip(), tmp_path_factory.mktemp("home"))
     try:
+        home.move_in()
         assert home("add", host="127.0.0.1", port=service.port) == {
             "type": "create_entry",
             "title": "edgeloop",
@@ -179,8 +187,9 @@ def stage(
     """What the stage finds; it must end without an error."""
     events = home("hear", pcm=str(sound), word=word, pause_s=pause_s, open_s=open_s)
     assert set(events) == {"run-start", "wake_word-start", "wake_word-end", "run-end"}
-    (found,) = events["wake_word-end"]
-    return found["wake_word_output"]
+    (end,) = events["wake_word-end"]
+    found: dict[str, Any] = end["wake_word_output"]
+    return found
 
 
 def test_it_reads_what_we_are(home: HomeAssistant) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from edge_sdk.errors import UsageError
+from edge_sdk.machine.cores import usable_cores
 from edge_sdk.pipeline.frames import Clip, Frame, Still
 from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
@@ -60,7 +61,9 @@ class ClipSource:
 
     def _once(self, running: Running, shown: int) -> Iterator[Frame]:
         began = running.clock.now()
-        for frame in self.clip.frames("bgr"):
+        # The stages need the other half. FFmpeg's threads wait for each other, and with one for
+        # each of two cores a frame of 720p costs a fifth more of the processor than with one.
+        for frame in self.clip.frames("bgr", threads=max(1, usable_cores() // 2)):
             if running.stopping:
                 break
             if self.live:

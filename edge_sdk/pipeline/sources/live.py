@@ -18,6 +18,7 @@ from edge_sdk.errors import EdgeError, UnavailableError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
+from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.processing.picture import Picture
 
 PATIENCE_S = 30.0
@@ -38,13 +39,13 @@ class Quiet:
     """A capture of OpenCV's whose troubles are ours to tell."""
 
     def __init__(self, cv2: Any, capture: Capture) -> None:
-        self._cv2, self._capture = cv2, capture
+        self._cv2, self._capture, self._pool = cv2, capture, PicturePool()
 
     def read(self) -> tuple[bool, Picture]:
         """See ``Capture.read``."""
         with quiet(self._cv2):
             try:
-                return self._capture.read()
+                return self._pool.read(self._capture)
             except self._cv2.error:  # some drivers' surprises are raised, and not answered
                 return False, np.empty((0, 0, 3), np.uint8)
 

@@ -13,12 +13,11 @@ from urllib.parse import urlsplit, urlunsplit
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.picture_file import quiet
+from edge_sdk.pipeline.sources.limited import OPEN_TIMEOUT_S, READ_TIMEOUT_S
 from edge_sdk.pipeline.sources.live import PATIENCE_S, RETRY_S, Capture, LiveSource, Quiet
 from edge_sdk.processing.opencv import import_cv2
 
 SCHEMES = ("rtsp", "rtsps", "http", "https", "rtmp", "udp", "tcp")
-OPEN_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 5.0
 _FILES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".ts", ".webm"})
 
 

@@ -19,6 +19,8 @@ import numpy.typing as npt
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.picture_file import read_picture
+from edge_sdk.pipeline.pool import PicturePool
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.processing import Geometry, Mask
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
@@ -66,25 +68,23 @@ class Background:
             self._scene = _scene(str(look))
         self._fitted: tuple[tuple[int, ...], str, Picture] | None = None
         self._masks: dict[str, Floats] = {}
+        self._pool = PicturePool()
+        self._weight: Floats | None = None  # of the person's pixels; memory that is used again
+        self._rest: Floats | None = None  # what is missing to 1
 
     def process(self, frame: Frame) -> Frame:
         """The frame with another background, on a picture of its own."""
-        found = frame.answers.get(self._of)
-        if not isinstance(found, Mask):
-            raise UsageError(
-                f"A person's mask of the stage {self._of!r} is wanted, which has answered "
-                f"{'nothing' if found is None else type(found).__name__}.",
-                f"Stages before: {', '.join(frame.answers) or 'none'}.",
-            )
+        found = answer(frame, self._of, Mask)
+        picture = frame.with_colour()
         height, width = frame.picture.shape[:2]
         person = self._firm(frame, found)
         if found.geometry != Geometry():
             person = Mask(person, found.geometry, found.min_score).over(height, width)
         if self._scene is None:
-            behind = self._blurred(frame.picture, person)
+            behind = self._blurred(picture, person)
         else:
-            behind = self._fit(frame, height, width).copy()
-        self._put_person(frame.picture, person, behind)
+            behind = self._pool.copy(self._fit(self._scene, frame.colour, height, width))
+        self._put_person(picture, person, behind)
         return frame.shows(behind)
 
     def _firm(self, frame: Frame, mask: Mask) -> Floats:
@@ -117,7 +117,10 @@ class Background:
             summed = cv2.blur(summed, (side, side))
         blurred = summed[..., :3] / summed[..., 3:]
         grown: Picture = cv2.resize(
-            blurred.clip(0, 255).astype(np.uint8), (width, height), interpolation=cv2.INTER_LINEAR
+            blurred.clip(0, 255).astype(np.uint8),
+            (width, height),
+            self._pool.empty(picture.shape),
+            interpolation=cv2.INTER_LINEAR,
         )
         return grown
 
@@ -133,34 +136,34 @@ class Background:
         # One more on each side: enlarging reaches over to the neighbours.
         top, bottom = _span(down, rows_of, height)
         left, right = _span(across, columns_of, width)
-        weight = person
+        whole = person
         if person.shape != (height, width):
-            weight = cv2.resize(person, (width, height), interpolation=cv2.INTER_LINEAR)
-        weight = weight[top:bottom, left:right]
-        room = behind[top:bottom, left:right]
+            whole = self._weight = cv2.resize(
+                person, (width, height), self._weight, interpolation=cv2.INTER_LINEAR
+            )
+        if self._rest is None or self._rest.shape != (height, width):
+            self._rest = np.empty((height, width), np.float32)
         # In place, on views: the copies around it would cost as much as the blend itself.
-        cv2.blendLinear(
-            picture[top:bottom, left:right], room, weight, cv2.subtract(1.0, weight), room
-        )
+        here = slice(top, bottom), slice(left, right)
+        weight, rest, room = whole[here], self._rest[here], behind[here]
+        cv2.subtract(1.0, weight, rest)
+        cv2.blendLinear(picture[here], room, weight, rest, room)
 
-    def _fit(self, frame: Frame, height: int, width: int) -> Picture:
+    def _fit(self, scene: Picture, colour: str, height: int, width: int) -> Picture:
         """The scene, cut and scaled to fill the picture; kept for the next frame."""
         key = (height, width)
-        if self._fitted is None or self._fitted[:2] != (key, frame.colour):
-            cv2, scene = self._cv2, self._scene
-            if scene is None:
-                raise UsageError("There is no scene to fit.", "Background(look='room.jpg')")
+        if self._fitted is None or self._fitted[:2] != (key, colour):
             grow = max(height / scene.shape[0], width / scene.shape[1])
             size = (
                 max(width, round(scene.shape[1] * grow)),
                 max(height, round(scene.shape[0] * grow)),
             )
-            large = cv2.resize(scene, size, interpolation=cv2.INTER_AREA)
+            large = self._cv2.resize(scene, size, interpolation=self._cv2.INTER_AREA)
             top, left = (size[1] - height) // 2, (size[0] - width) // 2
             cut = large[top : top + height, left : left + width]
-            if frame.colour == "rgb":
+            if colour == "rgb":
                 cut = cut[..., ::-1]
-            self._fitted = key, frame.colour, np.ascontiguousarray(cut)
+            self._fitted = key, colour, np.ascontiguousarray(cut)
         return self._fitted[2]
 
 

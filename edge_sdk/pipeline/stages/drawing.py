@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from edge_sdk.errors import UsageError
-from edge_sdk.pipeline.draw import draw
+from edge_sdk.pipeline.draw import draw, load_font
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.pool import PicturePool
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.pipeline.stages.tracker import Tracks
 from edge_sdk.processing import Mask
 from edge_sdk.processing.opencv import import_cv2
@@ -24,6 +28,18 @@ class Drawing:
     def __init__(self, of: str, name: str = "drawing") -> None:
         self.name = name
         self._of = of
+        self._pool = PicturePool()
+        self._font: threading.Thread | None = None
+
+    def __enter__(self) -> Drawing:
+        # While the first frames come: a live pipeline would pause at the first thing it finds.
+        self._font = threading.Thread(target=load_font, name="font", daemon=True)
+        self._font.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._font is not None:
+            self._font.join()
 
     def process(self, frame: Frame) -> Frame:
         """The frame with the drawing; as it is where the answer is none that can be drawn.
@@ -31,17 +47,12 @@ class Drawing:
         Raises:
             UsageError: there is no such answer.
         """
-        if self._of not in frame.answers:
-            raise UsageError(
-                f"Answers of the stage {self._of!r} are to be drawn, and there are none.",
-                f"Stages before: {', '.join(frame.answers) or 'none'}.",
-            )
-        found = frame.answers[self._of]
+        found = answer(frame, self._of)
         if isinstance(found, Tracks):
             found = Boxes(found=tuple(track.box for track in found.tracks if not track.unseen))
         if not isinstance(found, Boxes | Classes | Mask):
             return frame
-        return frame.shows(draw(frame.picture, found, frame.colour))
+        return frame.shows(draw(frame.with_colour(), found, frame.colour, self._pool))
 
 
 class SideBySide:

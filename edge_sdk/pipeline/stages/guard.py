@@ -17,7 +17,7 @@ class Guard:
 
     Args:
         limits: what a picture must keep; blank ones are always refused. The rate is counted by the
-            time that frames were taken.
+            time that frames show, however fast a file is read; of stills, by when they are read.
         name: of the stage; the reports count what it refused by it.
 
     Raises:
@@ -43,7 +43,8 @@ class Guard:
     def process(self, frame: Frame) -> Frame:
         """The frame itself. Raises Refused with the reason."""
         reason = fault_of_picture(frame.picture, self._limits, frame.colour)
-        reason = reason or self._pace.fault(frame.stream, frame.taken_s)
+        at_s = frame.taken_s if frame.time_s is None else frame.time_s
+        reason = reason or self._pace.fault(frame.stream, at_s)
         if reason:
             raise Refused(reason)
         return frame

@@ -10,6 +10,7 @@ import numpy as np
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.parts import Refused, Running
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.pipeline.stages.tracker import Tracks
 from edge_sdk.processing.picture import Picture
 from edge_sdk.runtime import Session
@@ -22,7 +23,7 @@ class Model:
 
     The picture is fed as the camera gives it: a model sees few pixels, and only those are turned to
     the order it wants. A frame that does not keep the limits of the session's guard goes no further
-    and is counted by the reason; the rate is counted by the time that frames were taken.
+    and is counted by the reason; the rate is that of the video, or of when frames were taken.
 
     Args:
         session: a model that declares its preprocessing; stays the caller's to close.
@@ -31,13 +32,13 @@ class Model:
             a model whose number of rows is open; others are run row by row.
 
     Raises:
-        UsageError: the model takes no pictures.
+        UsageError: the model takes no pictures, or ``most`` is no number of frames.
     """
 
     def __init__(self, session: Session, name: str = "model", *, most: int = 1) -> None:
         self.session = session
         self.name = name
-        self.most = most
+        self.most = at_least_one(most)
         if session.processing.preprocess is None:
             raise UsageError(
                 f"The model of the stage {name!r} declares no preprocessing, so it takes no "
@@ -92,7 +93,7 @@ class Crops:
     ) -> None:
         self.session = session
         self.name = name
-        self._of, self._margin, self._most_boxes = of, margin, most
+        self._of, self._margin, self._most_boxes = of, margin, at_least_one(most)
 
     def begin(self, running: Running) -> None:
         """Called by the pipeline."""
@@ -103,10 +104,11 @@ class Crops:
         """The frame with the answers about its boxes."""
         boxes = boxes_of(frame, self._of)
         height, width = frame.picture.shape[:2]
-        answers: list[Any] = [None] * len(boxes.found)
+        surest = sorted(range(len(boxes.found)), key=lambda at: -boxes.found[at].score)
         asked: list[int] = []
         pictures: list[tuple[Any, Any]] = []
-        for at, box in enumerate(boxes.found[: self._most_boxes]):
+        for at in sorted(surest[: self._most_boxes]):
+            box = boxes.found[at]
             wider = self._margin * (box.right - box.left), self._margin * (box.bottom - box.top)
             left, right = _pixels(box.left - wider[0], box.right + wider[0], width)
             top, bottom = _pixels(box.top - wider[1], box.bottom + wider[1], height)
@@ -114,9 +116,15 @@ class Crops:
             if not _refusal(self.session, crop, frame, f"{frame.stream} {at}"):
                 asked.append(at)
                 pictures.append((crop, frame.colour))
-        for at, answer in zip(asked, answer_many(self.session, pictures), strict=True):
-            answers[at] = answer
-        return frame.answered(self.name, tuple(answers))
+        answers = dict(zip(asked, answer_many(self.session, pictures), strict=True))
+        return frame.answered(self.name, tuple(map(answers.get, range(len(boxes.found)))))
+
+
+def at_least_one(most: int) -> int:
+    """The number itself. Raises UsageError if it is none of things to work on."""
+    if not isinstance(most, int) or most < 1:
+        raise UsageError(f"most is {most!r}.", "most=1, or more")
+    return most
 
 
 def _refusal(session: Session, picture: Picture, frame: Frame, stream: str) -> str:
@@ -130,8 +138,9 @@ def _refusal(session: Session, picture: Picture, frame: Frame, stream: str) -> s
     # For those alone who have limits.
     from edge_sdk.guard.guard import DOES_NOT_FIT, RefusedInput
 
+    at_s = frame.taken_s if frame.time_s is None else frame.time_s
     try:
-        session.guard.admit(picture, colour=frame.colour, stream=stream, at_s=frame.taken_s)
+        session.guard.admit(picture, colour=frame.colour, stream=stream, at_s=at_s)
     except RefusedInput as refused:
         if refused.reason == DOES_NOT_FIT:
             raise  # no picture: a mistake of who made the frame, and no poor one of the camera's
@@ -151,13 +160,7 @@ def boxes_of(frame: Frame, stage: str) -> Boxes:
     Raises:
         UsageError: there is no such stage before, or it finds no boxes.
     """
-    found = frame.answers.get(stage)
+    found: Boxes | Tracks = answer(frame, stage, Boxes, Tracks)
     if isinstance(found, Tracks):
         return Boxes(found=tuple(track.box for track in found.tracks))
-    if isinstance(found, Boxes):
-        return found
-    kind = "nothing" if found is None else f"a {type(found).__name__}"
-    raise UsageError(
-        f"Boxes of the stage {stage!r} are wanted, which has answered {kind}.",
-        f"Stages before: {', '.join(frame.answers) or 'none'}.",
-    )
+    return found

@@ -18,6 +18,7 @@ import numpy as np
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.pipeline.stages.model import boxes_of
 from edge_sdk.pipeline.stages.tracker import Tracks
 from edge_sdk.processing.opencv import import_cv2
@@ -53,6 +54,7 @@ class BlurFaces:
         self._of, self._margin = of, margin
         self._cv2 = import_cv2("Blurring faces")
         self._ellipse = _soft_ellipse()
+        self._pool = PicturePool()
 
     def process(self, frame: Frame) -> Frame:
         """The frame with its faces covered, on a picture of its own if there are any."""
@@ -61,7 +63,7 @@ class BlurFaces:
             return frame
         found = frame.answers[self._of]
         unseen = [each.unseen for each in found.tracks] if isinstance(found, Tracks) else None
-        picture = frame.picture.copy()
+        picture = self._pool.copy(frame.picture)
         for at, box in enumerate(boxes):
             self._cover(picture, box, unseen[at] if unseen else 0)
         return frame.shows(picture)

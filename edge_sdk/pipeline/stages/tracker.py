@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.processing.detection import overlap
 from edge_sdk.spec import Box, Boxes, Word
 
@@ -36,6 +37,7 @@ class Track(Word, frozen=True, kw_only=True):
         id: its own for as long as the run lasts.
         box: where it is; smoothed, and predicted while it is not seen.
         frames: for how many frames it has been there.
+        seen: in how many of them it was detected.
         unseen: how many frames ago it was last detected.
         velocity: of its centre, in fractions of the picture a frame.
     """
@@ -43,6 +45,7 @@ class Track(Word, frozen=True, kw_only=True):
     id: int
     box: Box
     frames: int
+    seen: int
     unseen: int
     velocity: tuple[float, float]
 
@@ -65,6 +68,7 @@ class _Object:
         default_factory=lambda: np.array([[_MEASURED**2, 0], [0, 4 * _MEASURED**2]])
     )
     frames: int = 1
+    seen: int = 1
     unseen: int = 0
 
     def predict(self) -> None:
@@ -82,7 +86,7 @@ class _Object:
         self.state = self.state + gain[0] * surprise
         self.velocity = self.velocity + gain[1] * surprise
         self.covariance = self.covariance - np.outer(gain, self.covariance[0])
-        self.box, self.unseen = box, 0
+        self.box, self.seen, self.unseen = box, self.seen + 1, 0
 
     def corners(self) -> Floats:
         x, y, width, height = self.state
@@ -102,6 +106,7 @@ class _Object:
             id=self.id,
             box=moved,
             frames=self.frames,
+            seen=self.seen,
             unseen=self.unseen,
             velocity=(float(self.velocity[0]), float(self.velocity[1])),
         )
@@ -134,13 +139,7 @@ class Tracker:
 
     def process(self, frame: Frame) -> Frame:
         """The frame with its objects."""
-        found = frame.answers.get(self._of)
-        if not isinstance(found, Boxes):
-            raise UsageError(
-                f"The tracker follows boxes, and the stage {self._of!r} has answered "
-                f"{'nothing' if found is None else type(found).__name__}.",
-                f"Stages before: {', '.join(frame.answers) or 'none'}.",
-            )
+        found = answer(frame, self._of, Boxes)
         objects = self._objects.setdefault(frame.stream, [])
         for each in objects:
             each.predict()

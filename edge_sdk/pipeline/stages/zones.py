@@ -1,8 +1,8 @@
 """Who is where: regions with their guests, lines with who crossed them.
 
 A place is a point of the object, its foot (the middle of the box's lower edge) unless the centre is
-asked for: people stand on the floor that a region is drawn on. An object counts from its third
-frame on: a detector's slip is nobody.
+asked for: people stand on the floor that a region is drawn on. An object counts once it
+was detected in three frames: a detector's slip is nobody.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.pipeline.stages.tracker import Track, Tracks
 from edge_sdk.spec import Word
 
@@ -143,17 +144,12 @@ class Zones:
 
     def process(self, frame: Frame) -> Frame:
         """The frame with the counts."""
-        found = frame.answers.get(self._of)
-        if not isinstance(found, Tracks):
-            raise UsageError(
-                f"Zones count the objects of a tracker, and {self._of!r} is none.",
-                f"Stages before: {', '.join(frame.answers) or 'none'}.",
-            )
+        found = answer(frame, self._of, Tracks)
         counters = self._counters.setdefault(
             frame.stream, {zone.name: _Counter() for zone in self._zones}
         )
         before = self._places.get(frame.stream, {})
-        now = {each.id: self._place(each) for each in found.tracks if each.frames >= _COUNTS_FROM}
+        now = {each.id: self._place(each) for each in found.tracks if each.seen >= _COUNTS_FROM}
         for zone in self._zones:
             counter = counters[zone.name]
             if isinstance(zone, Region):

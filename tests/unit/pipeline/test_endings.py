@@ -8,11 +8,13 @@ from dataclasses import dataclass
 import pytest
 
 from edge_sdk.errors import UnavailableError, UsageError
+from edge_sdk.pipeline.channel import Channel
 from edge_sdk.pipeline.crew import PATIENCE_S, SOURCE_PATIENCE_S
 from edge_sdk.pipeline.fake_clock import FakeClock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.parts import Running
 from edge_sdk.pipeline.pipeline import Pipeline
+from edge_sdk.pipeline.stages import Parallel
 from tests.unit.pipeline.test_pipeline import Camera, Kept, Work
 
 FOR_EVER_S = 10**6
@@ -83,6 +85,38 @@ def test_who_is_slow_is_not_taken_for_hanging():
     assert report.taken == report.done >= 4
     assert clock.now() > 3 * PATIENCE_S
     assert sink.left_with is None
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_a_source_that_waits_at_a_full_queue_hands_no_frame_over_that_nobody_counts(lanes: int):
+    clock = FakeClock()
+    slow = [Work(clock, 0.9 * PATIENCE_S, "slow") for _ in range(lanes)]
+    sink = Stopper(clock, at=1)
+    pipeline = Pipeline(Camera(100, live=False), [Parallel(slow)], [sink], clock=clock, capacity=1)
+    sink.pipeline = pipeline
+    report = pipeline.run()
+    assert report.done >= 2
+    assert report.taken == report.done + sum(report.dropped.values())
+
+
+def test_a_queue_that_has_ended_takes_nothing():
+    clock = FakeClock()
+    channel: Channel[int] = Channel(clock, 1)
+    answers: list[bool] = []
+
+    def put_two() -> None:
+        answers.append(channel.put(1))
+        answers.append(channel.put(2))  # waits for room
+
+    def end() -> None:
+        clock.sleep(1)
+        channel.end()
+
+    clock.start("puts", put_two)
+    clock.start("ends", end)
+    clock.sleep(2)
+    assert answers == [True, False]
+    assert channel.take(5) == [1]
 
 
 def test_a_source_that_hangs_is_left_behind_and_what_came_is_kept():

@@ -174,7 +174,9 @@ def test_crops_are_limited_and_need_boxes(brightness):
     edge = frame(box(1.0, 1.0, 0.001))
     assert len(Crops(brightness, "found").process(edge).answers["crops"]) == 1
     assert Crops(brightness, "found").process(frame()).answers["crops"] == ()
-    with pytest.raises(UsageError, match="Boxes of the stage 'faces' are wanted") as caught:
+    with pytest.raises(
+        UsageError, match="Boxes or Tracks of the stage 'faces' is wanted; it has answered nothing"
+    ) as caught:
         Crops(brightness, "faces").process(frame())
     assert "found" in caught.value.hint
 
@@ -223,7 +225,7 @@ def test_who_is_gone_is_forgotten_and_others_are_others():
     assert [(each.id, each.box.index) for each in other] == [(2, 0), (3, 1)]
     (foreign,) = tracker.process(frame(box(0.5, 0.5), stream="b")).answers["tracks"].tracks
     assert foreign.id == 4
-    with pytest.raises(UsageError, match="follows boxes"):
+    with pytest.raises(UsageError, match="Boxes of the stage 'faces' is wanted"):
         Tracker("faces").process(frame())
 
 
@@ -262,7 +264,7 @@ def test_a_line_has_ends_and_sides():
     ):
         with pytest.raises(UsageError, match="The zone"):
             Zones(bad)
-    with pytest.raises(UsageError, match="objects of a tracker"):
+    with pytest.raises(UsageError, match="Tracks of the stage 'tracks' is wanted"):
         Zones([line]).process(frame())
 
 
@@ -330,7 +332,7 @@ def test_a_background_needs_a_mask_and_covers_everything_without_a_person():
     )
     assert (barred.picture[:, :30] == (16, 32, 48)).all()
     assert np.array_equal(barred.picture[:, 50:], picture[:, 50:])
-    with pytest.raises(UsageError, match="mask of the stage 'person' is wanted"):
+    with pytest.raises(UsageError, match="Mask of the stage 'person' is wanted"):
         stage.process(frame(picture=picture))
     with pytest.raises(UsageError, match="is no colour"):
         Background("person", "#12")
@@ -360,7 +362,7 @@ def test_answers_are_drawn_in_their_colours():
     assert (shown.rgb() != (200, 30, 30)).any()
     alone = Drawing("count").process(frame(picture=picture).answered("count", 3))
     assert alone.picture is picture
-    with pytest.raises(UsageError, match="the stage 'fuond' are to be drawn") as caught:
+    with pytest.raises(UsageError, match="An answer of the stage 'fuond' is wanted") as caught:
         Drawing("fuond").process(frame(picture=picture))
     assert "found" in caught.value.hint
 
