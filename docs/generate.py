@@ -37,7 +37,7 @@ RESULT_WORDS = {
     "audit verify": "edge_sdk.audit.chain:AuditReport",
     "bench": "edge_sdk.spec.bench:BenchReport",
     "convert": "converters.conversion:Conversion",
-    "demo video": "edge_sdk.demos.video:VideoReport",
+    "demo video": "edge_sdk.demos.video_report:VideoReport",
     "debug": "converters.debug:DebugReport",
     "doctor": "edge_sdk.machine.checkup:Diagnosis",
     "inspect": "edge_sdk.cli.inspect:Inspection",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -136,6 +136,38 @@ def check_writable(path: Path) -> None:
             probe.flush()
     except OSError as error:
         raise disk_error(error, path) from error
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether both name the same file, or will once it is there: through links of either kind."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there yet, or cannot be looked at
+        return one.resolve() == other.resolve()
+
+
+def refuse_overwriting(outputs: Mapping[str, Path | None], inputs: Iterable[Path | None]) -> None:
+    """Refuse to write over an input, or two outputs into one file.
+
+    Args:
+        outputs: by the option that names them.
+        inputs: all that is read.
+
+    Raises:
+        UsageError: says which.
+    """
+    read = [path for path in inputs if path is not None]
+    written: dict[str, Path] = {}
+    for option, path in outputs.items():
+        if path is None:
+            continue
+        another = f"Name another file for {option}."
+        if any(same_file(path, each) for each in read):
+            raise UsageError(f"{path} is an input and would be overwritten.", another)
+        for other, taken in written.items():
+            if same_file(path, taken):
+                raise UsageError(f"{other} and {option} are the same file, {path}.", another)
+        written[option] = path
 
 
 @contextmanager

@@ -20,7 +20,7 @@ def main(source: str, video: str, lines: str) -> None:
         pipeline = Pipeline(
             clip,
             stages=[Model(session, "faces"), Tracker("faces"), Drawing("tracks")],
-            sinks=[Recording(video, clip.fps), JsonLines(lines)],
+            sinks=[Recording(video), JsonLines(lines)],
         )
         report = pipeline.run()
     print(f"{report.done} frames, {report.fps:.0f} a second: {video}, {lines}")

@@ -78,7 +78,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Do it; what came of it."""
-    from edge_sdk.demos.video import VideoDemo, described
+    from edge_sdk.demos.video import VideoDemo
+    from edge_sdk.demos.video_report import described
 
     demo = VideoDemo(
         source=args.input,

@@ -61,8 +61,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> Outcome:
     """Load, answer every frame, report."""
     from edge_sdk.cli.run_report import RunReport, describe, latency
-    from edge_sdk.files import check_writable
+    from edge_sdk.files import check_writable, refuse_overwriting
 
+    refuse_overwriting({"--output": args.output, "--draw": args.draw}, _read(args))
     if args.output:
         check_writable(args.output)
     with load_model(args, guard=_limits(args.guard)) as session, audit_of(args) as trail:
@@ -90,6 +91,13 @@ def run(args: argparse.Namespace) -> Outcome:
     if args.output:
         _write_lines(args.output, answers)
     return Outcome(report, describe(report))
+
+
+def _read(args: argparse.Namespace) -> Iterator[Path | None]:
+    """The files that it reads."""
+    yield from (args.model, args.preprocess, args.labels)
+    for path in args.inputs:
+        yield from path.iterdir() if path.is_dir() else [path]
 
 
 def _limits(asked: str | None) -> InputLimits | bool:
@@ -258,7 +266,7 @@ def _told(frames: Iterable[Any], label: str, source: Source) -> Iterator[Any]:
         yield frame
         if (now := time.monotonic()) - shown_at > _PROGRESS_EVERY_S:
             shown_at = now
-            whole = f"/{source.announced}" if source.announced else ""
+            whole = f"/{source.expected}" if source.expected else ""
             print(f"\r\x1b[K{label}: {count}{whole} frames", end="", file=sys.stderr, flush=True)
     print("\r\x1b[K", end="", file=sys.stderr, flush=True)
 

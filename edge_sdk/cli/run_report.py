@@ -62,7 +62,8 @@ class SourceReport(Word, frozen=True, kw_only=True):
     Attributes:
         frames: how many were answered.
         announced: how many a video's header speaks of, 0 if it does not say; more than ``frames``
-            and ``refused`` together means that the rest is missing or damaged.
+            and ``refused`` together means that the rest is missing or damaged. Of a picture file,
+            how many are in it: only the first is looked at.
         refused: how many the guard did not let through, by reason.
         drawn: the file that the drawing went to.
     """
@@ -83,6 +84,8 @@ class SourceReport(Word, frozen=True, kw_only=True):
                 f"{self.path}: only {read} of the {self.announced} frames that it announces "
                 "could be read; the rest is missing or damaged"
             )
+        if self.kind == "picture" and self.announced > 1:
+            return f"{self.path}: only the first of its {self.announced} pictures is looked at"
         return ""
 
 

@@ -12,7 +12,6 @@ Who runs the models, ours or MediaPipe Tasks, is ``video_models``.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -21,64 +20,32 @@ from typing import Any, Literal
 
 from edge_sdk.broker import Credentials
 from edge_sdk.demos.assets import asset
+from edge_sdk.demos.video_files import is_stills, recorder, target_of
 from edge_sdk.demos.video_models import FAR_FACES, NEAR_FACES, PERSON, asking
+from edge_sdk.demos.video_report import VideoReport
+from edge_sdk.demos.watched import Counted, length, run_until_told
 from edge_sdk.errors import UnavailableError, UsageError
-from edge_sdk.pipeline import Frame, Pipeline, PipelineReport, Stage
-from edge_sdk.pipeline.metrics import Spread, StageReport
+from edge_sdk.files import refuse_overwriting
+from edge_sdk.pipeline import Pipeline, PipelineReport, Stage
+from edge_sdk.pipeline.names import VIDEO_SUFFIX
 from edge_sdk.pipeline.outputs import (
     JsonLines,
     LivePage,
     MqttTopic,
-    PictureFolder,
-    Recording,
     Window,
 )
 from edge_sdk.pipeline.outputs.page import parse_address
 from edge_sdk.pipeline.parts import FrameSink, FrameSource
-from edge_sdk.pipeline.sinks import VIDEO_CODECS, VIDEO_SUFFIX
 from edge_sdk.pipeline.sources import ClipSource, FolderSource, open_source
+from edge_sdk.pipeline.sources.files import files_of
 from edge_sdk.pipeline.stages import Background, BlurFaces, SideBySide, Tracker
-from edge_sdk.spec import Boxes, Word
-from edge_sdk.text import table
 
 Effect = Literal["faces", "background", "both"]
 
 CLIP = "carphone"
 TOPIC = "edgeloop/video"
 """Where answers go if no topic is named."""
-
-_TELL_S = 0.5
-
-
-class VideoReport(Word, frozen=True, kw_only=True):
-    """What ``edge demo video`` did.
-
-    Attributes:
-        input, effect, output: as asked for; output is None where only a page was shown.
-        page: the live page's address, or None.
-        backend: by which the models ran, if one was asked for.
-        taken, frames: frames that the source gave, and that got through.
-        dropped: the others, by stage and reason.
-        missed: what got through and no further, by sink and reason.
-        with_faces: in how many of them faces were found; None where none were looked for.
-        seconds, fps, age_ms, stages, warnings: as ``edge_sdk.pipeline.PipelineReport``.
-    """
-
-    input: str
-    effect: str
-    output: str | None
-    page: str | None
-    backend: str | None
-    taken: int
-    frames: int
-    dropped: dict[str, int]
-    missed: dict[str, int]
-    with_faces: int | None
-    seconds: float
-    fps: float
-    age_ms: Spread
-    stages: dict[str, StageReport]
-    warnings: tuple[str, ...]
+_MQTT = "mqtt"
 
 
 @dataclass
@@ -121,10 +88,10 @@ class VideoDemo:
         shown = self._shown(source)
         page = next((each for each in shown if isinstance(each, LivePage)), None)
         target = self._target(source, shown=bool(shown))
-        counted = _Counted(self.progress, _length(source))
+        counted = Counted(self.progress, length(source))
         sinks = self._told()
         if target is not None:
-            sinks.append(_recorder(target, source))
+            sinks.append(recorder(target))
         with ExitStack() as stack:
             stages = self._stages(source, stack)
             pipeline = Pipeline(source, stages, [*sinks, *shown], on_done=counted.count)
@@ -136,7 +103,7 @@ class VideoDemo:
                 found = self._play(pipeline, until_told=bool(shown) or source.live)
             finally:
                 counted.rest()
-        if self.mqtt is not None and 0 < found.done == _missed(found, MqttTopic.name):
+        if self.mqtt is not None and 0 < found.done == _missed(found, _MQTT):
             raise UnavailableError(
                 f"Not one of {found.done} messages got to {self.mqtt}. {' '.join(found.warnings)}",
                 "Look at its address, name and password."
@@ -209,7 +176,7 @@ class VideoDemo:
             told.append(JsonLines(self.lines))
         if self.mqtt is not None:
             url, topic = _broker_and_topic(self.mqtt)
-            told.append(MqttTopic(url, topic, credentials=self._login()))
+            told.append(MqttTopic(url, topic, credentials=self._login(), name=_MQTT))
         return told
 
     def _login(self) -> Credentials:
@@ -223,29 +190,21 @@ class VideoDemo:
         return Credentials(self.mqtt_user, password)
 
     def _target(self, source: FrameSource, *, shown: bool) -> Path | None:
-        if self.output is None:
-            if shown:
-                return None
-            return Path(f"demo-{self.effect}{'' if _is_stills(source) else VIDEO_SUFFIX}")
-        suffix = self.output.suffix.lower()
-        if _is_stills(source) and suffix:
-            raise UsageError(
-                f"Pictures go to a folder, not to {self.output}.",
-                f"--output {self.output.with_suffix('')}",
-            )
-        if not _is_stills(source) and suffix and suffix not in VIDEO_CODECS:
-            raise UsageError(
-                f"{self.output} does not end as a video that OpenCV writes.",
-                f"--output {self.output.with_suffix(VIDEO_SUFFIX)}",
-            )
-        if self.source and suffix and self.output.resolve() == Path(self.source).resolve():
-            raise UsageError(
-                f"{self.output} is the input and would be overwritten.", "--output another.mp4"
-            )
-        return self.output
+        """Where the pictures go, if anywhere; nothing that is read is written over."""
+        if self.output is not None:
+            target = target_of(self.output, source)
+        elif shown:
+            target = None
+        else:
+            target = Path(f"demo-{self.effect}{'' if is_stills(source) else VIDEO_SUFFIX}")
+        room = Path(self.background) if self.background else None
+        named = [room, self.faces_model, self.person_model, self.mqtt_password_file]
+        outputs = {"--output": target, "--lines": self.lines}
+        refuse_overwriting(outputs, [*files_of(source), *named])
+        return target
 
     def _stages(self, source: FrameSource, stack: ExitStack) -> list[Stage]:
-        stills = _is_stills(source)
+        stills = is_stills(source)
         beside = SideBySide()
         stages: list[Stage] = []
         how: dict[str, Any] = {"backend": self.backend, "video": not stills, "live": source.live}
@@ -271,109 +230,10 @@ class VideoDemo:
             timer.daemon = True
             timer.start()
         try:
-            return _until_told(pipeline) if until_told else pipeline.run()
+            return run_until_told(pipeline) if until_told else pipeline.run()
         finally:
             if timer is not None:
                 timer.cancel()
-
-
-def described(report: VideoReport) -> str:
-    """The report for a person."""
-    if not report.taken:
-        return "\n".join(("No frame has come.", *report.warnings))
-    rows = [
-        (name, str(each.frames), *(_ms(value) for value in (each.ms.p50, each.ms.p99)))
-        for name, each in report.stages.items()
-    ]
-    lines = [table(("stage", "frames", "p50", "p99"), rows, "<>>>"), ""]
-    faces = "" if report.with_faces is None else f", faces in {report.with_faces}"
-    lines.append(
-        f"{report.frames} of {report.taken} frames{faces}; {report.fps:.1f} frames a second, "
-        f"age at the end p50 {_ms(report.age_ms.p50)}, p99 {_ms(report.age_ms.p99)}"
-    )
-    lines += [f"{count} dropped, {why}" for why, count in report.dropped.items()]
-    lines += [f"{count} missed, {why}" for why, count in report.missed.items()]
-    lines += report.warnings
-    if report.output:
-        lines.append(f"Look at {report.output}")
-    return "\n".join(lines)
-
-
-def _ms(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f} ms"
-
-
-class _Counted:
-    """Counts the frames, and those with faces in them; tells a person how far it is.
-
-    Attributes:
-        with_faces: so many.
-        at_first: is done at the first frame.
-    """
-
-    def __init__(self, progress: Callable[[int, int], None] | None, length: int) -> None:
-        self.with_faces = 0
-        self.at_first: Callable[[], None] | None = None
-        self._progress, self._length = progress, length
-        self._frames, self._told_s = 0, time.monotonic()
-
-    def count(self, frame: Frame) -> None:
-        """Count one."""
-        if self.at_first is not None and not self._frames:
-            self.at_first()
-        found = frame.answers.get("faces")
-        self.with_faces += isinstance(found, Boxes) and bool(found.found)
-        self._frames += 1
-        if self._progress is not None and time.monotonic() - self._told_s > _TELL_S:
-            self._told_s = time.monotonic()
-            self._progress(self._frames, self._length)
-
-    def rest(self) -> None:
-        """All is done: a line about how far it is would be in the way."""
-        if self._progress is not None:
-            self._progress(self._length, self._length)
-
-
-def _missed(report: PipelineReport, sink: str) -> int:
-    """What the sink had to leave out."""
-    return sum(count for what, count in report.missed.items() if what.startswith(f"{sink}: "))
-
-
-def _length(source: FrameSource) -> int:
-    """How many frames will come, 0 where nobody knows."""
-    if isinstance(source, FolderSource):
-        return len(source.stills)
-    return source.clip.announced if isinstance(source, ClipSource) and not source.live else 0
-
-
-def _until_told(pipeline: Pipeline) -> PipelineReport:
-    """Run a pipeline whose good end is Ctrl-C: what it records is then finished, and kept."""
-    outcome: list[Any] = []
-    done = threading.Event()
-
-    def work() -> None:
-        try:
-            outcome.append(pipeline.run())
-        except BaseException as error:  # noqa: BLE001 - raised below, in the main thread
-            outcome.append(error)
-        finally:
-            done.set()
-
-    thread = threading.Thread(target=work, name="pipeline", daemon=True)
-    try:
-        thread.start()
-        while not done.wait(0.2):
-            pass
-    except KeyboardInterrupt:
-        if not thread.is_alive() and not outcome:
-            raise  # it came before there was anything to end
-        pipeline.stop()
-        done.wait()
-    (found,) = outcome
-    if isinstance(found, BaseException):
-        raise found
-    report: PipelineReport = found
-    return report
 
 
 def _broker_and_topic(text: str) -> tuple[str, str]:
@@ -383,11 +243,6 @@ def _broker_and_topic(text: str) -> tuple[str, str]:
     return f"{scheme}://{address}" if has_scheme else text, topic or TOPIC
 
 
-def _is_stills(source: FrameSource) -> bool:
-    return isinstance(source, FolderSource)
-
-
-def _recorder(target: Path, source: FrameSource) -> FrameSink:
-    if target.suffix.lower() in VIDEO_CODECS:
-        return Recording(target, source.fps, live=source.live)
-    return PictureFolder(target)
+def _missed(report: PipelineReport, sink: str) -> int:
+    """What the sink had to leave out."""
+    return sum(count for what, count in report.missed.items() if what.startswith(f"{sink}: "))

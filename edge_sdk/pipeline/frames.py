@@ -6,6 +6,7 @@ tell; a picture or video that turns out to be cut off is refused, or reported, w
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,15 @@ from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
 from edge_sdk.errors import UsageError
-from edge_sdk.pipeline.picture_file import can_write_picture, quiet, read_picture
+from edge_sdk.pipeline.containers import container_of
+from edge_sdk.pipeline.pace import UNKNOWN_FPS
+from edge_sdk.pipeline.picture_file import (
+    can_write_picture,
+    is_gif,
+    pictures_in,
+    quiet,
+    read_picture,
+)
 from edge_sdk.pipeline.pool import PicturePool
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture, interleave, turned
@@ -88,12 +97,18 @@ def _frame(picture: Picture, source: str, *words: Any) -> Frame:
 
 
 class Still:
-    """A picture file: one frame."""
+    """A picture file: one frame.
 
-    announced: int = 1
+    Attributes:
+        announced: how many pictures the file has; the frame is the first of them.
+        expected: how many frames will come.
+    """
+
+    expected: int = 1
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.announced = max(1, pictures_in(path))
 
     def frames(self) -> Iterator[Frame]:
         """Its one frame.
@@ -108,7 +123,10 @@ class Clip:
     """A video file.
 
     Attributes:
-        announced: how many frames its header speaks of, 0 if it does not say.
+        announced: how many frames its header speaks of, 0 if it does not say: containers without
+            a count, such as Matroska, do so only where the end of the file is missing, by their
+            duration. Fewer than these is a damaged file.
+        expected: about how many will come, by the decoder's guess; 0 if it has none.
         fps: frames per second, 0.0 if it does not say.
         width, height: pixels.
     """
@@ -117,10 +135,12 @@ class Clip:
         cv2 = import_cv2("Reading a video")
         self.path = path
         with _Capture(cv2, path) as video:
-            self.announced = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+            self.expected = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
             self.fps = max(0.0, float(video.get(cv2.CAP_PROP_FPS)))
             self.width = int(video.get(cv2.CAP_PROP_FRAME_WIDTH))
             self.height = int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        container = container_of(path)
+        self.announced = self.expected if container.counted or container.cut else 0
 
     def frames(
         self, colour: Literal["rgb", "bgr"] = "rgb", threads: int | None = None
@@ -135,7 +155,7 @@ class Clip:
             UsageError: there is not even one.
         """
         cv2 = import_cv2("Reading a video")
-        place, read, missed = 0, 0, 0
+        place, read, missed, last_s = 0, 0, 0, -math.inf
         pool = PicturePool()
         with _Capture(cv2, self.path, threads) as video:
             while missed <= _MOST_MISSED:
@@ -145,9 +165,12 @@ class Clip:
                     if colour == "rgb":
                         decoded = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
                     time_s = video.get(cv2.CAP_PROP_POS_MSEC) / 1000
+                    if not time_s > last_s:  # a decoder that does not say, or a file of pieces
+                        time_s = last_s + 1 / (self.fps or UNKNOWN_FPS)
+                    last_s = time_s
                     yield Frame(decoded, self.path, place, time_s, colour)
                     read, missed = read + 1, 0
-                elif place >= self.announced:
+                elif place >= self.expected:
                     break
                 else:
                     missed += 1
@@ -188,15 +211,16 @@ class _Capture:
 def open_sources(paths: Iterable[Path | str]) -> list[Source]:
     """The sources behind the paths, in order; a folder stands for its pictures, sorted by name.
 
+    An animated GIF is a video; in a folder, one of its pictures.
+
     Raises:
         UsageError: a path is missing, empty or neither picture nor video, or there is none.
         UnavailableError: OpenCV is not installed.
     """
-    cv2 = import_cv2("Reading pictures and videos")
     sources: list[Source] = []
     for path in map(Path, paths):
         if path.is_dir():
-            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_meant(cv2, p)]
+            stills = [p for p in sorted(path.iterdir()) if p.is_file() and _is_meant(p)]
             if not stills:
                 raise UsageError(
                     f"There are no pictures in the folder {path}.", f"ls {path}   # name the files"
@@ -206,8 +230,8 @@ def open_sources(paths: Iterable[Path | str]) -> list[Source]:
             raise UsageError(f"{path} does not exist.", f"ls {path.parent}")
         elif path.stat().st_size == 0:
             raise UsageError(f"{path} is empty.", "Copy or export it again.")
-        elif _is_picture(cv2, path):
-            sources.append(Still(path))
+        elif count := pictures_in(path):
+            sources.append(Clip(path) if count > 1 and is_gif(path) else Still(path))
         elif can_write_picture(path):  # FFmpeg would take a text called x.png for a video
             raise _unreadable(path)
         else:
@@ -217,17 +241,12 @@ def open_sources(paths: Iterable[Path | str]) -> list[Source]:
     return sources
 
 
-def _is_picture(cv2: Any, path: Path) -> bool:
-    with quiet(cv2):
-        return bool(cv2.haveImageReader(str(path)))
-
-
-def _is_meant(cv2: Any, path: Path) -> bool:
+def _is_meant(path: Path) -> bool:
     """Whether a file in a folder is one of its pictures: one that is called so and is none, since
     it is empty or damaged, is not passed over in silence. Hidden files are other programs' own.
     """
     named = can_write_picture(path) and not path.name.startswith(".")
-    return named or _is_picture(cv2, path)
+    return named or bool(pictures_in(path))
 
 
 def _unreadable(path: Path) -> UsageError:

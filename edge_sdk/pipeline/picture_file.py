@@ -11,11 +11,13 @@ import numpy as np
 
 from edge_sdk.errors import UsageError
 from edge_sdk.files import whole_file
+from edge_sdk.pipeline.picture_bytes import decodable
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
 
 _SILENT = 0
-_JPEG_START, _JPEG_SCAN, _JPEG_END = b"\xff\xd8", 0xDA, b"\xff\xd9"
+_GIF = b"GIF8"
+_SEVERAL = (_GIF, b"RIFF", b"II*\0", b"MM\0*")
 
 
 def read_picture(path: Path | str) -> Picture:
@@ -39,20 +41,43 @@ def read_picture(path: Path | str) -> Picture:
         ) from error
     if not data:
         raise UsageError(f"{path} is empty.", "Copy or export it again.")
+    whole = decodable(data)
+    decoded = None
     with quiet(cv2):
         try:
-            decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+            if whole is not None:
+                decoded = cv2.imdecode(np.frombuffer(whole, np.uint8), cv2.IMREAD_COLOR)
         except cv2.error as error:  # sizes that OpenCV finds absurd
             raise UsageError(
                 f"{path} cannot be decoded: {error.err}.", "Export it again."
             ) from error
-    if decoded is None or _is_cut_jpeg(data):
+    if decoded is None:
         raise UsageError(
             f"{path} is not a whole picture: it is cut off, damaged or something else.",
             f"file {path}   # says what it is; then copy or export it again",
         )
     picture: Picture = cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
     return picture
+
+
+def pictures_in(path: Path) -> int:
+    """How many pictures a file has of which ``read_picture`` reads the first; 0 if it is none.
+
+    Animated GIF and WebP, and TIFF with pages; what others have beyond the first is no picture.
+    """
+    cv2 = import_cv2("Reading a picture")
+    with quiet(cv2):
+        if not cv2.haveImageReader(str(path)):
+            return 0
+        with path.open("rb") as file:
+            several = file.read(4) in _SEVERAL
+        return max(1, int(cv2.imcount(str(path)))) if several else 1
+
+
+def is_gif(path: Path) -> bool:
+    """Whether its first bytes are a GIF's."""
+    with path.open("rb") as file:
+        return file.read(4) == _GIF
 
 
 def write_picture(path: Path | str, picture: Picture) -> None:
@@ -89,16 +114,3 @@ def quiet(cv2: Any) -> Iterator[None]:
         yield
     finally:
         log.setLogLevel(level)
-
-
-def _is_cut_jpeg(data: bytes) -> bool:
-    """Whether this is a JPEG without an end: OpenCV 4 fills what is missing with gray, in silence.
-
-    The end is looked for behind the headers, which may hold a whole small JPEG of their own.
-    """
-    if not data.startswith(_JPEG_START):
-        return False
-    at = len(_JPEG_START)
-    while at + 4 <= len(data) and data[at] == 0xFF and data[at + 1] != _JPEG_SCAN:
-        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-    return _JPEG_END not in data[at:]

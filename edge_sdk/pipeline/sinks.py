@@ -12,14 +12,11 @@ from typing import Any, Literal, Protocol
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Clip, Source
+from edge_sdk.pipeline.names import VIDEO_CODECS, VIDEO_SUFFIX, Names
+from edge_sdk.pipeline.pace import UNKNOWN_FPS
 from edge_sdk.pipeline.picture_file import can_write_picture, quiet, write_picture
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.processing.picture import Picture
-
-VIDEO_SUFFIX = ".mp4"
-VIDEO_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}
-"""By suffix, what every OpenCV can write: MPEG-4 part 2 and motion JPEG."""
-_UNKNOWN_FPS = 25.0
 
 
 class Sink(Protocol):
@@ -74,7 +71,7 @@ class VideoFile:
                 f"{path} does not end as a video that OpenCV writes.",
                 f"Call it {path.with_suffix(VIDEO_SUFFIX).name}.",
             )
-        self._fps = fps or _UNKNOWN_FPS
+        self._fps = fps or UNKNOWN_FPS
         self._cv2 = import_cv2("Writing a video")
         self._part: Path | None = None
         self._writer: Any = None
@@ -194,17 +191,14 @@ def _single(target: Path, sources: Sequence[Source]) -> Path:
 
 
 def _names_in(folder: Path, sources: Sequence[Source]) -> list[Path]:
-    """A file in the folder for each source, named after it, numbered where names meet."""
-    files: list[Path] = []
-    taken: set[str] = set()
-    for source in sources:
-        suffix = source.path.suffix if can_write_picture(source.path) else ".png"
-        if isinstance(source, Clip):
-            suffix = VIDEO_SUFFIX
-        name, count = source.path.stem + suffix, 1
-        while name in taken:
-            count += 1
-            name = f"{source.path.stem}-{count}{suffix}"
-        taken.add(name)
-        files.append(folder / name)
-    return files
+    """A file in the folder for each source, named after it."""
+    names = Names()
+    return [
+        folder
+        / (
+            names.new(source.path.stem, VIDEO_SUFFIX)
+            if isinstance(source, Clip)
+            else names.picture(source.path)
+        )
+        for source in sources
+    ]

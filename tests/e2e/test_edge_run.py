@@ -180,6 +180,24 @@ def test_a_cut_off_video_is_answered_as_far_as_it_goes_and_says_so(
     assert report["warnings"][0] in err
 
 
+def test_nothing_that_it_reads_is_written_over(edge, colours, tmp_path):
+    write_picture(tmp_path / "a.png", np.full((20, 30, 3), 90, np.uint8))
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")
+    (tmp_path / "labels.txt").write_text((colours / "labels.txt").read_text())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    words = ["run", colours / "colours.onnx", tmp_path, "--preprocess", colours / "spec.toml"]
+    labels = ["--labels", tmp_path / "labels.txt"]
+    for given, said in (
+        (["--output", tmp_path / "a.png"], "a.png is an input and would be overwritten"),
+        (["--draw", tmp_path / "hard.png"], "hard.png is an input and would be overwritten"),
+        (["--output", tmp_path / "labels.txt"], "labels.txt is an input"),
+        (["--output", tmp_path / "o", "--draw", tmp_path / "o"], "--output and --draw are the"),
+    ):
+        code, _, err = edge(*words, *labels, *given)
+        assert (code, said in err) == (2, True), err
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_pictures_are_classified(edge, edge_json, colours, tmp_path):
     for name, colour in (("a", (250, 0, 0)), ("b", (0, 0, 250))):
         write_picture(tmp_path / f"{name}.png", np.full((20, 30, 3), colour, np.uint8))

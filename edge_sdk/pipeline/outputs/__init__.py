@@ -12,7 +12,8 @@ from edge_sdk.pipeline.outputs.calls import Callback, Window
 from edge_sdk.pipeline.outputs.lines import JsonLines
 from edge_sdk.pipeline.outputs.mqtt import MqttTopic
 from edge_sdk.pipeline.outputs.page import LivePage
-from edge_sdk.pipeline.outputs.recording import PictureFolder, Recording
+from edge_sdk.pipeline.outputs.pictures import PictureFolder
+from edge_sdk.pipeline.outputs.recording import Recording
 
 __all__ = [
     "Callback",

@@ -12,7 +12,7 @@ import msgspec
 from edge_sdk.files import check_writable, disk_error
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.outputs.answers import frame_answers
-from edge_sdk.pipeline.parts import Running
+from edge_sdk.pipeline.outputs.fed import Fed, refuse_inputs
 
 
 class JsonLines:
@@ -20,30 +20,31 @@ class JsonLines:
 
     Args:
         path: the file, begun anew; or an open binary file, such as ``sys.stdout.buffer``.
+        name: for errors and metrics.
 
     Raises:
         UsageError: it cannot be written.
     """
 
-    name = "lines"
-
-    def __init__(self, path: Path | str | BinaryIO) -> None:
+    def __init__(self, path: Path | str | BinaryIO, *, name: str = "lines") -> None:
+        self.name = name
         self.path: Path | None = None
         self._file: BinaryIO | None = None
-        self._running: Running | None = None
+        self._running: Fed | None = None
         if isinstance(path, str | Path):
             self.path = Path(path)
             check_writable(self.path)
         else:
             self._file = path
 
-    def begin(self, running: Running) -> None:
-        """Called by the pipeline."""
+    def begin(self, running: Fed) -> None:
+        """Called by the pipeline. Raises UsageError where the file is one of its inputs."""
         self._running = running
+        if self.path is not None:
+            refuse_inputs(self.path, running)
+            self._file = self.path.open("wb")
 
     def __enter__(self) -> JsonLines:
-        if self.path is not None:
-            self._file = self.path.open("wb")
         return self
 
     def __exit__(self, *_: object) -> None:

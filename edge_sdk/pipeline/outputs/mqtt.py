@@ -38,17 +38,19 @@ class MqttTopic:
         url: ``mqtt://HOST[:PORT]`` or ``mqtts://…``.
         topic: where to; one, and no pattern of several.
         credentials: who we are to the broker.
+        name: for errors and metrics.
 
     Raises:
         UsageError: the URL or the topic cannot be used.
         UnavailableError: paho-mqtt is not installed.
     """
 
-    name = "mqtt"
-
-    def __init__(self, url: str, topic: str, *, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, url: str, topic: str, *, credentials: Credentials | None = None, name: str = "mqtt"
+    ) -> None:
         from edge_sdk.broker import Credentials, connect
 
+        self.name = name
         if not topic or set(topic) & set("#+\0") or len(topic.encode()) > 65535:
             raise UsageError(f"{topic!r} is no topic to publish on.", "home/porch/camera")
         self.topic = topic

@@ -12,7 +12,7 @@ from pathlib import Path
 from edge_sdk.errors import UsageError
 from edge_sdk.machine.cores import usable_cores
 from edge_sdk.pipeline.frames import Clip, Frame, Still
-from edge_sdk.pipeline.parts import Running
+from edge_sdk.pipeline.parts import FrameSource, Running
 from edge_sdk.pipeline.picture_file import quiet
 from edge_sdk.processing.opencv import import_cv2
 
@@ -46,15 +46,16 @@ class ClipSource:
         """
         shown = 0
         while not running.stopping:
-            read = 0
+            read = place = 0
             for frame in self._once(running, shown):
-                read += 1
+                read, place = read + 1, frame.index - shown + 1
                 yield frame
-            shown += read
-            if read < self.clip.announced and not running.stopping:
+            shown += place
+            there = max(place, self.clip.announced)  # its place tells of those that failed before
+            if read < there and not running.stopping:
                 running.metrics.warn(
-                    f"{self.clip.path}: {read} of {self.clip.announced} frames can be decoded; the "
-                    "file is cut off or damaged."
+                    f"{self.clip.path}: {read} of {there} frames can be decoded; the file is cut "
+                    "off or damaged."
                 )
             if not self._repeat or not read:
                 break
@@ -107,6 +108,17 @@ class FolderSource:
                     running.metrics.warn(error.message)
                     continue
                 read += 1
+                if still.announced > 1:
+                    running.metrics.warn(
+                        f"{still.path}: only the first of its {still.announced} pictures is used."
+                    )
                 yield frame.arrived(self.name, running.clock.now(), index)
         if failure is not None and not read:
             raise failure
+
+
+def files_of(source: FrameSource) -> list[Path]:
+    """The files that a source reads."""
+    if isinstance(source, FolderSource):
+        return [still.path for still in source.stills]
+    return [source.clip.path] if isinstance(source, ClipSource) else []

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from edge_sdk.errors import UsageError
-from edge_sdk.pipeline import Clip, Still, VideoFile, open_sources, write_picture
+from edge_sdk.pipeline import Clip, Pipeline, Still, VideoFile, open_sources, write_picture
+from edge_sdk.pipeline.sources import open_source
 
 WIDTH, HEIGHT, FRAMES, FPS = 64, 48, 20, 10.0
 
@@ -96,6 +97,45 @@ def test_the_first_bytes_decide_and_not_the_suffix(tmp_path):
     write_picture(tmp_path / "picture.png", picture(9))
     disguised = (tmp_path / "picture.png").rename(tmp_path / "picture.mp4")
     assert isinstance(open_sources([disguised])[0], Still)
+
+
+def animated(path, frames=6):
+    """A GIF, or TIFF, of so many pictures, a tenth of a second each."""
+    if path.suffix == ".gif":
+        animation = cv2.Animation()
+        animation.frames = [np.full((HEIGHT, WIDTH, 3), 20 * at, np.uint8) for at in range(frames)]
+        animation.durations = [100] * frames
+        assert cv2.imwriteanimation(str(path), animation)
+    else:
+        assert cv2.imwritemulti(str(path), [picture(20 * at) for at in range(frames)])
+    return path
+
+
+@pytest.mark.skipif(not hasattr(cv2, "Animation"), reason="OpenCV 4.10 writes no GIF")
+def test_an_animated_gif_is_a_clip_and_a_still_one_a_picture(tmp_path):
+    (clip,) = open_sources([animated(tmp_path / "moves.gif")])
+    assert isinstance(clip, Clip)
+    frames = list(clip.frames())
+    assert [frame.time_s for frame in frames] == pytest.approx([at / 10 for at in range(6)])
+    assert [frame.picture.mean() for frame in frames] == pytest.approx(range(0, 120, 20), abs=9)
+    (still,) = open_sources([animated(tmp_path / "still.gif", 1)])
+    assert isinstance(still, Still)
+    assert still.announced == 1
+
+
+def test_what_a_file_has_beyond_its_first_picture_is_told_of(tmp_path):
+    report = Pipeline(open_source(animated(tmp_path / "pages.tiff"))).run()
+    assert report.done == 1
+    assert report.warnings == (f"{tmp_path}/pages.tiff: only the first of its 6 pictures is used.",)
+
+
+@pytest.mark.skipif(not hasattr(cv2, "Animation"), reason="OpenCV 4.10 writes no GIF")
+def test_in_a_folder_an_animated_gif_is_one_of_its_pictures_and_that_is_told(tmp_path):
+    animated(tmp_path / "moves.gif")
+    write_picture(tmp_path / "a.png", picture(9))
+    report = Pipeline(open_source(tmp_path)).run()
+    assert report.done == 2
+    assert report.warnings == (f"{tmp_path}/moves.gif: only the first of its 6 pictures is used.",)
 
 
 def test_bad_inputs_are_named_before_any_work(tmp_path, video):

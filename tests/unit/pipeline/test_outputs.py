@@ -75,7 +75,7 @@ def test_a_live_recording_lasts_as_long_as_what_it_shows(tmp_path):
     clock = FakeClock()
     path = tmp_path / "live.mp4"
     source = Synthetic(64, 48, fps=30, frames=60)
-    report = Pipeline(source, [Slow()], [Recording(path, 30, live=True)], clock=clock).run()
+    report = Pipeline(source, [Slow()], [Recording(path, 30)], clock=clock).run()
     assert report.done < 25
     assert len(list(Clip(path).frames())) == pytest.approx(60, abs=3)
 
@@ -157,6 +157,23 @@ def test_pictures_keep_their_names_and_inputs_are_not_overwritten(tmp_path):
     ]
 
 
+def test_pictures_that_would_be_called_alike_are_numbered(tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("face.png", "face.jpg", "other.png"):
+        write_picture(tmp_path / "in" / name, np.full((8, 8, 3), 90, np.uint8))
+    (tmp_path / "in" / "other.png").rename(tmp_path / "in" / "face")  # a picture all the same
+    report = Pipeline(open_source(tmp_path / "in"), sinks=[PictureFolder(tmp_path / "out")]).run()
+    names = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert report.done == 3
+    assert names == ["face-2.png", "face.jpg", "face.png"]
+    # In the folder itself, `face` would become the `face.png` that is still to come.
+    before = {path: path.read_bytes() for path in (tmp_path / "in").iterdir()}
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    with pytest.raises(UsageError, match="would be overwritten"):
+        Pipeline(open_source(tmp_path / "in"), sinks=[PictureFolder(tmp_path / "link")]).run()
+    assert {path: path.read_bytes() for path in (tmp_path / "in").iterdir()} == before
+
+
 def test_lines_are_whole_and_hold_no_arrays(tmp_path):
     path = tmp_path / "found.jsonl"
     stream = io.BytesIO()
@@ -173,6 +190,31 @@ def test_lines_are_whole_and_hold_no_arrays(tmp_path):
     assert len(stream.getvalue().splitlines()) == 3
     with pytest.raises(UsageError):
         JsonLines(tmp_path / "none" / "x.jsonl")
+
+
+def test_lines_are_not_written_over_what_is_read(tmp_path):
+    path = tmp_path / "a.mp4"
+    Pipeline(Synthetic(64, 48, frames=3, live=False), sinks=[Recording(path)]).run()
+    before = path.read_bytes()
+    (tmp_path / "link").hardlink_to(path)
+    sources = [Synthetic(64, 48, frames=3, live=False), open_source(path)]
+    with pytest.raises(UsageError, match="link is an input and would be overwritten"):
+        Pipeline(sources, sinks=[JsonLines(tmp_path / "link")]).run()
+    assert path.read_bytes() == before
+
+
+def test_two_sinks_of_a_kind_have_names_of_their_own(tmp_path):
+    sinks = [
+        *(JsonLines(tmp_path / "a.jsonl"), JsonLines(tmp_path / "b.jsonl", name="more lines")),
+        *(Recording(tmp_path / "a.mp4"), Recording(tmp_path / "b.mp4", 10, name="coarse")),
+        *(PictureFolder(tmp_path / "a"), PictureFolder(tmp_path / "b", ".png", name="png")),
+        *(MqttTopic("mqtt://127.0.0.1:1", "a", name=name) for name in ("one", "other")),
+    ]
+    report = Pipeline(Synthetic(64, 48, frames=3, live=False), sinks=sinks).run()
+    assert {"lines", "more lines", "recording", "coarse", "pictures", "png"} < set(report.stages)
+    assert {where.partition(":")[0] for where in report.missed} == {"coarse", "one", "other"}
+    with pytest.raises(UsageError, match="called 'lines'"):
+        Pipeline(Synthetic(64, 48), sinks=[JsonLines(tmp_path / name) for name in ("c", "d")])
 
 
 def test_a_file_of_a_stream_is_called_after_it_once(tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import struct
+import zlib
 
 import cv2
 import numpy as np
@@ -66,6 +67,25 @@ def test_a_cut_off_photo_is_refused_though_its_thumbnail_is_whole(tmp_path):
     path.write_bytes(whole[:-200])
     with pytest.raises(UsageError, match="whole picture"):
         read_picture(path)
+
+
+def png_chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def test_nothing_is_printed_of_a_damaged_png_nor_of_a_profile_that_libpng_dislikes(tmp_path, capfd):
+    data, path = encoded(".png"), tmp_path / "a.png"
+    header = 8 + 25
+    odd = png_chunk(b"iCCP", b"x\0\0" + zlib.compress(b"no profile at all"))
+    path.write_bytes(data[:header] + odd + data[header:] + b"more")
+    assert np.array_equal(read_picture(path), PICTURE)
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 0x40
+    for bad in (data[: len(data) // 2], data[:-12], bytes(flipped), data[:8], data[:header]):
+        path.write_bytes(bad)
+        with pytest.raises(UsageError, match=r"a\.png is not a whole picture"):
+            read_picture(path)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_what_is_no_picture_is_refused(tmp_path):
