@@ -1,6 +1,6 @@
 # Each target installs what it needs, says so, and costs a second when nothing changed.
 .DEFAULT_GOAL := help
-.PHONY: help setup assets toolchains demo test test-pythons test-arm64 test-homeassistant torture bench zoo table check clean
+.PHONY: help setup assets toolchains demo test test-pythons test-arm64 test-homeassistant test-postgresql torture bench zoo table check clean
 
 help:  ## what can be made
 	@sed -n 's/^\([a-z0-9-]*\):.*## /make \1\t/p' Makefile | expand -t 25
@@ -33,6 +33,10 @@ test-arm64: assets  ## the built wheel on Debian for arm64, emulated (root; 5 mi
 test-homeassistant: assets  ## our wake words in a real Home Assistant (Python 3.13; 3 minutes, then 1)
 	@scripts/homeassistant >/dev/null
 	@.venv/bin/python -m pytest -q tests/e2e/test_home_assistant.py
+
+test-postgresql: setup  ## the fleet's store and a whole fleet on a real PostgreSQL (apt; a minute)
+	@scripts/apt postgresql
+	@.venv/bin/python -m pytest -q tests/contract/test_fleet_database.py tests/e2e/test_fleet_postgresql.py
 
 torture: assets  ## 200 times kill -9: fleet, broker and agents, in ten random orders (12 minutes)
 	@.venv/bin/python tests/torture/kills.py --seeds 10 --kills 20

@@ -27,7 +27,7 @@ from device_agent.application import Application, Surroundings, Trial
 from device_agent.config import AgentSettings, AppSettings
 from device_agent.core.backoff import Backoff
 from device_agent.core.events import Desired as DesiredEvent
-from device_agent.core.events import RollBack
+from device_agent.core.events import RollBack, Stopping
 from device_agent.core.owed import Owed
 from device_agent.core.probation import Terms
 from device_agent.download import Download
@@ -55,6 +55,8 @@ _log = logging.getLogger(__name__)
 
 DOWNLOAD_RETRY = Backoff(2.0, 60.0)
 WORKER_RESTART = Backoff(1.0, 60.0)
+STOPPING_S = 5.0
+"""For the journals to say that the agent was asked to end."""
 LATE_S = 20.0
 """What keeps an agent that ends for so long is written into the log."""
 
@@ -114,7 +116,14 @@ class Agent:
         around = self._surroundings()
         counter = self._counter
         self._apps = {
-            name: Application(name, self._configure(name, app), self._trial(), around, counter)
+            name: Application(
+                name,
+                self._configure(name, app),
+                self._trial(),
+                around,
+                counter,
+                limits=app.guarding_text,
+            )
             for name, app in settings.apps.items()
         }
 
@@ -143,6 +152,8 @@ class Agent:
             server.close()
             stopping.cancel()
             late = asyncio.get_running_loop().call_later(LATE_S, _say_what_runs)
+            if self._stopping.is_set():
+                await self._note_stopping()
             # Workers end first: their last windows still find their way into the outbox.
             await _ended(living)
             kept = asyncio.create_task(self._putting.join())
@@ -154,6 +165,14 @@ class Agent:
         for task in (*living, putting, broker):
             if not task.cancelled():
                 task.result()
+
+    async def _note_stopping(self) -> None:
+        """Before anything ends: whoever asked may not wait for long."""
+        asked = [asyncio.create_task(app.ask(Stopping())) for app in self._apps.values()]
+        if asked:
+            await asyncio.wait(asked, timeout=STOPPING_S)
+        for task in asked:
+            task.cancel()
 
     # ----------------------------------------------------------------------- what the fleet says
 
@@ -327,6 +346,7 @@ class Agent:
             window_s=self._settings.window_s,
             delegates=app.delegates,
             threads=app.threads,
+            guard=app.guarding,
             audit=str(self._folder.absolute() / "audit" / f"{name}.jsonl") if app.audit else "",
         )
 

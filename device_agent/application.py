@@ -98,7 +98,14 @@ class Application:
     """One application; a ``runner.Listener``."""
 
     def __init__(
-        self, name: str, configure: Configure, trial: Trial, around: Surroundings, newest: int
+        self,
+        name: str,
+        configure: Configure,
+        trial: Trial,
+        around: Surroundings,
+        newest: int,
+        *,
+        limits: str = "",
     ) -> None:
         """Read the journal; nothing happens before ``run``.
 
@@ -109,6 +116,7 @@ class Application:
             around: the rest of the agent.
             newest: counter of the newest Desired that the device believes. A journal that knows a
                 higher one is of another fleet, or of a time that was forgotten.
+            limits: see ``AppState``.
 
         Raises:
             UsageError: the journal cannot be read.
@@ -124,6 +132,7 @@ class Application:
         self._watching: Watching | None = None
         self._before = NOTHING
         self._delay = ""
+        self._limits = limits
         self._runner = around.make_runner(self, configure)
         self._telling = Telling(self.state)
 
@@ -132,7 +141,7 @@ class Application:
     @property
     def state(self) -> AppState:
         """What the fleet is told of it."""
-        return replace(view(self._update), problems=self._problems)
+        return replace(view(self._update), problems=self._problems, limits=self._limits)
 
     @property
     def _problems(self) -> tuple[str, ...]:

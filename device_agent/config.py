@@ -14,6 +14,7 @@ from edge_sdk.config import Configuration, Flag, PathText, read_configuration
 from edge_sdk.errors import ArtifactError, UsageError
 from edge_sdk.spec import decode
 from edge_sdk.spec.enrolment import Enrolment
+from edge_sdk.spec.guard import InputLimits, check_limits, describe_limits
 from edge_sdk.spec.manifest import Name
 
 PREFIX = "EDGELOOP_AGENT_"
@@ -36,6 +37,10 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
         audit: leave a record of every answer that is served, without its input, in the state's
             ``audit/NAME.jsonl``; ``edge audit verify`` checks it. One that cannot be written is
             counted and told, and holds up no answer.
+        guard: whether inputs are held to limits (``edge convert --guard``); the fleet is told if
+            not.
+        limits: a table of such limits, which take the place of those that artifacts declare; the
+            fleet is told.
     """
 
     source: Literal["folder", "video"]
@@ -44,6 +49,21 @@ class AppSettings(msgspec.Struct, frozen=True, kw_only=True):
     delegates: tuple[str, ...] = ()
     threads: Positive = 1
     audit: bool = False
+    guard: bool = True
+    limits: InputLimits | None = None
+
+    @property
+    def guarding(self) -> InputLimits | bool:
+        """As ``edge_sdk.load`` takes it: the artifact's limits, none, or these."""
+        return self.limits or self.guard
+
+    @property
+    def guarding_text(self) -> str:
+        """What the fleet is told of that; nothing where an artifact's limits are kept."""
+        if self.limits is not None:
+            told = describe_limits(self.limits, pictures=None) or "none of them"
+            return f"limits of the device's own: {told}"
+        return "" if self.guard else "limits are off on the device"
 
 
 def app_flags(text: str) -> dict[str, object]:
@@ -131,7 +151,23 @@ def read_settings(
             f"{settings.probation_s:g}: no version could pass.",
             "Raise probation_deadline_s.",
         )
+    for name, app in settings.apps.items():
+        _check_guard(name, app)
     return found
+
+
+def _check_guard(name: str, app: AppSettings) -> None:
+    if app.limits is None:
+        return
+    if not app.guard:
+        raise UsageError(
+            f"apps.{name} has limits, and guard = false, which is none.", "Leave out one of them."
+        )
+    try:
+        check_limits(app.limits)
+    except UsageError as error:
+        error.message = f"apps.{name}.limits: {error.message}"
+        raise
 
 
 def missing(settings: AgentSettings) -> list[str]:

@@ -15,12 +15,13 @@ from device_agent import ipc
 from device_agent.shadow import Answer
 from device_agent.sources import Input, Takes
 from edge_sdk.artifact import Artifact, ArtifactFolder, Golden
-from edge_sdk.errors import ArtifactError, UpdateError
+from edge_sdk.errors import ArtifactError, UpdateError, UsageError
+from edge_sdk.guard import InputGuard
 from edge_sdk.processing import Mask
 from edge_sdk.runtime import Session, load
 from edge_sdk.runtime.bench import random_inputs
 from edge_sdk.runtime.selfcheck import judge, unproven
-from edge_sdk.spec import Boxes, Classes, GoldenCheck, Placement, decode
+from edge_sdk.spec import Boxes, Classes, GoldenCheck, InputLimits, Placement, decode
 from edge_sdk.spec.contents import BASELINE
 from edge_sdk.spec.sketch import Baseline
 from edge_sdk.telemetry.features import Numbers, Probe
@@ -67,11 +68,18 @@ class Model:
         baseline: what it is compared with; None if it brought none.
         names: of the features that ``measure`` gives.
         placement: where its operations run.
-        guard: what its limits refuse; None if it declares none. ``answer`` does not ask it.
+        guard: what limits refuse; None if there are none. ``answer`` does not ask it.
+        whose: limits those are, in words.
     """
 
     def __init__(
-        self, digest: str, session: Session, baseline: Baseline | None, golden: Golden | None
+        self,
+        digest: str,
+        session: Session,
+        baseline: Baseline | None,
+        golden: Golden | None,
+        guard: InputGuard | None = None,
+        whose: str = "",
     ) -> None:
         self.digest = digest
         self.baseline = baseline
@@ -80,7 +88,7 @@ class Model:
         self.names = self._probe.names
         self.takes = Takes(session.engine_signature, session.processing.preprocess is not None)
         self.placement: Placement = session.placement
-        self.guard = session.guard
+        self.guard, self.whose = guard, whose
 
     def answer(self, given: Input) -> Inference:
         """Answer one input, as ``Session.predict`` does; arrays are fed as they are.
@@ -128,7 +136,13 @@ class Model:
 
 
 def load_model(
-    slot: str, digest: str, *, source: ipc.Source, delegates: tuple[str, ...], threads: int
+    slot: str,
+    digest: str,
+    *,
+    source: ipc.Source,
+    delegates: tuple[str, ...],
+    threads: int,
+    guard: InputLimits | bool,
 ) -> Model:
     """Load an artifact, check that it is the one that is meant, and warm it.
 
@@ -136,11 +150,12 @@ def load_model(
         slot: its folder, or an ``.edge`` file.
         digest: the artifact's.
         source: where its inputs will come from.
-        delegates, threads: as ``edge_sdk.load`` takes them.
+        delegates, threads, guard: as ``edge_sdk.load`` takes them.
 
     Raises:
         ArtifactError: it is corrupt, or another one.
-        UpdateError: nothing that comes from the source could feed it.
+        UpdateError: nothing that comes from the source could feed it, or the limits of this device
+            are not of what it takes.
         EdgeError: no engine here runs it.
     """
     path = Path(slot)
@@ -154,14 +169,18 @@ def load_model(
                 "Convert it with --preprocess SPEC.toml, or give the application a folder of "
                 "arrays.",
             )
-        golden = artifact.golden()
+        golden, limits = artifact.golden(), artifact.manifest.guard
         baseline = None
         if BASELINE in artifact:
             baseline = decode(artifact.read(BASELINE), Baseline, f"{path}: {BASELINE}")
     # The engine's own kernels are proven by ``Model.prove``; who is asked for beside them, here.
-    session = load(path, delegates=delegates or None, threads=threads, check=bool(delegates))
+    session = load(
+        path, delegates=delegates or None, threads=threads, check=bool(delegates), guard=False
+    )
+    whose = "the device's own" if isinstance(guard, InputLimits) else "the artifact's"
+    limits = (limits if guard else None) if isinstance(guard, bool) else guard
     try:
-        model = Model(digest, session, baseline, golden)
+        model = Model(digest, session, baseline, golden, _guard(session, limits, whose), whose)
         first = _first_input(session, golden)
         for _ in range(_WARM_UPS):
             model.answer(first)
@@ -169,6 +188,16 @@ def load_model(
         session.close()
         raise
     return model
+
+
+def _guard(session: Session, limits: InputLimits | None, whose: str) -> InputGuard | None:
+    """What inputs are held to, before the session rather than in it: warming is no input."""
+    if limits is None:
+        return None
+    try:
+        return InputGuard(session, limits)
+    except UsageError as error:
+        raise UpdateError(f"It cannot be held to {whose} limits: {error.message}") from error
 
 
 def _first_input(session: Session, golden: Golden | None) -> Input:

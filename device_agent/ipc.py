@@ -34,6 +34,7 @@ import msgspec
 from msgspec import field
 
 from edge_sdk.errors import EdgeError
+from edge_sdk.spec.guard import InputLimits
 from edge_sdk.spec.placement import Placement
 from edge_sdk.spec.sketch import Window
 from edge_sdk.spec.word import Word
@@ -73,6 +74,7 @@ class Configure(Word, frozen=True, kw_only=True, tag_field="word", tag="configur
         delegates: as ``edge_sdk.load`` takes them; none for the engine's best CPU path.
         threads: for CPU kernels; a device has other work to do.
         audit: the log that every served answer leaves a record in; empty for none.
+        guard: what inputs are held to: an artifact's own limits, none, or these.
     """
 
     app: str
@@ -82,6 +84,7 @@ class Configure(Word, frozen=True, kw_only=True, tag_field="word", tag="configur
     delegates: tuple[str, ...] = ()
     threads: int = 1
     audit: str = ""
+    guard: InputLimits | bool = True
 
 
 class Check(Word, frozen=True, kw_only=True, tag_field="word", tag="check"):

@@ -68,7 +68,7 @@ class Post:
             self.refused[refused.reason] += 1
             self.window.refused(refused.reason)
             if refused.reason != TOO_MANY:  # of those there are enough
-                why = f"the artifact's limits refuse it: {refused.reason}"
+                why = f"{self.model.whose} limits refuse it: {refused.reason}"
                 self.drought.missed(why, time.monotonic())
             return True
         return False

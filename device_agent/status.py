@@ -29,6 +29,8 @@ def describe(status: Status) -> str:
         if app.worker.refused:
             why = ", ".join(f"{count} {reason}" for reason, count in app.worker.refused.items())
             lines.append(f"{name}: its limits refused {why}")
+        if app.state.limits:
+            lines.append(f"{name}: {app.state.limits}")
         lines += [f"{name}: {problem}" for problem in app.state.problems]
         if app.worker.problem:
             lines.append(f"{name}: {app.worker.problem}")

@@ -72,6 +72,7 @@ class Loader:
             source=self._configuration.source,
             delegates=self._configuration.delegates,
             threads=self._configuration.threads,
+            guard=self._configuration.guard,
         )
 
     def _place(self, role: Role, command: ipc.Serve | ipc.Shadow) -> None:

@@ -17,6 +17,7 @@ from fleet.core.gate import Outcome, Trial, Verdict, judge
 from fleet.core.rollout import EFFECTS, GIVES_BACK, Goal, Group, Rollout, Stage
 from fleet.core.situation import Place, Standing, is_undecided, place, problems_of
 from fleet.core.tally import Tally, tally
+from fleet.served import Served
 from fleet.stores import devices, rollouts, telemetry
 from fleet.stores.devices import Device
 from fleet.stores.rollouts import Member
@@ -55,23 +56,25 @@ def group(rollout: Rollout, members: Iterable[Member], which: Group) -> list[Mem
     return [member for member in members if not member.canary and member.wave <= last]
 
 
-def has_given(rollout: Rollout, device: Device) -> bool:
+def has_given(rollout: Rollout, device: devices.Standing) -> bool:
     """Whether what the device was told last about the application came from this rollout."""
-    told = device.goal.apps.get(rollout.app) if device.goal else None
+    goal = device.goal
+    told = goal.apps.get(rollout.app) if goal else None
     return told is not None and told.rollout == rollout.id
 
 
-def is_awake(device: Device, now_ms: float, away_ms: float) -> bool:
+def is_awake(device: Device | devices.Standing, now_ms: float, away_ms: float) -> bool:
     """Whether anything came from it lately."""
     return device.seen_ms is not None and now_ms - device.seen_ms <= away_ms
 
 
 def read_situation(
-    connection: Connection, rollout: Rollout, now_ms: int, away_ms: float
+    connection: Connection, rollout: Rollout, now_ms: int, away_ms: float, counted: Served
 ) -> Situation:
     """Everything about a rollout that deciding needs.
 
     Args:
+        counted: what it has counted before is not counted again.
         away_ms: a device not heard from for so long is away.
     """
     members = tuple(rollouts.members_of(connection, rollout.id))
@@ -88,7 +91,7 @@ def read_situation(
     problems: dict[str, tuple[str, ...]] = {}
     told: list[str] = []
     away = undecided = 0
-    for device in devices.some(connection, goals):
+    for device in devices.standing(connection, goals):
         goal, member = goals[device.device]
         if goal in GIVES_BACK and not has_given(rollout, device):
             continue
@@ -115,7 +118,7 @@ def read_situation(
     )
     verdict = rollout.verdict
     if stage in _GATED:
-        served = _served(connection, rollout) if stage is Stage.ROLLING else {}
+        served = counted.of(connection, rollout) if stage is Stage.ROLLING else {}
         verdict = _judge(connection, rollout, stage, members, list(places.values()), served)
         if in_waves and standing.total:
             own = _judge_wave(connection, rollout, members, standing, served)
@@ -130,14 +133,14 @@ def read_situation(
     )
 
 
-def _place(rollout: Rollout, goal: Goal, member: Member, device: Device) -> Place:
+def _place(rollout: Rollout, goal: Goal, member: Member, device: devices.Standing) -> Place:
     said = device.reported
     return place(
         goal,
         rollout.candidate,
         member.incumbent,
         said.apps.get(rollout.app),
-        heard=device.goal is not None and said.counter >= device.goal.counter,
+        heard=device.told is not None and said.counter >= device.told,
     )
 
 
@@ -178,13 +181,6 @@ def _judge_wave(
         devices=standing.total,
         failed=standing.failed,
         beside=False,
-    )
-
-
-def _served(connection: Connection, rollout: Rollout) -> dict[str, Tally]:
-    """What every device served of the candidate, without latencies."""
-    return telemetry.sums(
-        connection, rollout.app, rollout.candidate.digest, "serve", rollout.created_ms
     )
 
 

@@ -39,7 +39,7 @@ from edge_sdk.spec.wire import (
     device_of,
 )
 from fleet.clock import Clock
-from fleet.core.reading import MOST, nonsense, nonsense_in_bench
+from fleet.core.reading import MOST, is_text, nonsense, nonsense_in_bench, nonsense_in_report
 from fleet.director import Director
 from fleet.stores import audit, benches, devices, telemetry
 from fleet.stores.store import Store
@@ -137,7 +137,8 @@ class Ingest:
         except FleetError as error:
             self._refuse("malformed", f"{device}: {error.message}")
             return
-        if len(envelope.outbox) > 64 or not 0 <= envelope.sequence <= MOST:
+        named = len(envelope.outbox) <= 64 and is_text(envelope.outbox)
+        if not named or not 0 <= envelope.sequence <= MOST:
             self._refuse("malformed", f"{device}: an outbox or a sequence that cannot be")
             return
         try:
@@ -223,6 +224,10 @@ class Ingest:
                     continue
                 answers.stored += 1
             match arrived.message:
+                case Hello(reported=said) | ReportedMessage(reported=said) if (
+                    wrong := nonsense_in_report(said)
+                ):
+                    self._refuse("malformed", f"{device}: a report was left out: {wrong}")
                 case Hello() as hello:
                     self._keep_hello(connection, device, hello, now_ms)
                     signed = self._director.introduce(connection, device, hello.reported.counter)

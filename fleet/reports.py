@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from edge_sdk.spec.deployment import AppState, ArtifactRef
 from fleet.core.rollout import Stage
-from fleet.core.situation import problems_of
+from fleet.core.situation import LONGEST_PROBLEM, problems_of
 from fleet.core.tally import Tally, tally
 from fleet.evidence import Situation
 from fleet.stores import artifacts, benches, devices, telemetry
@@ -70,6 +70,7 @@ def _app(said: AppState | None, wanted: ArtifactRef | None) -> AppReport:
         attempt=said.attempt,
         reason=said.reason,
         problems=problems_of(said),
+        limits=said.limits[:LONGEST_PROBLEM],
     )
 
 

@@ -38,6 +38,7 @@ from fleet.director import Director
 from fleet.evidence import Situation, group, has_given, is_awake, read_situation
 from fleet.refusals import ConflictError, NotFoundError
 from fleet.registry import find_artifact
+from fleet.served import Served
 from fleet.stores import audit, devices, rollouts
 from fleet.stores.devices import Device
 from fleet.stores.rollouts import Member
@@ -61,6 +62,7 @@ class Rollouts:
         self._director = director
         self._clock = clock
         self._away_ms = away_s * 1000
+        self._served = Served()
 
     async def start(
         self, artifact: str, app: str, selector: str, limits: Limits, pace: Pace
@@ -223,7 +225,8 @@ class Rollouts:
         members = rollouts.members_of(connection, rollout.id)
         for give in effects:
             those = group(rollout, members, give.group)
-            states = {d.device: d for d in devices.some(connection, [m.device for m in those])}
+            found = devices.standing(connection, [m.device for m in those])
+            states = {each.device: each for each in found}
             for member in those:
                 device = states[member.device]
                 if give.goal in GIVES_BACK and not has_given(rollout, device):
@@ -237,7 +240,7 @@ class Rollouts:
     def situation(self, connection: Connection, rollout: str) -> Situation:
         """Everything about a rollout that deciding needs. Raises NotFoundError."""
         current = self._one(connection, rollout)
-        return read_situation(connection, current, self._clock(), self._away_ms)
+        return read_situation(connection, current, self._clock(), self._away_ms, self._served)
 
     def _one(self, connection: Connection, rollout: str) -> Rollout:
         found = rollouts.one(connection, rollout)

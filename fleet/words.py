@@ -90,6 +90,7 @@ class AppReport(Word, frozen=True, kw_only=True):
         wanted: what the fleet told it to serve.
         serving, shadow, target: as in ``AppState``, as ``NAME@VERSION``; empty for none.
         problems: what is in the way there just now, as it said last.
+        limits: how inputs are guarded there, where that is not as its artifacts declare.
     """
 
     state: str
@@ -100,6 +101,7 @@ class AppReport(Word, frozen=True, kw_only=True):
     attempt: int = 0
     reason: str = ""
     problems: tuple[str, ...] = ()
+    limits: str = ""
 
 
 class DeviceReport(Word, frozen=True, kw_only=True):

@@ -31,6 +31,24 @@ class Changes:
         return answered.shows(np.ascontiguousarray(frame.picture[::-1]))
 
 
+class Picky:
+    """Refuses the second of every three frames."""
+
+    name = "picky"
+
+    def process(self, frame: Frame) -> Frame:
+        if frame.index % 3 == 1:
+            raise Refused("every third")
+        return frame
+
+
+class PickyBatch(Picky):
+    """The same, for several at once."""
+
+    def process_many(self, frames: list[Frame]) -> list[Frame | Refused]:
+        return [Refused("every third") if each.index % 3 == 1 else each for each in frames]
+
+
 class DrawsInPlace:
     """Paints a corner of the very picture it was given, as a person would."""
 

@@ -33,6 +33,11 @@ class Rebooted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Stopping(Event):
+    """The agent was asked to end, by a person or the machine: the restart is nobody's fault."""
+
+
+@dataclass(frozen=True, slots=True)
 class Crashed(Event):
     """The worker died, or stopped answering."""
 

@@ -28,7 +28,9 @@ class Update(Word, frozen=True, kw_only=True):
         serving: what was last committed; None if nothing serves.
         previous: what was committed before it.
         shadow: the candidate that runs beside it.
-        boots: restarts of the agent since this step of the attempt began.
+        boots: restarts of the agent since this step of the attempt began, of those that nobody had
+            asked for.
+        stopping: whether the agent was asked to end while a candidate was on trial.
         reason: why the last attempt ended as it did, or is still on probation; empty if it went
             well.
         refused: digests that failed here and are still wanted.
@@ -44,6 +46,7 @@ class Update(Word, frozen=True, kw_only=True):
     previous: ArtifactRef | None = None
     shadow: ArtifactRef | None = None
     boots: int = 0
+    stopping: bool = False
     reason: str = ""
     refused: tuple[Sha256, ...] = ()
 

@@ -49,6 +49,7 @@ from device_agent.core.events import (
     Rebooted,
     RollBack,
     Shadowed,
+    Stopping,
     Unfetchable,
     Unfit,
     Unhealthy,
@@ -61,7 +62,12 @@ from edge_sdk.spec.deployment import State as S
 
 MAX_BOOTS = 3
 """Restarts of the agent within one risky step before the candidate is held to be the cause: a model
-can take the whole machine down, and then there is nobody left to count its crashes."""
+can take the whole machine down, and then there is nobody left to count its crashes.
+
+A restart that somebody asked for does not count: an agent that hears SIGTERM (``systemctl restart``,
+a shutdown) says ``Stopping`` before it ends. A machine that lost its power counts, for it looks like
+one that a candidate has taken down; and to blame a candidate wrongly costs an attempt, to excuse it
+wrongly a device that never comes up again."""
 
 
 class IllegalEvent(EdgeError):
@@ -248,12 +254,21 @@ def step(update: Update, event: Event) -> tuple[Update, tuple[Effect, ...]]:
         raise IllegalEvent(
             f"{type(event).__name__} has no meaning in {update.state.value} ({update.role.value})."
         )
-    if isinstance(event, Rebooted) and in_flight(update) and update.state in BLAMED:
-        if update.boots >= MAX_BOOTS:
-            reason = f"the agent was restarted {update.boots + 1} times while {update.state.value}"
-            return step(update, BLAMED[update.state](update.attempt, reason))
-        update = replace(update, boots=update.boots + 1)
+    if isinstance(event, Rebooted):
+        unasked = not update.stopping
+        update = replace(update, stopping=False)
+        if unasked and _on_trial(update):
+            if update.boots >= MAX_BOOTS:
+                state = update.state.value
+                reason = f"the agent was restarted {update.boots + 1} times unasked while {state}"
+                return step(update, BLAMED[update.state](update.attempt, reason))
+            update = replace(update, boots=update.boots + 1)
     return _take(row, update, event)
+
+
+def _on_trial(update: Update) -> bool:
+    """Whether the end of the agent could be the candidate's doing."""
+    return in_flight(update) and update.state in BLAMED
 
 
 def _take(row: Row, update: Update, event: Event) -> tuple[Update, tuple[Effect, ...]]:
@@ -291,6 +306,10 @@ def _idle(update: Update, _: Event) -> Answer:
     if in_flight(update) or goal(update) is None:
         return update, ()
     return _pursue(update)
+
+
+def _stopping(update: Update, _: Event) -> Answer:
+    return (replace(update, stopping=True) if _on_trial(update) else update), ()
 
 
 def _pursue(update: Update) -> Answer:
@@ -370,4 +389,5 @@ ANYWHERE: dict[type[Event], Callable[[Update, Event], Answer]] = {
     Desired: _desired,
     Idle: _idle,
     RollBack: _roll_back,
+    Stopping: _stopping,
 }

@@ -144,7 +144,7 @@ class _Runner:
 
     def _infer(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         started = time.perf_counter_ns()
-        outputs = self.session.run(inputs)
+        outputs = self.session._ask(inputs)  # ``refusal`` has asked the guard
         self.milliseconds.append((time.perf_counter_ns() - started) / 1e6)
         return outputs
 

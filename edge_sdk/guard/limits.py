@@ -19,17 +19,9 @@ import msgspec
 from edge_sdk.errors import UsageError
 from edge_sdk.processing.spec_file import plain, refuse_unknown
 from edge_sdk.spec import Signature
-from edge_sdk.spec.guard import InputLimits
+from edge_sdk.spec.guard import OF_PICTURES, InputLimits, check_limits
 from edge_sdk.text import nearest
 from edge_sdk.toml_file import read_toml
-
-OF_PICTURES = (
-    *("min_size", "max_size", "min_luma", "max_luma", "max_burnt", "min_contrast"),
-    "min_sharpness",
-)
-"""Limits that an array has not."""
-WHITE = 255
-"""The luma of what is brightest; nothing deviates from its mean by more than half of it."""
 
 
 def read_limits(path: Path | str) -> InputLimits:
@@ -50,35 +42,6 @@ def read_limits(path: Path | str) -> InputLimits:
             f"{path}: {plain(error)}.", "python -m pydoc edge_sdk.spec.guard   # explains each"
         ) from error
     return check_limits(limits)
-
-
-def check_limits(limits: InputLimits) -> InputLimits:
-    """The same. Raises UsageError if nothing can pass them."""
-    if not limits.max_burnt <= 1:
-        raise UsageError(
-            f"max_burnt is {limits.max_burnt:g}, and no share of a picture.", "0.3 is 30 %."
-        )
-    # Asked so that a NaN, which would let everything pass, is refused.
-    if (
-        not limits.max_burnt >= 0
-        or not limits.min_luma < limits.max_luma
-        or limits.min_luma > WHITE
-        or limits.max_luma < 0
-        or not 0 <= limits.min_contrast <= WHITE / 2
-        or not 0 <= limits.min_sharpness < math.inf
-        or any(low > high for low, high in zip(limits.min_size, limits.max_size, strict=True))
-        or (limits.most_per_s is not None and not 0 < limits.most_per_s < math.inf)
-    ):
-        raise UsageError(
-            "No picture can pass these limits.", "For example min_luma = 20, max_luma = 235"
-        )
-    for name, (low, high) in limits.ranges.items():
-        if not low <= high:
-            raise UsageError(
-                f"Nothing is between {low:g} and {high:g}, the range of {name!r}.",
-                "The least comes first.",
-            )
-    return limits
 
 
 def check_travels(limits: InputLimits) -> InputLimits:
@@ -122,27 +85,3 @@ def check_fit(limits: InputLimits, signature: Signature, *, pictures: bool) -> I
         if tensors[name].dtype == "string":
             raise UsageError(f"The input {name!r} is text, which has no range.", "Leave it out.")
     return limits
-
-
-def describe_limits(limits: InputLimits, *, pictures: bool) -> str:
-    """Those that refuse something, for people: ``min_luma 20, min_contrast 2``.
-
-    Args:
-        limits: of a model.
-        pictures: whether it declares how a picture becomes its input.
-    """
-    none = InputLimits(min_contrast=0.0, finite=False)
-    ignored = {"finite"} if pictures else set(OF_PICTURES)
-    return ", ".join(
-        f"{name} {_told(getattr(limits, name))}".strip()
-        for name in limits.__struct_fields__
-        if name not in ignored and getattr(limits, name) != getattr(none, name)
-    )
-
-
-def _told(value: object) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name} {low:g} to {high:g}" for name, (low, high) in value.items())
-    if isinstance(value, tuple):
-        return " x ".join(map(str, value))
-    return "" if isinstance(value, bool) else f"{value:g}"

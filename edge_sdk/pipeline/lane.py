@@ -124,7 +124,11 @@ class Lane:
             self._metrics.begin(stage.name, batch[0])
             started = self._clock.now()
             try:
-                passed += whole(stage, _asked(stage, batch), len(batch))
+                for answer in whole(stage, _asked(stage, batch), len(batch)):
+                    if isinstance(answer, Refused):
+                        self._metrics.drop(stage.name, answer.reason)
+                    else:
+                        passed.append(answer)
             except Refused as refusal:
                 self._metrics.drop(stage.name, refusal.reason, len(batch))
             except Exception as error:  # noqa: BLE001 - raised there, with its place, or counted
@@ -146,15 +150,19 @@ def _asked(stage: Any, batch: list[Frame]) -> list[Any]:
     return [stage.process(batch[0])] if len(batch) == 1 else stage.process_many(batch)
 
 
-def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame]:
-    """What a stage answered. Raises UsageError here, or the next stage would have the blame."""
+def whole(stage: Stage, answered: list[Any], count: int) -> list[Frame | Refused]:
+    """What a stage answered, ``Refused`` in the place of a frame that goes no further.
+
+    Raises:
+        UsageError: it is nothing of the kind; here, or the next stage would have the blame.
+    """
     if len(answered) != count:
         raise UsageError(
             f"It answered {len(answered)} frames for {count}.",
-            "To drop frames of a batch, raise Refused for all, or let most be 1.",
+            "To drop one of a batch, answer Refused('why') in its place.",
         )
     for each in answered:
-        if not isinstance(each, Frame):
+        if not isinstance(each, Frame | Refused):
             raise UsageError(
                 f"It answered {type(each).__name__}, not a Frame.",
                 f"Let {type(stage).__name__}.process return the frame, or raise Refused('why').",

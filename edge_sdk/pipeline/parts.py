@@ -64,7 +64,8 @@ class Stage(Protocol):
     Five things more are done for a stage that has them: ``inline = True`` puts a cheap one into
     the thread of the one before it; ``begin(running)`` is called before the first frame, of a sink
     too; and one with ``most``, a number over 1, gets up to so many waiting frames at once, of
-    whatever streams, by ``process_many(frames)``, which answers as many frames in the same order.
+    whatever streams, by ``process_many(frames)``, which answers as many in the same order: the
+    frame that goes on, or ``Refused`` (not raised) in the place of one that does not.
     One that is a context manager is used as such around the run. In place of one that has
     ``copies`` those are used, each in a thread of its own.
 

@@ -25,6 +25,7 @@ from edge_sdk.pipeline.clock import Clock, WallClock
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.lane import whole
 from edge_sdk.pipeline.metrics import PipelineReport
+from edge_sdk.pipeline.parts import Refused
 from edge_sdk.pipeline.passing import Bytes, Connection, SharedMemory
 from edge_sdk.pipeline.stage_words import Did, Failed, Made, Make, difference
 from edge_sdk.processing.picture import Picture
@@ -134,17 +135,25 @@ def _raise(error: Exception) -> None:
 
 def _did(stage: Any, frames: list[Frame], running: _Running, kept: list[Bytes]) -> Did:
     before = [_kept(kept, at, frame.picture) for at, frame in enumerate(frames)]
-    if len(frames) == 1:
-        after = [stage.process(frames[0])]
-    elif hasattr(stage, "process_many"):
+    after: list[Any]
+    if len(frames) > 1 and hasattr(stage, "process_many"):
         after = stage.process_many(frames)
+    elif len(frames) > 1:
+        after = [_processed(stage, frame) for frame in frames]
     else:
-        after = [stage.process(frame) for frame in frames]
+        after = [stage.process(frames[0])]
     whole(stage, after, len(frames))
     return Did(
         frames=[difference(*each) for each in zip(frames, before, after, strict=True)],
         notes=running.told(),
     )
+
+
+def _processed(stage: Any, frame: Frame) -> Any:
+    try:
+        return stage.process(frame)
+    except Refused as refusal:
+        return refusal
 
 
 def _kept(kept: list[Bytes], at: int, picture: Picture) -> Bytes:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.parts import Refused
 from edge_sdk.pipeline.passing import Bytes
 from edge_sdk.processing.picture import Picture
 
@@ -59,11 +60,12 @@ class Did:
     """What came of it.
 
     Attributes:
-        frames: in the same order, with ``Kept`` in place of what they were given with.
+        frames: in the same order, with ``Kept`` in place of what they were given with; ``Refused``
+            for one that goes no further.
         notes: what the stage told the pipeline: a method of its metrics or ``stop``, and arguments.
     """
 
-    frames: list[Frame]
+    frames: list[Frame | Refused]
     notes: list[tuple[str, tuple[Any, ...]]]
 
 
@@ -85,8 +87,10 @@ class Failed:
     notes: list[tuple[str, tuple[Any, ...]]]
 
 
-def difference(given: Frame, before: Bytes, after: Frame) -> Frame:
+def difference(given: Frame, before: Bytes, after: Frame | Refused) -> Frame | Refused:
     """The frame without what the parent has. A picture may have been drawn on where it lies."""
+    if isinstance(after, Refused):
+        return after
     same = after.picture is given.picture and _equal(before, given.picture)
     new: Any = Kept.AS_IT_WAS if same else after.picture
     answers = {
@@ -96,8 +100,10 @@ def difference(given: Frame, before: Bytes, after: Frame) -> Frame:
     return replace(after, picture=new, answers=answers)
 
 
-def restored(given: Frame, difference: Frame) -> Frame:
+def restored(given: Frame, difference: Frame | Refused) -> Frame | Refused:
     """The frame that the child has sent the difference of."""
+    if isinstance(difference, Refused):
+        return difference
     picture: Any = difference.picture
     answers = {
         name: given.answers[name] if answer is Kept.AS_IT_WAS else answer

@@ -68,7 +68,7 @@ def load(
             leaves lengths open and no golden vectors have any; such a length is otherwise 1.
         check: run an artifact's golden vectors the first time that it is loaded this way on this
             machine, and do without a delegate that answers wrongly (``trial``).
-        guard: what ``predict`` refuses to ask the model about (``session.guard``): True takes the
+        guard: what the session refuses to ask the model about (``session.guard``): True takes the
             limits that an artifact declares, False none, and limits take their place.
         ready: ``"lazy"`` opens an artifact's model when it is first run, ``"loaded"`` now, and
             ``"warmed"`` runs it once besides, for what engines leave to the first run.

@@ -170,7 +170,7 @@ class Opening:
         """A session of it."""
         found = self.found
         signature, built = found.signature or model.signature, found.built or model.signature
-        session = Session(
+        session = self._kind()(
             model,
             signature,
             built,
@@ -191,6 +191,13 @@ class Opening:
         if self.limits is not None:
             _guard(session, self.limits, found.path)
         return session
+
+    def _kind(self) -> type[Session]:
+        if self.limits is None or self.found.preprocess is not None:
+            return Session
+        from edge_sdk.runtime.guarded import GuardedSession
+
+        return GuardedSession
 
 
 def _guard(session: Session, limits: InputLimits, path: Path) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from edge_sdk.explain import Explanation, Score
-    from edge_sdk.guard import InputGuard
+    from edge_sdk.guard import InputGuard, RefusedInput
     from edge_sdk.runtime.ahead import Ahead
 
 MAX_PENDING = 4
@@ -65,7 +65,9 @@ class Session(Closing):
         variant: id of the variant that runs, or the file's name for a bare model.
         processing: the declared pre- and postprocessing.
         raw: outputs come as the engine gives them, quantized integers included.
-        guard: what ``predict`` refuses, and how often it did; None where no limits are declared.
+        guard: what is refused, and how often it was; None where no limits are declared. Limits of
+            pictures hold for ``predict`` and ``predict_batch``, those of arrays for ``run``,
+            ``run_batch`` and ``run_async`` too.
     """
 
     def __init__(
@@ -148,6 +150,7 @@ class Session(Closing):
 
         Raises:
             UsageError: a name, dtype or shape that does not fit; the session stays usable.
+            RefusedInput: a model that takes arrays has limits, and they do not keep them.
         """
         one = self._one
         if one is not None and type(inputs) is dict and len(inputs) == 1:
@@ -186,6 +189,9 @@ class Session(Closing):
             outputs[name] = array if read is None else read(array)
         return outputs
 
+    _ask = run
+    """The same for whoever has asked the guard already (``runtime.guarded``)."""
+
     def check(self, inputs: Mapping[str, Array]) -> None:
         """Whether ``run`` would take these inputs: names, types, shapes; nothing is run.
 
@@ -218,6 +224,8 @@ class Session(Closing):
         Raises:
             UsageError: as ``run``; or the inputs differ in their number of rows, have none, or an
                 output has no axis of rows.
+            RefusedRows: a model that takes arrays has limits, and some rows do not keep them. It
+                says which and why, and holds the answers to the others.
         """
         from edge_sdk.runtime.batches import run_batch
 
@@ -280,9 +288,38 @@ class Session(Closing):
                 "Load it without raw, or use session.run(…).",
             )
         if self.processing.preprocess is None:
-            return self.processing.after(self.run(frame), None)
+            return self.processing.after(self._ask(frame), None)
         inputs, geometry = self.processing.before(frame)
-        return self.processing.after(self.run(inputs), geometry)
+        return self.processing.after(self._ask(inputs), geometry)
+
+    def predict_batch(
+        self, frames: Sequence[Any]
+    ) -> list[Classes | Boxes | Mask | dict[str, Array] | RefusedInput]:
+        """``predict`` of many frames: of pictures in as few runs as the model can do with.
+
+        Args:
+            frames: each as for ``predict``. Pictures are batches of the model's own size, or one if
+                it leaves that open; what takes arrays is run frame by frame (``run_batch``, of whole
+                arrays, is faster).
+
+        Returns:
+            In the place of each frame its answer; or the RefusedInput, not raised, of one that does
+            not keep the limits of the session's guard. To a rate limit a batch is one question.
+
+        Raises:
+            UsageError: as ``predict``.
+        """
+        from edge_sdk.runtime.batches import answer_many
+
+        kept: list[Any] = [None] * len(frames)
+        if self.guard is not None:
+            kept = self.guard.admit_many(frames)
+        asked = [frame for frame, refused in zip(frames, kept, strict=True) if refused is None]
+        if self.raw or self.processing.preprocess is None:
+            answers = iter([self._answer(frame) for frame in asked])
+        else:
+            answers = iter(answer_many(self, [(frame, "rgb") for frame in asked]))
+        return [next(answers) if refused is None else refused for refused in kept]
 
     def explain(
         self,

@@ -102,6 +102,8 @@ class AppState(Word, frozen=True, kw_only=True):
         refused: digests that this device gave up on, and will not try again by itself.
         problems: what is in the way just now, each with the time since when: bytes that do not
             come, no input, answers that cannot be recorded. None of it is the artifact's fault.
+        limits: how inputs are guarded, where the device's operator has it otherwise than artifacts
+            declare: switched off, or limits of the device's own; empty where theirs are kept.
     """
 
     serving: ArtifactRef | None = None
@@ -113,6 +115,7 @@ class AppState(Word, frozen=True, kw_only=True):
     reason: str = ""
     refused: tuple[Sha256, ...] = ()
     problems: tuple[str, ...] = ()
+    limits: str = ""
 
 
 class Reported(Word, frozen=True, kw_only=True):

@@ -95,7 +95,7 @@ def run_devices(args: argparse.Namespace) -> Outcome:
                     said.serving or "-",
                     f"{said.state} {beside}".strip(),
                     counts,
-                    printable("; ".join(filter(None, (said.reason, *said.problems)))),
+                    printable("; ".join(filter(None, (said.reason, *said.problems, said.limits)))),
                 )
             )
             where, counts = ("", "", ""), ""

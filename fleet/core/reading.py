@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from edge_sdk.spec.bench import BenchReport
+from edge_sdk.spec.deployment import Reported
 from edge_sdk.spec.manifest import NAME_PATTERN
 from edge_sdk.spec.sketch import Window
 
@@ -49,6 +50,18 @@ def nonsense(window: Window) -> str | None:
     return next((wrong for right, wrong in checks if not right), None)
 
 
+def nonsense_in_report(said: Reported) -> str | None:
+    """What is wrong with what a device says of itself; None if nothing is."""
+    numbers = [said.counter, *(app.attempt for app in said.apps.values())]
+    right = all(0 <= number <= MOST for number in numbers)
+    return None if right else "a counter or an attempt in it is impossible"
+
+
+def is_text(said: str) -> bool:
+    """Whether every database takes it: PostgreSQL's texts have no zero byte."""
+    return "\0" not in said
+
+
 def nonsense_in_bench(report: BenchReport) -> str | None:
     """What is wrong with a measurement; None if nothing is."""
     times = [
@@ -60,7 +73,10 @@ def nonsense_in_bench(report: BenchReport) -> str | None:
     words = [report.model, report.profile.name, *map(str, _leaves(msgspec.to_builtins(report)))]
     checks = (
         (0 < len(report.measurements) <= MOST_MEASUREMENTS, "it measures nothing, or too much"),
-        (0 < len(report.model) <= LONGEST_MODEL, "its model has no name that can be one"),
+        (
+            0 < len(report.model) <= LONGEST_MODEL and is_text(report.model),
+            "its model has no name that can be one",
+        ),
         (all(math.isfinite(n) and 0 <= n <= MOST for n in times), "a time in it is impossible"),
         (all(math.isfinite(n) and 0 <= n <= MOST for n in watts), "a power in it is impossible"),
         (all(len(word) <= LONGEST_WORD for word in words), "a word in it is too long"),

@@ -102,22 +102,26 @@ def counts(tallies: Iterable[Tally]) -> Tally:
 
 def tally(windows: Iterable[Window]) -> Tally:
     """Sum windows up. Latencies of another bin ratio than the first's cannot be added: left out."""
-    total = Tally()
-    for window in windows:
-        comparison = window.comparison
-        fits = not total.latency or window.latency.ratio == total.ratio
-        total += Tally(
-            inferences=window.inferences,
-            errors=window.errors,
-            crashes=window.crashes,
-            compared=comparison.compared if comparison else 0,
-            disagreed=comparison.disagreed if comparison else 0,
-            latency=window.latency.counts if fits else {},
-            ratio=window.latency.ratio if fits else total.ratio,
-            refused=window.refused,
-            unrecorded=window.unrecorded,
-        )
-    return total
+    every = list(windows)
+    latency, refused, ratio = Counter[int](), Counter[str](), LATENCY_RATIO
+    for window in every:
+        if not latency:
+            ratio = window.latency.ratio
+        if window.latency.ratio == ratio:
+            latency.update(window.latency.counts)
+        refused.update(window.refused)
+    comparisons = [window.comparison for window in every if window.comparison]
+    return Tally(
+        inferences=sum(window.inferences for window in every),
+        errors=sum(window.errors for window in every),
+        crashes=sum(window.crashes for window in every),
+        compared=sum(each.compared for each in comparisons),
+        disagreed=sum(each.disagreed for each in comparisons),
+        latency=dict(latency),
+        ratio=ratio,
+        refused=dict(refused),
+        unrecorded=sum(window.unrecorded for window in every),
+    )
 
 
 def _added(a: Mapping[K, int], b: Mapping[K, int]) -> dict[K, int]:

@@ -163,6 +163,7 @@ def device_rows(reports: list[DeviceReport]) -> list[Plain]:
                     "tone": _STATES.get(app.state, "calm"),
                     "reason": app.reason,
                     "problems": app.problems,
+                    "limits": app.limits,
                 }
                 for name, app in report.apps.items()
             ]

@@ -14,7 +14,8 @@ FLEET = "fleet"
 def note(
     connection: Connection, at_ms: int, who: str, what: str, subject: str, detail: str = ""
 ) -> None:
-    """Write one line."""
+    """Write one line. ``detail`` may be a device's own words, in which anything may stand."""
+    detail = detail.replace("\0", "\N{REPLACEMENT CHARACTER}")  # PostgreSQL takes none
     connection.execute(
         insert(events).values(at_ms=at_ms, who=who, what=what, subject=subject, detail=detail)
     )

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from edge_sdk.spec.deployment import Desired, Reported, Signed
 from edge_sdk.spec.profile import DeviceProfile
-from fleet.core.twins import Voices
+from fleet.core.twins import LONGEST_BOOT, Voices
 from fleet.stores.packing import pack, unpack
 from fleet.stores.tables import desired, devices, reported
 
@@ -33,6 +33,28 @@ class Device:
     reported: Reported = field(default_factory=Reported)
     goal: Desired | None = None
     voices: Voices = field(default_factory=Voices)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a rollout goes by of a device: all of them are looked at once a second.
+
+    Attributes:
+        device, seen_ms, reported: as of ``Device``.
+        told: counter of the newest Desired that was signed for it; None before the first.
+        signed: that Desired, as it was kept.
+    """
+
+    device: str
+    seen_ms: int | None
+    reported: Reported
+    told: int | None
+    signed: bytes | None
+
+    @property
+    def goal(self) -> Desired | None:
+        """What it was told, decoded: few stages ask for that."""
+        return None if self.signed is None else _goal(self.signed)
 
 
 _BLANK = {"profile": None, "boot": "", "seen_ms": None, "voices": None}
@@ -93,14 +115,24 @@ def enrolled(connection: Connection, ids: Iterable[str]) -> set[str]:
     return found
 
 
+_SAID_AND_TOLD = devices.outerjoin(reported, reported.c.device == devices.c.device).outerjoin(
+    desired, desired.c.device == devices.c.device
+)
 _WHOLE = (
+    select(devices, reported.c.reported, desired.c.signed)
+    .select_from(_SAID_AND_TOLD)
+    .where(_HERE)
+    .order_by(devices.c.device)
+)
+_STANDING = (
     select(
-        devices,
+        devices.c.device,
+        devices.c.seen_ms,
         reported.c.reported,
+        desired.c.counter,
         desired.c.signed,
     )
-    .outerjoin(reported, reported.c.device == devices.c.device)
-    .outerjoin(desired, desired.c.device == devices.c.device)
+    .select_from(_SAID_AND_TOLD)
     .where(_HERE)
     .order_by(devices.c.device)
 )
@@ -125,6 +157,24 @@ def some(connection: Connection, ids: Iterable[str]) -> list[Device]:
     return found
 
 
+def standing(connection: Connection, ids: Iterable[str]) -> list[Standing]:
+    """``some``, with what a rollout goes by and no more."""
+    found: list[Standing] = []
+    for those in _portions(ids):
+        rows = connection.execute(_STANDING.where(devices.c.device.in_(those))).all()
+        found += [
+            Standing(
+                device,
+                seen_ms,
+                Reported() if said is None else unpack(said, Reported),
+                told,
+                signed,
+            )
+            for device, seen_ms, said, told, signed in rows
+        ]
+    return found
+
+
 def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
     """In order, a few at a time: databases bound the length of a list."""
     wanted = sorted(ids)
@@ -132,8 +182,11 @@ def _portions(ids: Iterable[str]) -> Iterator[list[str]]:
         yield wanted[start : start + 500]
 
 
+def _goal(signed: bytes) -> Desired:
+    return unpack(unpack(signed, Signed).payload, Desired)
+
+
 def _device(row: Row[tuple[object, ...]]) -> Device:
-    signed = unpack(row.signed, Signed) if row.signed is not None else None
     return Device(
         device=row.device,
         enrolled_ms=row.enrolled_ms,
@@ -142,7 +195,7 @@ def _device(row: Row[tuple[object, ...]]) -> Device:
         boot=row.boot,
         seen_ms=row.seen_ms,
         reported=unpack(row.reported, Reported) if row.reported is not None else Reported(),
-        goal=unpack(signed.payload, Desired) if signed is not None else None,
+        goal=_goal(row.signed) if row.signed is not None else None,
         voices=unpack(row.voices, Voices) if row.voices is not None else Voices(),
     )
 
@@ -162,6 +215,7 @@ def introduce(
     mine = devices.c.device == device
     data = connection.execute(select(devices.c.voices).where(mine)).scalar_one_or_none()
     before = unpack(data, Voices) if data is not None else Voices()
+    boot = boot[:LONGEST_BOOT].replace("\0", "")  # a device's own words, and a column's limits
     after = before.hear(boot, at_ms)
     connection.execute(
         update(devices).where(mine).values(profile=pack(profile), boot=boot, voices=pack(after))

@@ -147,14 +147,14 @@ def involved_since(connection: Connection, rollout: Rollout) -> set[str]:
 
 def members_of(connection: Connection, rollout: str) -> list[Member]:
     """The devices of a rollout, by id."""
+    columns = (members.c.device, members.c.wave, members.c.incumbent)
     rows = connection.execute(
-        select(members).where(members.c.rollout == rollout).order_by(members.c.device)
-    )
-    return [
-        Member(
-            device=row.device,
-            wave=row.wave,
-            incumbent=None if row.incumbent is None else unpack(row.incumbent, ArtifactRef),
-        )
-        for row in rows
-    ]
+        select(*columns).where(members.c.rollout == rollout).order_by(members.c.device)
+    ).all()
+    known: dict[bytes | None, ArtifactRef | None] = {None: None}
+    found = []
+    for device, wave, incumbent in rows:
+        if incumbent not in known:  # there are few, of very many devices
+            known[incumbent] = unpack(incumbent, ArtifactRef)
+        found.append(Member(device=device, wave=wave, incumbent=known[incumbent]))
+    return found

@@ -3,7 +3,8 @@
 SQLite in WAL mode by default. ``synchronous=FULL``: what a device was told is stored must survive
 the power cut that comes next. All writes go through one thread, so that nobody waits for a lock
 that a slow neighbour in the same process holds; readers have snapshots of their own and wait for
-nobody.
+nobody. PostgreSQL is asked for the same: its readers see one state (``REPEATABLE READ``), and a
+connection that a restart of the server has cut is made anew.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Any, TypeVar
 from alembic import command
 from alembic.config import Config
 from alembic.util.exc import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from edge_sdk.errors import UnavailableError, UsageError
@@ -33,21 +34,19 @@ class Store:
         """Open the database and bring its tables up to date.
 
         Args:
-            url: SQLAlchemy's: ``sqlite:////path/fleet.db``, ``postgresql+psycopg://…``.
+            url: SQLAlchemy's: ``sqlite:////path/fleet.db``, ``postgresql://USER@HOST/NAME``.
 
         Raises:
             UsageError: it is no database URL.
-            UnavailableError: it cannot be opened, is no database, or a newer edgeloop made it.
+            UnavailableError: it cannot be opened, is no database, or a newer edgeloop made it; or
+                there is no driver for it.
         """
-        try:
-            self._engine = create_engine(url)
-        except (ArgumentError, NoSuchModuleError, ModuleNotFoundError) as error:
-            raise UsageError(
-                f"{url!r} is no database that can be used: {error}.",
-                "For example sqlite:////var/lib/edgeloop/fleet.db",
-            ) from error
+        self._engine = _engine(url)
+        self._reading = self._engine
         if self._engine.dialect.name == "sqlite":
             _set_up_sqlite(self._engine)
+        else:
+            self._reading = self._engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             with _translated(self._engine), self._engine.begin() as connection:
                 _migrate(connection)
@@ -79,7 +78,7 @@ class Store:
 
     def read_now(self, work: Callable[[Connection], T]) -> T:
         """``read``, in this thread."""
-        with _translated(self._engine), self._engine.connect() as connection:
+        with _translated(self._engine), self._reading.connect() as connection:
             return work(connection)
 
     def close(self) -> None:
@@ -88,15 +87,49 @@ class Store:
         self._engine.dispose()
 
 
+def _engine(text: str) -> Engine:
+    try:
+        url = make_url(text)
+        if url.get_backend_name() == "postgresql":
+            return create_engine(_by_psycopg(url), pool_pre_ping=True)
+        return create_engine(url)
+    except ModuleNotFoundError as error:
+        if error.name != "psycopg":
+            raise _no_database(text, error) from error
+        raise UnavailableError(
+            "PostgreSQL needs a driver, which is not installed.",
+            "pip install 'edgeloop[fleet,postgresql]'",
+        ) from error
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise _no_database(text, error) from error
+
+
+def _by_psycopg(url: URL) -> URL:
+    """With the driver that we are tried with, unless another one is named."""
+    named = "+" in url.drivername
+    return url if named else url.set(drivername="postgresql+psycopg")
+
+
+def _no_database(text: str, error: Exception) -> UsageError:
+    return UsageError(
+        f"{text!r} is no database that can be used: {error}.",
+        "For example sqlite:////var/lib/edgeloop/fleet.db, or postgresql://fleet@/fleet",
+    )
+
+
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
     """The driver's errors, as ours."""
     try:
         yield
     except DBAPIError as error:
+        said = " ".join(str(error.orig).split()).rstrip(".?")
+        where = engine.url.render_as_string()
         raise UnavailableError(
-            f"The database {engine.url.render_as_string()} cannot be used: {error.orig}.",
-            "Is the disk full, or the file another program's?",
+            f"The database {where} cannot be used: {said}.",
+            "Is the disk full, or the file another program's?"
+            if engine.dialect.name == "sqlite"
+            else "Does the server run, and does it let this user in?   psql, with the same words",
         ) from error
 
 

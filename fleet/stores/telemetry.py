@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, delete, func, insert, select
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from edge_sdk.spec.sketch import Window
-from fleet.core.tally import Tally
+from fleet.core.tally import Tally, counts
 from fleet.stores.packing import pack, unpack
 from fleet.stores.tables import devices, receipts, windows
 
@@ -21,8 +21,9 @@ def receive(connection: Connection, device: str, outbox: str, sequence: int, at_
         dialect.insert(receipts)
         .values(device=device, outbox=outbox, sequence=sequence, received_ms=at_ms)
         .on_conflict_do_nothing()
+        .returning(receipts.c.sequence)  # PostgreSQL's driver counts no inserted rows
     )
-    return noted.rowcount == 1
+    return noted.first() is not None
 
 
 def add(connection: Connection, device: str, closed: Iterable[Window], at_ms: int) -> None:
@@ -64,19 +65,26 @@ def of_model(
         since_ms: received then or later, by the fleet's clock.
         most: at most so many.
     """
-    rows = connection.execute(
-        select(windows.c.window)
-        .where(
-            windows.c.app == app,
-            windows.c.artifact == artifact,
-            windows.c.device == device,
-            windows.c.role == role,
-            windows.c.received_ms >= since_ms,
-        )
-        .order_by(windows.c.id.desc())
-        .limit(most)
-    ).scalars()
+    asked = {"app": app, "artifact": artifact, "device": device, "role": role}
+    rows = (
+        connection.execute(_NEWEST, {**asked, "since_ms": since_ms, "most": most}).scalars().all()
+    )
     return [unpack(data, Window) for data in rows][::-1]
+
+
+# Asked for every canary once a second: to put it together costs more than to answer it.
+_NEWEST = (
+    select(windows.c.window)
+    .where(
+        windows.c.app == bindparam("app"),
+        windows.c.artifact == bindparam("artifact"),
+        windows.c.device == bindparam("device"),
+        windows.c.role == bindparam("role"),
+        windows.c.received_ms >= bindparam("since_ms"),
+    )
+    .order_by(windows.c.id.desc())
+    .limit(bindparam("most"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +149,35 @@ def sums(
             windows.c.received_ms >= since_ms,
         )
         .group_by(windows.c.device)
-    )
+    ).all()
     return {
         device: Tally(inferences=int(inferences), errors=int(errors), crashes=int(crashes))
         for device, inferences, errors, crashes in rows
     }
+
+
+def sums_after(
+    connection: Connection, app: str, artifact: str, role: str, newest: int
+) -> dict[str, Tally]:
+    """The same of the windows that came after the one of that id."""
+    # By the id alone, which finds them at once; an index of models would lead through all of it.
+    keys = (windows.c.app, windows.c.artifact, windows.c.role)
+    counted = (windows.c.inferences, windows.c.errors, windows.c.crashes)
+    rows = connection.execute(
+        select(windows.c.device, *keys, *counted).where(windows.c.id > newest)
+    ).all()
+    came: dict[str, list[Tally]] = {}
+    for device, *model, inferences, errors, crashes in rows:
+        if model == [app, artifact, role]:
+            one = Tally(inferences=inferences, errors=errors, crashes=crashes)
+            came.setdefault(device, []).append(one)
+    return {device: counts(tallies) for device, tallies in came.items()}
+
+
+def newest(connection: Connection) -> int:
+    """Id of the window that was stored last; 0 if there is none."""
+    query = select(func.coalesce(func.max(windows.c.id), 0))
+    return int(connection.execute(query).scalar_one())
 
 
 @dataclass(frozen=True, slots=True)

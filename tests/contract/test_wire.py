@@ -168,10 +168,16 @@ MORE_REPORTED = replace(
     REPORTED,
     apps={"doors": replace(REPORTED.apps["doors"], problems=("no input since noon: no camera",))},
 )
+NEWER_REPORTED = replace(
+    MORE_REPORTED,
+    apps={"doors": replace(MORE_REPORTED.apps["doors"], limits="limits are off on the device")},
+)
 MORE_WINDOW = replace(WINDOW, refused={"dark": 12, "out of range: x": 3}, unrecorded=6)
 GROWN: dict[str, Message] = {
     "hello-2": Hello(boot="b-1", profile=PROFILE, reported=MORE_REPORTED),
     "reported-2": ReportedMessage(at_ms=1_790_000_001_000, reported=MORE_REPORTED),
+    "hello-3": Hello(boot="b-1", profile=PROFILE, reported=NEWER_REPORTED),
+    "reported-3": ReportedMessage(at_ms=1_790_000_001_000, reported=NEWER_REPORTED),
     "telemetry-2": TelemetryMessage(windows=(MORE_WINDOW,)),
 }
 """Messages that have got fields since: each with them, by the name of its file."""

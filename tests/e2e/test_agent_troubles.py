@@ -111,6 +111,28 @@ async def test_refused_input_is_counted_and_is_no_error(server: Server, folder: 
 
 
 @played("nats")
+async def test_an_operator_who_has_other_limits_or_none_is_seen_to(
+    server: Server, folder: Path
+) -> None:
+    async with world(server, folder) as (fleet, agent):
+        first = fleet.publish("1.0.0", guard=InputLimits(min_luma=250, min_contrast=0))
+        agent.app_settings["guard"] = False
+        agent.start()
+        app = await fleet.settled(fleet.want(first))
+        assert (app.state, app.limits) == (State.COMMITTED, "limits are off on the device")
+        await eventually(lambda: agent.worker()["inferences"] > 5)
+        assert agent.worker()["refused"] == {}
+        assert f"{APP}: limits are off on the device" in _status(agent)
+        agent.stop()
+
+        agent.app_settings = {"limits.max_luma": 20, "limits.min_contrast": 0}
+        agent.start()
+        await eventually(lambda: "bright" in agent.worker().get("refused", {}))
+        app = await told(fleet, "the device's own limits refuse it: bright")
+        assert app.limits == "limits of the device's own: max_luma 20, finite"
+
+
+@played("nats")
 async def test_records_that_cannot_be_written_take_no_version_back(
     server: Server, folder: Path
 ) -> None:

@@ -25,14 +25,14 @@ QUICK = {
 
 
 @pytest.fixture
-def agent(fleet: FleetProcess, tmp_path: Path) -> Iterator[None]:
+def agent(fleet: FleetProcess, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[None]:
     """It runs; the folder of its pictures is not there yet."""
     fleet.enroll("pi-1")
     place = ["--enrolment", str(tmp_path / "pi-1.enrolment.json"), "--state", str(tmp_path / "s")]
     with (tmp_path / "agent-log").open("wb") as log:
         process = subprocess.Popen(
             [*EDGE, "agent", "run", *place, "--app", f"look={tmp_path / 'camera'}"],
-            env={**os.environ, **QUICK},
+            env={**os.environ, **QUICK, **getattr(request, "param", {})},
             stdout=subprocess.DEVNULL,
             stderr=log,
         )
@@ -92,3 +92,25 @@ def test_a_rollout_to_a_device_without_input_is_paused_and_says_why(
     assert "colour@1.0.0, serve: its limits refused" in fleet.told("models")
     assert " answered, " in fleet.told("devices")
     assert " refused" in fleet.page()
+    assert "limits are off" not in fleet.page()
+
+
+@pytest.mark.parametrize(
+    "agent", [{"EDGELOOP_AGENT_APPS__LOOK__GUARD": "false"}], indirect=True, ids=["off"]
+)
+def test_limits_that_a_device_s_operator_has_switched_off_are_seen_in_the_fleet(
+    fleet: FleetProcess, agent: None, tmp_path: Path
+) -> None:
+    pictures(tmp_path / "camera")
+    limits = InputLimits(min_luma=50, min_contrast=0)  # blue is too dark
+    fleet.edge("publish", str(classifier(tmp_path / "colour-1.0.0.edge", "1.0.0", guard=limits)))
+    words = ["rollout", "start", "colour@1.0.0", "--app", "look", "--to", "pi-1", "--wait"]
+    report = fleet.edge(*words, "--limit", "soak_s=0.1", "--limit", "min_inferences=4")
+    assert report["rollout"]["stage"] == "done"
+    eventually(lambda: fleet.edge("devices")["devices"][0]["inferences"])
+    (device,) = fleet.edge("devices")["devices"]
+    assert device["refused"] == 0
+    assert device["apps"]["look"]["limits"] == "limits are off on the device"
+    assert "limits are off on the device" in fleet.told("devices")
+    assert "limits are off on the device" in fleet.page()
+    assert fleet.edge("status")["troubled"] == 0

@@ -44,6 +44,7 @@ class Worker:
         interval_ms: int = 1,
         window_s: float = 3600,
         configured: bool = True,
+        guard: InputLimits | bool = True,
     ) -> Worker:
         ours, theirs = socket.socketpair()
         process = await asyncio.create_subprocess_exec(
@@ -54,7 +55,9 @@ class Worker:
         source = ipc.Source(kind=kind, path=str(path), interval_ms=interval_ms)  # type: ignore[arg-type]
         if configured:
             await worker.line.send(
-                ipc.Configure(app="light", source=source, boot="boot-1", window_s=window_s)
+                ipc.Configure(
+                    app="light", source=source, boot="boot-1", window_s=window_s, guard=guard
+                )
             )
         return worker
 
@@ -433,6 +436,32 @@ def test_a_rate_that_is_kept_is_no_lack_of_input(tmp_path: Path, pictures: Path)
         assert beat.refused.keys() == {"too many a second"}
 
     run(scenario, pictures)
+
+
+def test_the_operator_s_limits_take_the_place_of_the_artifact_s(
+    tmp_path: Path, pictures: Path
+) -> None:
+    night = slot(tmp_path, guard=InputLimits(max_luma=10, min_contrast=0))
+
+    async def own(worker: Worker) -> None:
+        await worker.serve(night)
+        beat = await worker.until(ipc.Beat, lambda beat: beat.inferences >= 9)
+        assert beat.refused.keys() == {"dark"}
+
+    async def none(worker: Worker) -> None:
+        await worker.serve(night)
+        beat = await worker.answered(9)
+        assert beat.refused == {}
+
+    async def misfit(worker: Worker) -> None:
+        await worker.line.send(ipc.Check(slot=night[0], artifact=night[1]))
+        checked = await worker.until(ipc.Checked)
+        assert not checked.ok
+        assert "held to the device's own limits: The model takes pictures" in checked.reason
+
+    run(own, pictures, guard=InputLimits(min_luma=100, min_contrast=0))
+    run(none, pictures, guard=False)
+    run(misfit, pictures, guard=InputLimits(ranges={"image": (0, 1)}))
 
 
 @pytest.mark.parametrize(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from edge_sdk.errors import UsageError
-from edge_sdk.guard.limits import check_limits
 from edge_sdk.guard.looks import fault_of_picture
 from edge_sdk.guard.pace import Pace
 from edge_sdk.pipeline.frames import Frame
 from edge_sdk.pipeline.parts import Refused, Running
 from edge_sdk.processing.opencv import import_cv2
 from edge_sdk.spec import InputLimits
+from edge_sdk.spec.guard import check_limits
 
 
 class Guard:

@@ -9,9 +9,12 @@ import numpy as np
 
 from edge_sdk.errors import UsageError
 from edge_sdk.pipeline.frames import Frame
+from edge_sdk.pipeline.parts import Refused, Running
 from edge_sdk.pipeline.stages.answers import answer
 from edge_sdk.pipeline.stages.tracker import Tracks
+from edge_sdk.processing.picture import Picture
 from edge_sdk.runtime import Session
+from edge_sdk.runtime.batches import answer_many
 from edge_sdk.spec import Boxes
 
 
@@ -19,7 +22,8 @@ class Model:
     """Asks a session about every frame; its answer is ``frame.answers[name]``.
 
     The picture is fed as the camera gives it: a model sees few pixels, and only those are turned to
-    the order it wants.
+    the order it wants. A frame that does not keep the limits of the session's guard goes no further
+    and is counted by the reason; the rate is that of the video, or of when frames were taken.
 
     Args:
         session: a model that declares its preprocessing; stays the caller's to close.
@@ -42,24 +46,39 @@ class Model:
                 "edge_sdk.load(…, preprocess=ImageInput(…))",
             )
 
+    def begin(self, running: Running) -> None:
+        """Called by the pipeline."""
+        if self.session.guard is not None:
+            self.session.guard.begin_anew()
+
     def process(self, frame: Frame) -> Frame:
-        """The frame with the model's answer."""
+        """The frame with the model's answer. Raises Refused with the reason of the guard."""
+        if reason := _refusal(self.session, frame.picture, frame, frame.stream):
+            raise Refused(reason)
         processing = self.session.processing
         inputs, geometry = processing.before(frame.picture, frame.colour)
         return frame.answered(self.name, processing.after(self.session.run(inputs), geometry))
 
-    def process_many(self, frames: Sequence[Frame]) -> list[Frame]:
-        """The frames with their answers, of one run."""
-        answers = ask_many(self.session, [(frame.picture, frame.colour) for frame in frames])
-        return [
-            frame.answered(self.name, answer) for frame, answer in zip(frames, answers, strict=True)
-        ]
+    def process_many(self, frames: Sequence[Frame]) -> list[Frame | Refused]:
+        """The frames with their answers, of one run, and what the guard says of the others."""
+        reasons = [_refusal(self.session, each.picture, each, each.stream) for each in frames]
+        asked = [frame for frame, reason in zip(frames, reasons, strict=True) if not reason]
+        answers = answer_many(self.session, [(frame.picture, frame.colour) for frame in asked])
+        answered = iter(
+            [
+                frame.answered(self.name, answer)
+                for frame, answer in zip(asked, answers, strict=True)
+            ]
+        )
+        return [Refused(reason) if reason else next(answered) for reason in reasons]
 
 
 class Crops:
     """Asks a session about each thing that an earlier stage has found: a classifier on crops.
 
-    ``frame.answers[name]`` is a tuple, an answer for each of the boxes, in their order.
+    ``frame.answers[name]`` is a tuple, an answer for each of the boxes, in their order; None for
+    those that the session's guard refuses, which counts them. To a rate limit the first boxes of a
+    stream's frames are one stream, the second ones another, and so on.
 
     Args:
         session: as for ``Model``.
@@ -76,19 +95,28 @@ class Crops:
         self.name = name
         self._of, self._margin, self._most_boxes = of, margin, at_least_one(most)
 
+    def begin(self, running: Running) -> None:
+        """Called by the pipeline."""
+        if self.session.guard is not None:
+            self.session.guard.begin_anew()
+
     def process(self, frame: Frame) -> Frame:
         """The frame with the answers about its boxes."""
         boxes = boxes_of(frame, self._of)
         height, width = frame.picture.shape[:2]
         surest = sorted(range(len(boxes.found)), key=lambda at: -boxes.found[at].score)
-        asked = sorted(surest[: self._most_boxes])
+        asked: list[int] = []
         pictures: list[tuple[Any, Any]] = []
-        for box in (boxes.found[at] for at in asked):
+        for at in sorted(surest[: self._most_boxes]):
+            box = boxes.found[at]
             wider = self._margin * (box.right - box.left), self._margin * (box.bottom - box.top)
             left, right = _pixels(box.left - wider[0], box.right + wider[0], width)
             top, bottom = _pixels(box.top - wider[1], box.bottom + wider[1], height)
-            pictures.append((frame.picture[top:bottom, left:right], frame.colour))
-        answers = dict(zip(asked, ask_many(self.session, pictures), strict=True))
+            crop = frame.picture[top:bottom, left:right]
+            if not _refusal(self.session, crop, frame, f"{frame.stream} {at}"):
+                asked.append(at)
+                pictures.append((crop, frame.colour))
+        answers = dict(zip(asked, answer_many(self.session, pictures), strict=True))
         return frame.answered(self.name, tuple(map(answers.get, range(len(boxes.found)))))
 
 
@@ -97,6 +125,27 @@ def at_least_one(most: int) -> int:
     if not isinstance(most, int) or most < 1:
         raise UsageError(f"most is {most!r}.", "most=1, or more")
     return most
+
+
+def _refusal(session: Session, picture: Picture, frame: Frame, stream: str) -> str:
+    """Why the guard, if there is one, does not want this to be asked; empty if it does.
+
+    Raises:
+        RefusedInput: it is no picture.
+    """
+    if session.guard is None:
+        return ""
+    # For those alone who have limits.
+    from edge_sdk.guard.guard import DOES_NOT_FIT, RefusedInput
+
+    at_s = frame.taken_s if frame.time_s is None else frame.time_s
+    try:
+        session.guard.admit(picture, colour=frame.colour, stream=stream, at_s=at_s)
+    except RefusedInput as refused:
+        if refused.reason == DOES_NOT_FIT:
+            raise  # no picture: a mistake of who made the frame, and no poor one of the camera's
+        return refused.reason
+    return ""
 
 
 def _pixels(low: float, high: float, length: int) -> tuple[int, int]:
@@ -115,19 +164,3 @@ def boxes_of(frame: Frame, stage: str) -> Boxes:
     if isinstance(found, Tracks):
         return Boxes(found=tuple(track.box for track in found.tracks))
     return found
-
-
-def ask_many(session: Session, pictures: Sequence[tuple[Any, Any]]) -> list[Any]:
-    """What a session says of each picture (with its colour order), as one batch where it can be."""
-    if not pictures:
-        return []
-    processing = session.processing
-    fed = [processing.before(picture, colour) for picture, colour in pictures]
-    if len(fed) == 1 or len(session.engine_signature.inputs) != 1:
-        return [processing.after(session.run(inputs), geometry) for inputs, geometry in fed]
-    (name,) = fed[0][0]
-    outputs = session.run_batch({name: np.concatenate([inputs[name] for inputs, _ in fed])})
-    return [
-        processing.after({key: rows[at : at + 1] for key, rows in outputs.items()}, geometry)
-        for at, (_, geometry) in enumerate(fed)
-    ]

@@ -106,9 +106,12 @@ class OwnProcess:
             Refused: by the stage; or the process died at it, and there is a new one.
             UnavailableError: the process died.
         """
-        return self._ask([frame])[0]
+        (answer,) = self._ask([frame])
+        if isinstance(answer, Refused):
+            raise answer
+        return answer
 
-    def process_many(self, frames: Sequence[Frame]) -> list[Frame]:
+    def process_many(self, frames: Sequence[Frame]) -> list[Frame | Refused]:
         """The frames as the stage gives them back. Raises as ``process``."""
         return self._ask(list(frames))
 
@@ -130,7 +133,7 @@ class OwnProcess:
         if not isinstance(made, Made):
             raise UnavailableError(f"{made!r} is no word of a stage's process.")
 
-    def _ask(self, frames: list[Frame]) -> list[Frame]:
+    def _ask(self, frames: list[Frame]) -> list[Frame | Refused]:
         try:
             answer = self._hear(Work(frames))
         except _Death as death:

@@ -10,7 +10,7 @@ import pytest
 from device_agent.config import AgentSettings, read_enrolment, read_settings
 from edge_sdk.cli.main import main
 from edge_sdk.errors import ArtifactError, EdgeError, UsageError
-from edge_sdk.spec import encode
+from edge_sdk.spec import InputLimits, encode
 from edge_sdk.spec.enrolment import BrokerLogin, Enrolment
 
 CONFIG = """
@@ -83,6 +83,36 @@ def test_wrong_words(
 def test_a_probation_that_none_could_pass(config: Path) -> None:
     with pytest.raises(UsageError, match="no version could pass"):
         settings(config, EDGELOOP_AGENT_PROBATION_DEADLINE_S="1")
+
+
+def test_whose_limits_inputs_are_held_to(config: Path) -> None:
+    look = settings(config).apps["look"]
+    assert (look.guarding, look.guarding_text) == (True, "")
+    look = settings(config, EDGELOOP_AGENT_APPS__LOOK__GUARD="false").apps["look"]
+    assert (look.guarding, look.guarding_text) == (False, "limits are off on the device")
+    config.write_text(CONFIG + "limits = { min_luma = 20, ranges = { x = [-5, 5] } }\n")
+    look = settings(config).apps["look"]
+    assert look.guarding == InputLimits(min_luma=20, ranges={"x": (-5, 5)})
+    assert look.guarding_text == (
+        "limits of the device's own: min_luma 20, min_contrast 2, ranges x -5 to 5, finite"
+    )
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ("limits = { min_luma = 20 }\nguard = false", "guard = false, which is none"),
+        ("limits = { min_luma = 300 }", r"apps\.look\.limits: No picture can pass"),
+        ("limits = { lumma = 300 }", r"unknown key 'lumma' in \[apps\.look\.limits\]"),
+        ("limits = { min_luma = 'low' }", "expected `float`"),
+        ("guard = 'none'", "expected `bool`"),
+    ],
+    ids=["both", "nothing-passes", "key", "type", "word"],
+)
+def test_limits_that_will_not_do(config: Path, lines: str, said: str) -> None:
+    config.write_text(CONFIG + lines + "\n")
+    with pytest.raises(UsageError, match=said):
+        settings(config)
 
 
 def test_a_wrong_key(config: Path) -> None:

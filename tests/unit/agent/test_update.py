@@ -270,7 +270,36 @@ def test_too_many_restarts_are_held_against_the_candidate(state: State) -> None:
         assert update.state is state
     else:
         assert update.state in TERMINAL
-        assert f"restarted {MAX_BOOTS + 1} times" in update.reason
+        assert f"restarted {MAX_BOOTS + 1} times unasked" in update.reason
+
+
+@pytest.mark.parametrize("state", FAILS)
+def test_restarts_that_were_asked_for_are_held_against_nobody(state: State) -> None:
+    shadow = B if state is S.SHADOWING else None
+    update = bring(SERVING_A, desired(2, A if shadow else B, shadow), state)
+    for _ in range(MAX_BOOTS):  # as many unasked as there may be
+        update, _ = step(update, ev.Rebooted())
+    for _ in range(2 * MAX_BOOTS):
+        update, effects = step(update, ev.Stopping())
+        assert (update.stopping, effects) == (state is not S.DOWNLOADING, ())
+        again, _ = step(update, ev.Stopping())
+        assert again == update
+        update, _ = step(update, ev.Rebooted())
+        assert (update.state, update.stopping) == (state, False)
+    update, _ = step(update, ev.Rebooted())
+    assert (update.state is state) is (state is S.DOWNLOADING)
+
+
+def test_what_comes_to_its_end_while_the_agent_is_stopping_begins_anew_with_a_clean_slate() -> None:
+    update, _ = step(bring(SERVING_A, desired(2, B), S.ACTIVATING), ev.Stopping())
+    update, _ = step(update, ev.Activated(update.attempt))
+    assert (update.state, update.stopping) == (S.PROBATION, True)
+    update, _ = step(update, ev.Rebooted())
+    assert (update.boots, update.stopping) == (0, False)
+    update, _ = step(step(update, ev.Stopping())[0], ev.Healthy(update.attempt))
+    assert step(update, ev.Rebooted())[0].stopping is False
+    for state in TERMINAL:
+        assert step(Update(state=state), ev.Stopping()) == (Update(state=state), ())
 
 
 def test_a_probation_without_input_goes_on_and_ends_well_or_badly() -> None:
@@ -338,7 +367,13 @@ def events(draw: st.DrawFn) -> ev.Event | str:
             st.sampled_from(["well", "well", "well", "badly"]),
             st.builds(desired, st.integers(0, 12), st.none() | REFS, st.none() | REFS),
             st.sampled_from(
-                [ev.Rebooted(), ev.Crashed("signal 9"), ev.Idle(), ev.RollBack("asked")]
+                [
+                    ev.Rebooted(),
+                    ev.Stopping(),
+                    ev.Crashed("signal 9"),
+                    ev.Idle(),
+                    ev.RollBack("asked"),
+                ]
             ),
             st.builds(
                 lambda kind, n: kind(n, "…") if issubclass(kind, ev.Failure) else kind(n),

@@ -7,16 +7,14 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fleet_samples import NEW, OLD, a_window, an_app
+from fleet_samples import NEW, OLD, PROFILE, a_bench, a_window, an_app
 from msgspec.structs import replace
 
 from edge_sdk.broker.base import Incoming
 from edge_sdk.errors import FleetError, UnavailableError
 from edge_sdk.spec import envelope
-from edge_sdk.spec.bench import BenchReport, Conditions, Configuration, Measurement, Timings
-from edge_sdk.spec.deployment import ArtifactRef, Assignment, Desired, Reported
-from edge_sdk.spec.placement import Placement
-from edge_sdk.spec.profile import DeviceProfile
+from edge_sdk.spec.bench import BenchReport, Conditions
+from edge_sdk.spec.deployment import Assignment, Desired, Reported
 from edge_sdk.spec.wire import (
     Acknowledged,
     BenchMessage,
@@ -38,47 +36,6 @@ from fleet.ingest import MOST_STRANGERS, Ingest
 from fleet.reports import report_device
 from fleet.stores import audit, benches, devices, telemetry
 from fleet.stores.store import Store
-
-PROFILE = DeviceProfile(
-    name="pi",
-    system="Linux",
-    machine="aarch64",
-    python="3.11",
-    cpu="A76",
-    cpu_features=(),
-    cores=4,
-    memory_bytes=1,
-    runtimes=(),
-    edgeloop="0.1.0",
-)
-
-
-def a_bench(p50_ms: float, name: str = "flowers") -> BenchReport:
-    timings = Timings(calls=9, mean_ms=2.0, p50_ms=p50_ms, p90_ms=9.0, p99_ms=9.0, per_second=100.0)
-    measurement = Measurement(
-        configuration=Configuration(backend="litert", threads=1, variant="tflite-int8"),
-        placement=Placement(
-            backend="litert",
-            backend_version="2.3.0",
-            requested=(),
-            attempts=(),
-            operations=None,
-            threads=1,
-        ),
-        load_ms=1.0,
-        first_ms=1.0,
-        timings=timings,
-        memory_growth_bytes=-4096,
-    )
-    return BenchReport(
-        model="slots/ab",
-        profile=PROFILE,
-        inputs=(),
-        seconds=1.0,
-        measurements=(measurement,),
-        artifact=ArtifactRef(digest="ab" * 32, name=name, version="1.0.0"),
-    )
-
 
 KEY = DirectorKey(Ed25519PrivateKey.from_private_bytes(b"k" * 32))
 

@@ -3,10 +3,11 @@
 from typing import Any
 
 import pytest
-from fleet_samples import a_window
+from fleet_samples import a_window, an_app
 
+from edge_sdk.spec.deployment import Reported
 from edge_sdk.spec.sketch import BinCounts, Comparison, LogHistogram
-from fleet.core.reading import nonsense
+from fleet.core.reading import MOST, is_text, nonsense, nonsense_in_report
 
 
 def test_a_window_makes_sense() -> None:
@@ -44,3 +45,17 @@ def test_nonsense(changes: dict[str, Any], said: str) -> None:
     wrong = nonsense(a_window(**changes))
     assert wrong is not None
     assert said in wrong
+
+
+@pytest.mark.parametrize(
+    ("counter", "attempt", "right"),
+    [(0, 0, True), (MOST, MOST, True), (-1, 0, False), (2**63, 0, False), (0, 2**64, False)],
+)
+def test_a_report_counts_as_far_as_a_database_does(counter: int, attempt: int, right: bool) -> None:
+    said = Reported(counter=counter, apps={"fashion": an_app(attempt=attempt)})
+    assert (nonsense_in_report(said) is None) is right
+
+
+def test_a_zero_byte_is_no_text() -> None:
+    assert is_text("box \N{SNOWMAN}")
+    assert not is_text("a\0b")

@@ -122,6 +122,8 @@ def test_a_detectors_slip_is_nobody() -> None:
 def test_crops_are_of_the_surest() -> None:
 
     class Session:
+        guard = None
+
         class processing:
             @staticmethod
             def before(picture: Any, colour: str) -> tuple[dict[str, Any], None]:
