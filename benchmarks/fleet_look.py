@@ -1,8 +1,8 @@
-"""What the fleet's look at a rollout costs, once a second, with its store: 5,000 devices, all asked.
+"""What the fleet's look at a rollout costs, once a second, with its store: 5,000 devices.
 
-A rollout in its last wave, when every device is looked at, in an SQLite file: what each has said and
-was told, the windows of the canaries, the counts of all. The peer is the second that there is for
-it. The first look of a fleet that has just started adds up all windows; the next ones what came
+A rollout in its last wave, when every device is looked at, in an SQLite file: what each has said
+and was told, the windows of the canaries, the counts of all. The peer is the second that there is
+for it. The first look of a fleet that has just started adds up all windows; the next ones what came
 since. Times are the processor's; of several looks the median.
 
     python benchmarks/fleet_look.py [--quick]

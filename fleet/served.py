@@ -1,9 +1,8 @@
 """What each device has served of a rollout's candidate: added up once, and then as it comes.
 
-Of 5,000 devices a rollout has 30,000 windows more every minute. To add all of them up at every look,
-once a second, would take longer than the second before the hour is over. What is remembered here is
-no truth of its own: a fleet that starts again adds up what the store holds.
-"""
+Of 5,000 devices a rollout has 30,000 windows more every minute. To add all of them up at every
+look, once a second, would take longer than the second before the hour is over. What is remembered
+here is no truth of its own: a fleet that starts again adds up what the store holds."""
 
 from __future__ import annotations
 

@@ -64,10 +64,10 @@ MAX_BOOTS = 3
 """Restarts of the agent within one risky step before the candidate is held to be the cause: a model
 can take the whole machine down, and then there is nobody left to count its crashes.
 
-A restart that somebody asked for does not count: an agent that hears SIGTERM (``systemctl restart``,
-a shutdown) says ``Stopping`` before it ends. A machine that lost its power counts, for it looks like
-one that a candidate has taken down; and to blame a candidate wrongly costs an attempt, to excuse it
-wrongly a device that never comes up again."""
+A restart that somebody asked for does not count: an agent that hears SIGTERM (``systemctl
+restart``, a shutdown) says ``Stopping`` before it ends. A machine that lost its power counts, for
+it looks like one that a candidate has taken down; and to blame a candidate wrongly costs an
+attempt, to excuse it wrongly a device that never comes up again."""
 
 
 class IllegalEvent(EdgeError):

@@ -11,10 +11,10 @@ as confidently as others.
     print(guard.report())      # 117 passed, 3 refused: 2 dark, 1 blurred
 
 Limits that are declared when a model is converted (``edge convert --guard``) travel in its
-manifest, and hold wherever it answers: ``session.predict`` and ``predict_batch``, ``run`` of a model
-that takes arrays, a pipeline's ``Model``, ``edge run`` and an agent keep to them by themselves.
-``session.guard`` counts. In a pipeline ``pipeline.stages.Guard`` asks earlier than the model would.
-"""
+manifest, and hold wherever it answers: ``session.predict`` and ``predict_batch``, ``run`` of a
+model that takes arrays, a pipeline's ``Model``, ``edge run`` and an agent keep to them by
+themselves. ``session.guard`` counts. In a pipeline ``pipeline.stages.Guard`` asks earlier than the
+model would."""
 
 from edge_sdk.guard.guard import InputGuard, RefusedInput, RefusedRows
 from edge_sdk.guard.limits import check_fit, check_travels, read_limits

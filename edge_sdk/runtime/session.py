@@ -299,8 +299,8 @@ class Session(Closing):
 
         Args:
             frames: each as for ``predict``. Pictures are batches of the model's own size, or one if
-                it leaves that open; what takes arrays is run frame by frame (``run_batch``, of whole
-                arrays, is faster).
+                it leaves that open; what takes arrays is run frame by frame (``run_batch``, of
+                whole arrays, is faster).
 
         Returns:
             In the place of each frame its answer; or the RefusedInput, not raised, of one that does

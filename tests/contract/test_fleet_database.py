@@ -328,7 +328,7 @@ def test_a_server_that_is_restarted_is_gone_back_to(server: postgresql.PostgreSQ
             store.read_now(devices.names)
         server.start()
         assert store.read_now(devices.names) == {"pi-1"}
-        assert store.write_now(lambda c: telemetry.receive(c, "pi-1", how.name, 1, 1))
+        assert store.write_now(lambda c, how=how: telemetry.receive(c, "pi-1", how.name, 1, 1))
     store.close()
 
 

@@ -1,4 +1,4 @@
-"""Real agents that are restarted while a candidate is on trial: what was asked for blames nobody."""
+"""Real agents that are restarted while a candidate is on trial: what was asked for blames none."""
 
 from __future__ import annotations
 
