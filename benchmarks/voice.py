@@ -1,8 +1,10 @@
 """What listening costs, what it wrongly takes for a wake word, whether commands are understood.
 
 False alarms are counted on read English; commands, and sentences that are none, are said by
-espeak-ng in a few voices. Cost is processor time a second of sound, one thread. How soon a wake
-word is heard: ``wake_word.py``.
+espeak-ng in a few voices: alone, and behind "okay nabu" without a pause, with a short and with a
+longer one. Those are heard twice, the second time without what was said before the wake word was
+known. Cost is processor time a second of sound, one thread. How soon a wake word is heard:
+``wake_word.py``.
 
     python benchmarks/voice.py [--quick]
 """
@@ -24,7 +26,7 @@ from benchmarks._wake_words import SPEEDS, VOICES, WORDS, spoken
 from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import RATE_HZ, Samples, wav_blocks
 from edge_sdk.voice.commands import Commands
-from edge_sdk.voice.listener import AFTER_S, Listener
+from edge_sdk.voice.listener import AFTER_S, LATE_S, Command, Listener
 from edge_sdk.voice.vocabulary import HOUSE
 from edge_sdk.voice.wake import WakeWord
 from examples.assets import asset
@@ -43,6 +45,8 @@ OTHERS = (
     ),
     *("where did you put the keys", "what a nice day", "what day is it", "play some music"),
 )
+PAUSES = {"no pause": " ", "a short pause": ", ", "a longer pause": ". "}
+FAST = (140, 170, 200)
 REAL_TIME = 0.05
 
 
@@ -57,6 +61,12 @@ def main() -> None:
         "other sentences taken for commands": taken_for_commands(voices),
     }
     limits = {"false alarms, read English": 0.0}
+    for pause, between in PAUSES.items():
+        wrong, before = not_whole(voices, between)
+        ratios[f"behind the word, {pause}: misunderstood"] = wrong
+        ratios[f"behind the word, {pause}: misunderstood without what came before"] = before
+        limits[f"behind the word, {pause}: misunderstood"] = before
+    ratios["other sentences behind the word taken for commands"] = others_behind_the_word(voices)
     for what, share in costs().items():
         ratios[f"{what}, of {REAL_TIME} of a core"] = round(share / REAL_TIME, 3)
         limits[f"{what}, of {REAL_TIME} of a core"] = 1.0
@@ -112,6 +122,54 @@ def taken_for_commands(voices: tuple[str, ...]) -> float:
             said += 1
     print(f"{wrong} of {said} other sentences taken for commands", file=sys.stderr)
     return round(wrong / said, 3)
+
+
+def not_whole(voices: tuple[str, ...], between: str) -> tuple[float, float]:
+    """Shares of commands misunderstood where the word was heard, and that without ``late_s``."""
+    commands, woken, wrong, before = Commands(), 0, 0, 0
+    for voice in voices:
+        for speed in FAST:
+            for sentence in SAID:
+                sound, _ = spoken(f"okay nabu{between}{sentence}", voice, speed)
+                heard = after_the_word(commands, sound, LATE_S)
+                if heard is None:
+                    continue
+                woken += 1
+                wrong += heard != [sentence]
+                before += after_the_word(commands, sound, 0.0) != [sentence]
+    clips = len(voices) * len(FAST) * len(SAID)
+    print(
+        f"'okay nabu{between}…': {woken} of {clips} wake; {woken - wrong} commands understood, "
+        f"{woken - before} without what came before",
+        file=sys.stderr,
+    )
+    return round(wrong / max(1, woken), 3), round(before / max(1, woken), 3)
+
+
+def others_behind_the_word(voices: tuple[str, ...]) -> float:
+    """Share of other sentences, said in one breath with the wake word, that are taken for one."""
+    commands, woken, wrong = Commands(), 0, 0
+    for voice in voices:
+        for sentence in OTHERS:
+            sound, _ = spoken(f"okay nabu {sentence}", voice, FAST[1])
+            heard = after_the_word(commands, sound, LATE_S)
+            woken += heard is not None
+            if heard and any(heard):
+                print(f"'okay nabu {sentence}' is taken for {heard}", file=sys.stderr)
+                wrong += 1
+    print(f"{wrong} of {woken} behind the wake word taken for commands", file=sys.stderr)
+    return round(wrong / max(1, woken), 3)
+
+
+def after_the_word(commands: Commands, sound: Samples, late_s: float) -> list[str] | None:
+    """The transcripts of what was said after okay_nabu; None if that was not heard."""
+    word, network = asset("wake-words") / "okay_nabu.tflite", asset("silero-vad")
+    activity = Activity(network / "silero_vad_16k_op15.onnx")
+    with Listener([WakeWord(word)], activity, commands, late_s=late_s) as ears:
+        events = [*ears.hear(sound), *ears.finish()]
+    if not events:
+        return None
+    return [event.transcript for event in events if isinstance(event, Command)]
 
 
 def costs() -> dict[str, float]:

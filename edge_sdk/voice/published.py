@@ -26,8 +26,6 @@ PUBLISHED = {
     "alexa": Published(0.9, "AH L EH K S AH"),
     "hey_jarvis": Published(0.97, "HH EY JH AA R V AH S"),
     "hey_mycroft": Published(0.95, "HH EY M AY K R AO F T"),
-    "okay_nabu": Published(
-        0.85, "OW K EY N AA B UW", ("en", "nl", "fr", "de", "it", "es", "sv")
-    ),
+    "okay_nabu": Published(0.85, "OW K EY N AA B UW", ("en", "nl", "fr", "de", "it", "es", "sv")),
 }
 """By the name of the file."""

@@ -132,16 +132,35 @@ def test_no_time_and_no_such_address(edge: Edge) -> None:
     assert "--listen" not in done.err  # this command has no such option
 
 
-def test_a_pipe_out_of_which_nothing_comes(models: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ("</dev/null", "Nothing came through the pipe"),
+        ("<&-", "The standard input is closed"),
+        ("<song.ogg", "What comes through the pipe is Ogg, not a wav"),
+    ],
+    ids=["nothing", "closed", "ogg"],
+)
+def test_a_pipe_out_of_which_no_sound_comes(tmp_path: Path, before: str, says: str) -> None:
+    (tmp_path / "song.ogg").write_bytes(b"OggS" + bytes(1000))
     done = subprocess.run(
-        [sys.executable, "-m", "edge_sdk", "demo", "voice", "--input", "-"],
-        stdin=subprocess.DEVNULL,
+        ["sh", "-c", f'"$0" -m edge_sdk demo voice --input - {before}', sys.executable],
         capture_output=True,
         text=True,
         check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 2
-    assert "Nothing came through the pipe" in done.stderr
+    assert says in done.stderr
+
+
+def test_what_is_wrong_is_told_before_anything_is_listened_to(edge: Edge) -> None:
+    done = edge("demo", "voice", "--vocabulary", "no.toml")
+    assert (done.code, "Listening" in done.err) == (2, False)
+    assert "no.toml cannot be read" in done.err
+    done = edge("demo", "voice", "--say", " ... ")
+    assert done.code == 2
+    assert "There is nothing to say in ' ... '." in done.err
 
 
 def test_the_same_whatever_the_blocks(models: tuple[Path, Path], spoken: Path) -> None:
