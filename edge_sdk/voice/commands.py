@@ -157,7 +157,7 @@ class Commands:
         if first is None:
             return ""
         begin = spoken[first].start_frame * _FRAME - int(_MARGIN_S * RATE_HZ) if first else 0
-        return self.recognize(sound[max(0, begin) :])
+        return self.recognize(sound[max(0, min(begin, known_at)) :])  # the word was over by then
 
     def _phones(self, wake_word: str) -> list[str]:
         """How a wake word is spoken; nothing if that is not known."""
