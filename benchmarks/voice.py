@@ -1,8 +1,9 @@
 """What listening costs, what it wrongly takes for a wake word, whether commands are understood.
 
 False alarms are counted on read English; commands, and sentences that are none, are said by
-espeak-ng in a few voices. Cost is processor time a second of sound, one thread. How soon a wake
-word is heard: ``wake_word.py``.
+espeak-ng in a few voices: alone, and behind "okay nabu" with and without a pause. Those are heard
+twice, the second time without what was said before the wake word was known (``late_s=0``). Cost is
+processor time a second of sound, one thread. How soon a wake word is heard: ``wake_word.py``.
 
     python benchmarks/voice.py [--quick]
 """
@@ -24,7 +25,7 @@ from benchmarks._wake_words import SPEEDS, VOICES, WORDS, spoken
 from edge_sdk.voice.activity import Activity
 from edge_sdk.voice.audio import RATE_HZ, Samples, wav_blocks
 from edge_sdk.voice.commands import Commands
-from edge_sdk.voice.listener import AFTER_S, Listener
+from edge_sdk.voice.listener import AFTER_S, LATE_S, Command, Listener
 from edge_sdk.voice.vocabulary import HOUSE
 from edge_sdk.voice.wake import WakeWord
 from examples.assets import asset
@@ -43,6 +44,13 @@ OTHERS = (
     ),
     *("where did you put the keys", "what a nice day", "what day is it", "play some music"),
 )
+PAUSES: dict[str, str | float] = {
+    "in one breath with": " ",
+    "a comma after": ", ",
+    "1 s after": 1.0,
+}
+"""What is written between wake word and command, or how many seconds of silence are there."""
+FAST = (140, 170, 200)
 REAL_TIME = 0.05
 
 
@@ -57,6 +65,13 @@ def main() -> None:
         "other sentences taken for commands": taken_for_commands(voices),
     }
     limits = {"false alarms, read English": 0.0}
+    for pause, between in PAUSES.items():
+        wrong, before = misunderstood_behind_the_word(voices, between)
+        ratios[f"commands {pause} the wake word: misunderstood"] = wrong
+        ratios[f"commands {pause} the wake word: misunderstood, late_s = 0"] = before
+        limits[f"commands {pause} the wake word: misunderstood"] = before
+    others = others_behind_the_word(voices)
+    ratios["other sentences in one breath with the wake word: taken for commands"] = others
     for what, share in costs().items():
         ratios[f"{what}, of {REAL_TIME} of a core"] = round(share / REAL_TIME, 3)
         limits[f"{what}, of {REAL_TIME} of a core"] = 1.0
@@ -112,6 +127,65 @@ def taken_for_commands(voices: tuple[str, ...]) -> float:
             said += 1
     print(f"{wrong} of {said} other sentences taken for commands", file=sys.stderr)
     return round(wrong / said, 3)
+
+
+def misunderstood_behind_the_word(
+    voices: tuple[str, ...], between: str | float
+) -> tuple[float, float]:
+    """Shares of commands misunderstood where the word was heard, and that without ``late_s``."""
+    commands, woken, wrong, before = Commands(), 0, 0, 0
+    for voice in voices:
+        for speed in FAST:
+            for sentence in SAID:
+                sound = behind_the_word(sentence, between, voice, speed)
+                heard = after_the_word(commands, sound, LATE_S)
+                if heard is None:
+                    continue
+                woken += 1
+                wrong += heard != [sentence]
+                before += after_the_word(commands, sound, 0.0) != [sentence]
+    clips = len(voices) * len(FAST) * len(SAID)
+    print(
+        f"'okay nabu', {between!r}: {woken} of {clips} wake; {woken - wrong} commands understood, "
+        f"{woken - before} without what came before",
+        file=sys.stderr,
+    )
+    return round(wrong / max(1, woken), 3), round(before / max(1, woken), 3)
+
+
+def others_behind_the_word(voices: tuple[str, ...]) -> float:
+    """Share of other sentences, said in one breath with the wake word, that are taken for one."""
+    commands, woken, wrong = Commands(), 0, 0
+    for voice in voices:
+        for sentence in OTHERS:
+            sound = behind_the_word(sentence, " ", voice, FAST[1])
+            heard = after_the_word(commands, sound, LATE_S)
+            woken += heard is not None
+            if heard and any(heard):
+                print(f"'okay nabu {sentence}' is taken for {heard}", file=sys.stderr)
+                wrong += 1
+    print(f"{wrong} of {woken} behind the wake word taken for commands", file=sys.stderr)
+    return round(wrong / max(1, woken), 3)
+
+
+def behind_the_word(sentence: str, between: str | float, voice: str, speed: int) -> Samples:
+    if isinstance(between, str):
+        return spoken(f"okay nabu{between}{sentence}", voice, speed)[0]
+    word, end = spoken("okay nabu", voice, speed)
+    said, _ = spoken(sentence, voice, speed)  # half a second of silence comes before
+    silence = np.zeros(int((between - 0.5) * RATE_HZ), np.int16)
+    return np.concatenate([word[:end], silence, said])
+
+
+def after_the_word(commands: Commands, sound: Samples, late_s: float) -> list[str] | None:
+    """The transcripts of what was said after okay_nabu; None if that was not heard."""
+    word, network = asset("wake-words") / "okay_nabu.tflite", asset("silero-vad")
+    activity = Activity(network / "silero_vad_16k_op15.onnx")
+    with Listener([WakeWord(word)], activity, commands, late_s=late_s) as ears:
+        events = [*ears.hear(sound), *ears.finish()]
+    if not events:
+        return None
+    return [event.transcript for event in events if isinstance(event, Command)]
 
 
 def costs() -> dict[str, float]:

@@ -17,8 +17,8 @@ class Service:
     """``edge voice serve`` as a process of its own."""
 
     def __init__(self, log: Path) -> None:
-        words = [asset("wake-words") / f"{name}.tflite" for name in ("okay_nabu", "alexa")]
-        command = [sys.executable, "-m", "edge_sdk", "voice", "serve", *map(str, words)]
+        words = ["okay_nabu", str(asset("wake-words") / "alexa.tflite")]  # by name and by file
+        command = [sys.executable, "-m", "edge_sdk", "voice", "serve", *words]
         self.log = log
         with log.open("wb") as file:
             self.process = subprocess.Popen(

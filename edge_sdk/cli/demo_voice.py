@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from edge_sdk.cli.command import Outcome
+from edge_sdk.cli.voice import serve_wake_words, wake_word
 from edge_sdk.errors import UsageError
-from edge_sdk.text import nearest
 from edge_sdk.voice.published import PUBLISHED
 
 SUMMARY = "hear a wake word and the command after it, offline"
@@ -58,10 +58,12 @@ def run(args: argparse.Namespace) -> Outcome:
         from edge_sdk.voice.audio import wav_blocks
 
         wav_blocks(args.input)  # a bad file is told before any model is fetched
-    model = _wake_word(args.model)
-    if args.wyoming is not None:
-        from edge_sdk.cli.voice import serve_wake_words
+    if args.vocabulary is not None:
+        from edge_sdk.voice.vocabulary import read_vocabulary
 
+        read_vocabulary(args.vocabulary)
+    model = wake_word(args.model)
+    if args.wyoming is not None:
         return serve_wake_words([model], args.wyoming)
     activity = args.activity or _asset("silero-vad") / "silero_vad_16k_op15.onnx"
     return _listen(args, model, activity)
@@ -83,17 +85,6 @@ def _listen(args: argparse.Namespace, model: Path, activity: Path) -> Outcome:
         say(f"Listening to {name}")
         found = voice.listen(blocks, model, activity, args.vocabulary, say)
     return Outcome(found, voice.conclusion(found))
-
-
-def _wake_word(named: str) -> Path:
-    path = Path(named)
-    if path.suffix or path.exists():
-        return path
-    if named not in PUBLISHED:
-        raise UsageError(
-            f"{named} is neither a file nor a wake word that is known.", nearest(named, PUBLISHED)
-        )
-    return _asset("wake-words") / f"{named}.tflite"
 
 
 def _asset(name: str) -> Path:

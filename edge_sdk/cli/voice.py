@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from edge_sdk.cli.announce import announce
 from edge_sdk.cli.command import Outcome
 from edge_sdk.errors import UsageError
+from edge_sdk.text import nearest
+from edge_sdk.voice.published import PUBLISHED
 
 SUMMARY = "serve wake words to Home Assistant (Wyoming protocol)"
 DEFAULT_LISTEN = "tcp://127.0.0.1:10400"
@@ -27,10 +29,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     serve.add_argument(
         "models",
-        type=Path,
-        metavar="MODEL",
+        metavar="WORD",
         nargs="+",
-        help="micro wake words (.tflite); the file's name is the word's",
+        help=f"{', '.join(sorted(PUBLISHED))}, or a .tflite, whose name is the word's",
     )
     serve.add_argument(
         "--listen",
@@ -48,7 +49,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> Outcome:
     """Serve until interrupted."""
-    return serve_wake_words(args.models, args.listen)
+    return serve_wake_words([wake_word(each) for each in args.models], args.listen)
+
+
+def wake_word(named: str) -> Path:
+    """The file of a wake word: itself, or by the name of one that the repository has.
+
+    Raises:
+        UsageError: neither.
+        UnavailableError: a name, but edgeloop was installed from a wheel.
+    """
+    path = Path(named)
+    if path.suffix or path.exists():
+        return path
+    if named not in PUBLISHED:
+        raise UsageError(
+            f"{named} is neither a file nor a wake word that is known.", nearest(named, PUBLISHED)
+        )
+    from edge_sdk.demos.assets import asset
+
+    return Path(asset("wake-words")) / f"{named}.tflite"
 
 
 def serve_wake_words(models: list[Path], uri: str) -> Outcome:

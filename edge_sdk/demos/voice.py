@@ -89,12 +89,15 @@ def speech(sentence: str, folder: Path) -> Path:
     """A wav of a sentence spoken by espeak-ng, with a second of silence after it.
 
     Raises:
+        UsageError: there is nothing in it to say.
         UnavailableError: espeak-ng is not installed.
     """
+    if not any(map(str.isalnum, sentence)):
+        raise UsageError(f"There is nothing to say in {sentence!r}.", "--say 'okay nabu, stop'")
     program = shutil.which("espeak-ng") or _install_espeak()
     path = folder / "spoken.wav"
     done = subprocess.run(
-        [program, "-v", "en-us", "-s", "140", "-w", str(path), sentence],
+        [program, "-v", "en-us", "-s", "140", "-w", str(path), "--", sentence],
         capture_output=True,
         text=True,
         check=False,
@@ -144,7 +147,9 @@ def sound(
             _through_a_pipe(pipe.fileno(), seconds) as blocks,
         ):
             yield path, blocks
-    elif sys.stdin is None or sys.stdin.isatty():
+    elif sys.stdin is None:
+        raise UsageError("The standard input is closed.", PIPED)
+    elif sys.stdin.isatty():
         raise UsageError("The standard input is a terminal, not a sound.", PIPED)
     else:
         with _through_a_pipe(sys.stdin.fileno(), seconds) as blocks:

@@ -23,6 +23,7 @@ RATE_HZ = 16_000
 BLOCK_S = 0.08
 PIPED = "arecord -f S16_LE -r 16000 -c 1 -t raw | edge demo voice --input -"
 _AGAIN = "Record or copy it again."
+_OTHERS = {b"OggS": "Ogg", b"fLaC": "FLAC", b"ID3": "MP3", b"FORM": "AIFF", b".snd": "AU"}
 
 
 class Resampler:
@@ -104,7 +105,8 @@ def piped_blocks(pipe: Source) -> Iterator[Samples]:
     """What another program writes: a wav, or 16-bit mono PCM at 16 kHz if it has no header.
 
     Raises:
-        UsageError: nothing came, it is a wav that is not read, or one that is cut off.
+        UsageError: nothing came, it is a wav that is not read, one that is cut off, or another
+            kind of file.
     """
     begin = pipe.read(len(FORMS[0]))
     if not begin:
@@ -113,6 +115,11 @@ def piped_blocks(pipe: Source) -> Iterator[Samples]:
             PIPED,
         )
     whole = _Unread(begin, pipe)
+    if kind := next((name for magic, name in _OTHERS.items() if begin.startswith(magic)), None):
+        raise UsageError(
+            f"What comes through the pipe is {kind}, not a wav.",
+            "ffmpeg -i FILE -f wav - | edge demo voice --input -",
+        )
     if begin not in FORMS:
         yield from pcm_blocks(whole)
         return

@@ -11,12 +11,17 @@ silence, whose energy has no logarithm: the acoustic model, trained on rooms, th
 "on" and leaves out words. A breath of noise, a hundredth of the loudest speech, and some of
 it before and after, mends that (28 of 48 commands right became 48) and is lost in a real room's.
 
+A wake word is known some time after its end, and who speaks on has begun the command by then. So
+what came before may be given too, with the end of the wake word in it: a grammar in which any end
+of that word's phones may come first tells where the command begins, and from there it is heard.
+
 ``keywords`` listens for the sentences anywhere in the sound instead, with whatever around them.
 """
 
 from __future__ import annotations
 
 import math
+import re
 import tempfile
 from typing import Any, Literal
 
@@ -24,6 +29,7 @@ import numpy as np
 
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.voice.audio import RATE_HZ, Samples
+from edge_sdk.voice.published import PUBLISHED
 from edge_sdk.voice.vocabulary import HOUSE, Vocabulary
 
 KEYWORD_THRESHOLD = 1e-20
@@ -35,6 +41,11 @@ other sentences, its own and read ones, four had more, "what day is it" three of
 """
 _FEWEST_FRAMES = 60
 """Short words are all beginning and end: a ratio over fewer frames says little."""
+_NO_WORD = "<[("
+"""How silences and noises begin."""
+_TAIL = "_"
+"""How an end of a wake word begins, like no word of the dictionary."""
+_FRAME = RATE_HZ // 100
 _NATS = 1024.0
 """PocketSphinx gives a path's likelihood as its 1024th root."""
 _SHORTEST_S = 0.2
@@ -96,6 +107,7 @@ class Commands:
                 file.flush()
                 self._decoder.add_kws("commands", file.name)
         self._search = search
+        self._after: dict[str, str] = {}
 
     def recognize(self, sound: Samples) -> str:
         """The sentence in the sound, or an empty text.
@@ -114,12 +126,56 @@ class Commands:
         frames = sum(
             part.end_frame - part.start_frame + 1
             for part in self._decoder.seg()
-            if part.word[0] not in "<[("  # silences and noises
+            if part.word[0] not in _NO_WORD
         )
         _, of_any = self._decode("filler", audible)
         return (
             said if (likelihood - of_any) / max(frames, _FEWEST_FRAMES) >= self._least_ratio else ""
         )
+
+    def recognize_after(self, wake_word: str, sound: Samples, known_at: int) -> str:
+        """The same of a sound that may begin with the end of a wake word.
+
+        Args:
+            wake_word: its name.
+            sound: from some time before the word was known.
+            known_at: the sample at which it was. The sound is heard from there if nobody knows
+                how the word is spoken: it is none of ours, nor made of the dictionary's.
+        """
+        phones = self._phones(wake_word)
+        if self._search == "keywords":  # they are found anywhere
+            return self.recognize(sound)
+        if not phones:
+            return self.recognize(sound[known_at:])
+        if wake_word not in self._after:
+            self._after[wake_word] = self._add_search_after(phones)
+        said, _ = self._decode(self._after[wake_word], _breathing(sound).tobytes())
+        if not said:
+            return ""
+        spoken = [part for part in self._decoder.seg() if part.word[0] not in _NO_WORD]
+        first = next((at for at, part in enumerate(spoken) if part.word[0] != _TAIL), None)
+        if first is None:
+            return ""
+        begin = spoken[first].start_frame * _FRAME - int(_MARGIN_S * RATE_HZ) if first else 0
+        return self.recognize(sound[max(0, min(begin, known_at)) :])  # the word was over by then
+
+    def _phones(self, wake_word: str) -> list[str]:
+        """How a wake word is spoken; nothing if that is not known."""
+        published = PUBLISHED.get(wake_word)
+        if published is not None:
+            return published.phones.split()
+        words = re.split(r"[\W_]+", wake_word.lower())
+        each = [self._decoder.lookup_word(word) for word in words]
+        return [] if None in each else " ".join(each).split()
+
+    def _add_search_after(self, phones: list[str]) -> str:
+        """A search for a sentence with an end of the phones before it, or without; its name."""
+        name = f"{_TAIL}{len(self._after)}"
+        tails = [f"{name}_{at}" for at in range(len(phones))]
+        for at, tail in enumerate(tails):
+            self._decoder.add_word(tail, " ".join(phones[at:]), False)
+        self._decoder.add_jsgf_string(name, self.vocabulary.grammar(tails))
+        return name
 
     def _decode(self, search: str, audible: bytes) -> tuple[str, float]:
         """What a search hears, and its log-likelihood in nats."""

@@ -20,6 +20,12 @@ _UNREAD_MS = 120_000
 _PIECE_BYTES = 64 * 1024
 
 
+def name_of(writer: asyncio.StreamWriter) -> str:
+    """Where the client is, as a person writes it."""
+    peer = writer.get_extra_info("peername")
+    return f"{peer[0]}:{peer[1]}" if peer else "that has gone already"
+
+
 def keep_alive(writer: asyncio.StreamWriter) -> None:
     """Have the system close the connection where the peer answers no longer, within two minutes."""
     connection: socket.socket = writer.get_extra_info("socket")

@@ -27,7 +27,7 @@ from typing import Any
 from edge_sdk.errors import EdgeError, UnavailableError, UsageError
 from edge_sdk.text import nearest
 from edge_sdk.voice.audio import Resampler, Samples
-from edge_sdk.voice.connection import hang_up, keep_alive, refuse
+from edge_sdk.voice.connection import hang_up, keep_alive, name_of, refuse
 from edge_sdk.voice.wake import WakeWord
 from edge_sdk.voice.wyoming import MAX_LINE_BYTES, Malformed, Message, info, read_message
 
@@ -100,7 +100,7 @@ class WakeServer:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._served += 1
-        peer = writer.get_extra_info("peername")
+        peer = name_of(writer)
         ears = _Ears(self._models)
         try:
             keep_alive(writer)

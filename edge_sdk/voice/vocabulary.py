@@ -15,7 +15,7 @@ so the two cannot disagree.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,13 +66,16 @@ class Vocabulary:
                 said |= set((optional or plain).split())
         return said
 
-    def grammar(self) -> str:
-        """The sentences as a JSGF grammar."""
+    def grammar(self, before: Sequence[str] = ()) -> str:
+        """The sentences as a JSGF grammar; one of some words may come before each."""
         lines = ["#JSGF V1.0;", "grammar commands;"]
         lines += [f"<{name}> = {' | '.join(words)};" for name, words in self.slots.items()]
         spoken = (sentence for _, sentence in self.sentences)
         rules = (re.sub(r"\{(\w+)\}", r"<\1>", sentence) for sentence in spoken)
-        return "\n".join([*lines, f"public <command> = {' | '.join(rules)};", ""])
+        command = " | ".join(rules)
+        if before:
+            command = f"[{' | '.join(before)}] ({command})"
+        return "\n".join([*lines, f"public <command> = {command};", ""])
 
     def phrases(self) -> Iterator[str]:
         """Every sentence that can be said, written out."""

@@ -20,7 +20,7 @@ from edge_sdk.closing import Closing
 from edge_sdk.errors import UnavailableError, UsageError
 from edge_sdk.runtime import load
 from edge_sdk.voice.audio import RATE_HZ, Samples
-from edge_sdk.voice.published import PUBLISHED, Published
+from edge_sdk.voice.published import PUBLISHED
 
 DEFAULT_THRESHOLD = 0.9
 PATIENCE = 5
@@ -68,15 +68,16 @@ class WakeWord(Closing):
             ) from error
         model = Path(model)
         self.word = model.stem
-        published = PUBLISHED.get(self.word, Published(DEFAULT_THRESHOLD)).threshold
-        chosen = published if threshold is None else threshold
-        if not 0 < chosen < 1 or patience < 1 or not refractory_s >= 0:
+        published = PUBLISHED.get(self.word)
+        if threshold is None:
+            threshold = DEFAULT_THRESHOLD if published is None else published.threshold
+        if not 0 < threshold < 1 or patience < 1 or not refractory_s >= 0:
             raise UsageError(
-                f"Threshold {chosen}, patience {patience}, refractory time {refractory_s} s: "
+                f"Threshold {threshold}, patience {patience}, refractory time {refractory_s} s: "
                 "one is out of its range.",
                 "Threshold between 0 and 1, patience 1 or more, no negative time.",
             )
-        self._threshold = chosen
+        self._threshold = threshold
         self._refractory_s = refractory_s
         self._frontend = MicroFrontend()
         self._session = load(model, threads=1, raw=True)

@@ -132,16 +132,35 @@ def test_no_time_and_no_such_address(edge: Edge) -> None:
     assert "--listen" not in done.err  # this command has no such option
 
 
-def test_a_pipe_out_of_which_nothing_comes(models: tuple[Path, Path]) -> None:
+@pytest.mark.parametrize(
+    ("before", "says"),
+    [
+        ("</dev/null", "Nothing came through the pipe"),
+        ("<&-", "The standard input is closed"),
+        ("<song.ogg", "What comes through the pipe is Ogg, not a wav"),
+    ],
+    ids=["nothing", "closed", "ogg"],
+)
+def test_a_pipe_out_of_which_no_sound_comes(tmp_path: Path, before: str, says: str) -> None:
+    (tmp_path / "song.ogg").write_bytes(b"OggS" + bytes(1000))
     done = subprocess.run(
-        [sys.executable, "-m", "edge_sdk", "demo", "voice", "--input", "-"],
-        stdin=subprocess.DEVNULL,
+        ["sh", "-c", f'"$0" -m edge_sdk demo voice --input - {before}', sys.executable],
         capture_output=True,
         text=True,
         check=False,
+        cwd=tmp_path,
     )
     assert done.returncode == 2
-    assert "Nothing came through the pipe" in done.stderr
+    assert says in done.stderr
+
+
+def test_what_is_wrong_is_told_before_anything_is_listened_to(edge: Edge) -> None:
+    done = edge("demo", "voice", "--vocabulary", "no.toml")
+    assert (done.code, "Listening" in done.err) == (2, False)
+    assert "no.toml cannot be read" in done.err
+    done = edge("demo", "voice", "--say", " ... ")
+    assert done.code == 2
+    assert "There is nothing to say in ' ... '." in done.err
 
 
 def test_the_same_whatever_the_blocks(models: tuple[Path, Path], spoken: Path) -> None:
@@ -153,6 +172,10 @@ def test_the_same_whatever_the_blocks(models: tuple[Path, Path], spoken: Path) -
     assert [type(event) for event in by_80_ms] == [Wake, Command]
     assert by_80_ms[0] == by_7_ms[0]
     assert by_80_ms[1].transcript == by_7_ms[1].transcript == "turn on the light"
+    with ears(models) as listener:
+        at_once = events(listener, sound, len(sound))
+    assert at_once[0] == by_80_ms[0]
+    assert at_once[1].transcript == "turn on the light"
 
 
 def test_a_pause_ends_a_command_and_patience_the_wait(
@@ -170,6 +193,38 @@ def test_a_pause_ends_a_command_and_patience_the_wait(
     assert isinstance(nothing, Command)
     assert nothing.intent is None
     assert 1.9 < nothing.time_s - second.time_s < 2.3
+
+
+@pytest.mark.parametrize(
+    ("voice", "words_a_minute", "command"),
+    [("en-us", 200, "turn on the light"), ("en-gb", 180, "what time is it")],
+)
+def test_a_command_in_one_breath_with_the_wake_word(
+    models: tuple[Path, Path], tmp_path: Path, voice: str, words_a_minute: int, command: str
+) -> None:
+    """It has begun before the wake word is known."""
+    said = heard(speak(f"okay nabu {command}", tmp_path / "said.wav", voice, words_a_minute))
+    sound = np.concatenate([silence(0.5), said, silence(1.2)])
+    for late_s, transcript in ((0.45, command), (0.0, "")):
+        with ears(models, late_s=late_s) as listener:
+            wake, heard_command = events(listener, sound)
+        assert isinstance(wake, Wake)
+        assert isinstance(heard_command, Command)
+        assert heard_command.transcript == transcript
+
+
+def test_the_end_of_the_wake_word_is_no_command(tmp_path: Path) -> None:
+    commands = Commands()
+    word, stop = (heard(speak(each, tmp_path / "said.wav")) for each in ("okay nabu", "stop"))
+    end = np.flatnonzero(np.abs(word) > 200)[-1]
+    tail = word[end - 4000 : end]
+    both = np.concatenate([tail, stop[np.flatnonzero(np.abs(stop) > 200)[0] :]])
+    assert commands.recognize_after("okay_nabu", tail, len(tail)) == ""
+    assert commands.recognize_after("okay_nabu", both, len(tail)) == "stop"
+    assert commands.recognize_after("okay_nabu", stop, 0) == "stop"
+    assert commands.recognize_after("nobody_knows_xyzzyx", both, len(tail)) == "stop"
+    assert commands.recognize_after("nobody_knows_xyzzyx", stop, len(stop)) == ""
+    assert commands.recognize_after("okay_computer", stop, 0) == "stop"  # of the dictionary
 
 
 def test_one_detection_a_word_and_patience(models: tuple[Path, Path], tmp_path: Path) -> None:

@@ -160,6 +160,7 @@ def test_clients_that_misbehave_or_disappear(tmp_path: Path, two_words: bytes) -
         log = service.end()
     assert "Traceback" not in log
     assert "exception" not in log.lower()
+    assert "the client 127.0.0.1:" in log
     assert "has gone" in log
     assert "computer" in log
 

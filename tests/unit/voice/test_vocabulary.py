@@ -44,6 +44,8 @@ def test_the_grammar_is_the_same_sentences() -> None:
     grammar = parse_vocabulary(PAINT).grammar()
     assert "<colour> = red | dark red | blue;" in grammar
     assert "public <command> = paint [the wall] <colour> | <colour> please | stop;" in grammar
+    after = parse_vocabulary(PAINT).grammar(["bu", "u"])
+    assert "public <command> = [bu | u] (paint [the wall] <colour> | <colour> please" in after
     assert parse_vocabulary(PAINT).words() == {
         *("paint", "the", "wall", "red", "dark", "blue", "please", "stop")
     }
