@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import NoReturn, cast
+from typing import Any, NoReturn, cast
 
 from edge_sdk.cli.announce import announcing
 from edge_sdk.cli.command import Command, Outcome
@@ -49,6 +49,13 @@ exit codes: 0 done; 1 a negative verdict; 2 usage or bad input; 3 something is n
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaints are our errors, so that all errors look alike."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Every parser says itself what it does not know, so that the hint is its own."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(

@@ -414,3 +414,11 @@ def test_help_is_quick_to_read_off(process: Process) -> None:
         check=True,
     ).stderr.split()
     assert not {"numpy", "tensorflow", "onnx", "onnxruntime", "cv2", "coremltools"} & set(found)
+
+
+@pytest.mark.parametrize("command", ["demo voice", "fleet rollout start"])
+def test_the_hint_is_of_the_command_that_was_meant(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command.split(), *"abcdef"]) == 2
+    assert f"edge {command} --help" in capsys.readouterr().err
