@@ -223,7 +223,7 @@ class Application:
             self._around.monotonic_ms() - watching.since_ms,
             counted.inferences,
             counted.errors,
-            starved=_starved(watching.before, counted),
+            starved=starved(watching.before, counted),
         )
         if verdict is None:
             return
@@ -385,9 +385,15 @@ class Application:
             self.tell(ev.NotShadowed(attempt, reason))
 
 
-def _starved(before: Beat, now: Beat) -> bool:
-    """Whether inputs were missing in between, some or all."""
-    missed = now.unread + now.refused_in_all > before.unread + before.refused_in_all
+def starved(before: Beat, now: Beat) -> bool:
+    """Whether inputs were missing in between, some or all.
+
+    They were too where it began with waiting: a source that gives nothing is asked every few
+    seconds, so that a short probation may end without having asked it once.
+    """
+    missed = (
+        before.waiting or now.unread + now.refused_in_all > before.unread + before.refused_in_all
+    )
     return missed or now.inferences + now.errors == before.inferences + before.errors
 
 

@@ -187,6 +187,7 @@ class Beat(Word, frozen=True, kw_only=True, tag_field="word", tag="beat"):
         inferences, errors: of it, answered and failed since it began to serve.
         last_error: the newest failure's message.
         unread: inputs that the source could not give since then; not the artifact's fault.
+        waiting: whether the last one was of those, or of the refused: the next may take a while.
         refused: inputs that its limits did not let through since then, by reason.
         unrecorded: its answers that should have left a record since then, and could not.
         no_input: why it is asked nothing, and since when; empty if it is.
@@ -201,6 +202,7 @@ class Beat(Word, frozen=True, kw_only=True, tag_field="word", tag="beat"):
     errors: int = 0
     last_error: str = ""
     unread: int = 0
+    waiting: bool = False
     refused: dict[str, int] = field(default_factory=dict)
     unrecorded: int = 0
     no_input: str = ""

@@ -147,6 +147,7 @@ class Serving:
             errors=serve.errors if serve else 0,
             last_error=serve.last_error if serve else "",
             unread=serve.unread if serve else 0,
+            waiting=serve.drought.waiting if serve else False,
             refused=dict(serve.refused) if serve else {},
             unrecorded=serve.unrecorded if serve else 0,
             no_input=serve.drought.problem if serve else "",

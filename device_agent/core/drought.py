@@ -24,6 +24,11 @@ class Drought:
         self._missed = 0
         self._fed_s, self._fed_ms = monotonic_s, wall_ms
 
+    @property
+    def waiting(self) -> bool:
+        """Whether the last input was missing."""
+        return self._missed > 0
+
     def fed(self, monotonic_s: float, wall_ms: int) -> None:
         """It was asked."""
         self.problem = ""
