@@ -391,10 +391,9 @@ def starved(before: Beat, now: Beat) -> bool:
     They were too where it began with waiting: a source that gives nothing is asked every few
     seconds, so that a short probation may end without having asked it once.
     """
-    missed = (
-        before.waiting or now.unread + now.refused_in_all > before.unread + before.refused_in_all
-    )
-    return missed or now.inferences + now.errors == before.inferences + before.errors
+    missed = now.unread + now.refused_in_all > before.unread + before.refused_in_all
+    asked = now.inferences + now.errors > before.inferences + before.errors
+    return before.waiting or missed or not asked
 
 
 NOTHING = Beat(monotonic_ms=0)
