@@ -63,6 +63,11 @@ class Frame:
         of_file = isinstance(self.source, Path)
         return _frame, (self.picture, str(self.source), of_file, *words, dict(self.answers))
 
+    @property
+    def moment_s(self) -> float:
+        """When it was, on the clock of its stream: as its video shows it; of a still, as taken."""
+        return self.taken_s if self.time_s is None else self.time_s
+
     def rgb(self) -> Picture:
         """The picture in RGB order; a copy only if it has the other one."""
         return self.picture if self.colour == "rgb" and self.picture.ndim == 3 else self.turned()

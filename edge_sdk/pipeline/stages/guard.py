@@ -43,8 +43,7 @@ class Guard:
     def process(self, frame: Frame) -> Frame:
         """The frame itself. Raises Refused with the reason."""
         reason = fault_of_picture(frame.picture, self._limits, frame.colour)
-        at_s = frame.taken_s if frame.time_s is None else frame.time_s
-        reason = reason or self._pace.fault(frame.stream, at_s)
+        reason = reason or self._pace.fault(frame.stream, frame.moment_s)
         if reason:
             raise Refused(reason)
         return frame

@@ -62,15 +62,13 @@ class Model:
     def process_many(self, frames: Sequence[Frame]) -> list[Frame | Refused]:
         """The frames with their answers, of one run, and what the guard says of the others."""
         reasons = [_refusal(self.session, each.picture, each, each.stream) for each in frames]
-        asked = [frame for frame, reason in zip(frames, reasons, strict=True) if not reason]
-        answers = answer_many(self.session, [(frame.picture, frame.colour) for frame in asked])
-        answered = iter(
-            [
-                frame.answered(self.name, answer)
-                for frame, answer in zip(asked, answers, strict=True)
-            ]
-        )
-        return [Refused(reason) if reason else next(answered) for reason in reasons]
+        told = list(zip(frames, reasons, strict=True))
+        asked = [(frame.picture, frame.colour) for frame, reason in told if not reason]
+        answers = iter(answer_many(self.session, asked))
+        return [
+            Refused(reason) if reason else frame.answered(self.name, next(answers))
+            for frame, reason in told
+        ]
 
 
 class Crops:
@@ -138,9 +136,8 @@ def _refusal(session: Session, picture: Picture, frame: Frame, stream: str) -> s
     # For those alone who have limits.
     from edge_sdk.guard.guard import DOES_NOT_FIT, RefusedInput
 
-    at_s = frame.taken_s if frame.time_s is None else frame.time_s
     try:
-        session.guard.admit(picture, colour=frame.colour, stream=stream, at_s=at_s)
+        session.guard.admit(picture, colour=frame.colour, stream=stream, at_s=frame.moment_s)
     except RefusedInput as refused:
         if refused.reason == DOES_NOT_FIT:
             raise  # no picture: a mistake of who made the frame, and no poor one of the camera's

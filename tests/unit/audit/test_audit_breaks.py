@@ -11,20 +11,9 @@ import pytest
 import edge_sdk
 from edge_sdk.audit import AuditLog, standing, verify
 from edge_sdk.spec import Classes, ClassScore
-from tests.planted_pictures import picture, planted, session
+from tests.planted_pictures import picture
 
 ANSWER = Classes(top=(ClassScore(index=0, label="lit", score=0.75),))
-
-
-@pytest.fixture
-def model(tmp_path: Path):
-    with session(planted(tmp_path / "m.onnx")) as loaded:
-        yield loaded
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
 
 
 def write(path: Path, model: edge_sdk.Session, count: int, **options: int) -> str:

@@ -34,17 +34,6 @@ ROOT = Path(__file__).resolve().parents[3]
 ANSWER = Classes(top=(ClassScore(index=0, label="lit", score=0.75),))
 
 
-@pytest.fixture
-def model(tmp_path: Path):
-    with session(planted(tmp_path / "m.onnx")) as loaded:
-        yield loaded
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Path:
-    return tmp_path / "audit.jsonl"
-
-
 def write(path: Path, model: edge_sdk.Session, count: int, **options: object) -> None:
     with AuditLog(path, **options) as log:
         for index in range(count):

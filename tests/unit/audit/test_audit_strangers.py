@@ -10,7 +10,7 @@ import pytest
 import edge_sdk
 from edge_sdk.audit import AuditLog, verify
 from edge_sdk.errors import UsageError
-from tests.planted_pictures import picture, planted, session
+from tests.planted_pictures import picture
 
 FOREIGN = {
     "text": b"dear diary",
@@ -22,12 +22,6 @@ FOREIGN = {
     "zip": b"PK\x03\x04" + bytes(3 << 20),
     "zeros": bytes(100),
 }
-
-
-@pytest.fixture
-def model(tmp_path: Path):
-    with session(planted(tmp_path / "m.onnx")) as loaded:
-        yield loaded
 
 
 @pytest.fixture
