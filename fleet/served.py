@@ -2,7 +2,8 @@
 
 Of 5,000 devices a rollout has 30,000 windows more every minute. To add all of them up at every
 look, once a second, would take longer than the second before the hour is over. What is remembered
-here is no truth of its own: a fleet that starts again adds up what the store holds."""
+here is no truth of its own: a fleet that starts again adds up what the store holds.
+"""
 
 from __future__ import annotations
 
